@@ -1,0 +1,1 @@
+"""Class-based WebSocket applications for ASGI, on asyncio and on trio."""

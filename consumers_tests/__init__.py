@@ -1,0 +1,1 @@
+"""Tests of `consumers`: `test_<module>.py` for each module, and whole-package ones."""
