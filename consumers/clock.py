@@ -1,0 +1,136 @@
+"""The one clock that every timer of the framework goes by.
+
+Time limits and :func:`sleep` ask the clock of the current context. It is the event
+loop's own clock, except in tests, where a virtual one can be advanced by hand, on every
+backend alike.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from contextvars import ContextVar
+from itertools import count
+from typing import Final, Protocol
+
+import anyio
+
+__all__ = ["Clock", "LoopClock", "VirtualClock", "current_clock", "current_time", "sleep"]
+
+
+class Clock(Protocol):
+    """What a clock must do. Times are in seconds, from an arbitrary start."""
+
+    def time(self) -> float:
+        """Return the time now."""
+        ...
+
+    def cancel_after(self, scope: anyio.CancelScope, seconds: float) -> None:
+        """Cancel ``scope`` when ``seconds`` have passed; again replaces the last call.
+
+        ``math.inf`` takes the deadline off.
+        """
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until ``seconds`` have passed. Cancelling is safe."""
+        ...
+
+
+class LoopClock:
+    """The event loop's own clock."""
+
+    def time(self) -> float:
+        """Return the event loop's time."""
+        return anyio.current_time()
+
+    def cancel_after(self, scope: anyio.CancelScope, seconds: float) -> None:
+        """Set the scope's deadline."""
+        scope.deadline = anyio.current_time() + seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the event loop."""
+        await anyio.sleep(seconds)
+
+
+class VirtualClock:
+    """A clock that stands still until :meth:`advance` moves it.
+
+    What is due is done in order of its time, with the clock showing that time.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._order = count()
+        # A heap of (when it is due, tie-breaker, what is due then).
+        self._due: list[tuple[float, int, anyio.CancelScope | anyio.Event]] = []
+        # {scope: the tie-breaker of its entry that counts}: older ones are void.
+        self._deadlines: dict[anyio.CancelScope, int] = {}
+
+    def time(self) -> float:
+        """Return the virtual time: the sum of all advances, in seconds."""
+        return self._now
+
+    def cancel_after(self, scope: anyio.CancelScope, seconds: float) -> None:
+        """Cancel ``scope`` when the clock has been advanced by ``seconds``."""
+        if seconds == math.inf:
+            self._deadlines.pop(scope, None)
+            return
+        self._deadlines[scope] = self._push(seconds, scope)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has been advanced by ``seconds``."""
+        await anyio.lowlevel.checkpoint()
+        if seconds > 0:
+            due = anyio.Event()
+            self._push(seconds, due)
+            await due.wait()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock and do all that is due until then.
+
+        What is done takes effect when the event loop runs next. Timers which that
+        starts count from the new time; :meth:`next_due` helps to go step by step.
+
+        Raises:
+            ValueError: ``seconds`` is negative: time does not run backwards.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"seconds must not be negative, got {seconds!r}")
+        until = self._now + seconds
+        while self._due and self._due[0][0] <= until:
+            self._now, order, target = heapq.heappop(self._due)
+            if isinstance(target, anyio.Event):
+                target.set()
+            elif self._deadlines.get(target) == order:
+                del self._deadlines[target]
+                target.cancel()
+        self._now = until
+
+    def next_due(self) -> float:
+        """Return the seconds until the next timer is due, ``math.inf`` if there is none."""
+        return self._due[0][0] - self._now if self._due else math.inf
+
+    def _push(self, seconds: float, target: anyio.CancelScope | anyio.Event) -> int:
+        order = next(self._order)
+        heapq.heappush(self._due, (self._now + max(seconds, 0.0), order, target))
+        return order
+
+
+current_clock: Final[ContextVar[Clock]] = ContextVar(
+    "current_clock", default=LoopClock()
+)
+"""The clock of the current context, which tasks inherit from whoever starts them."""
+
+
+def current_time() -> float:
+    """Return the time of the current clock, in seconds from an arbitrary start."""
+    return current_clock.get().time()
+
+
+async def sleep(seconds: float) -> None:
+    """Wait for ``seconds`` by the current clock. Cancelling is safe.
+
+    Like ``anyio.sleep``, but a test can let the time pass.
+    """
+    await current_clock.get().sleep(seconds)

@@ -1,0 +1,144 @@
+"""The exceptions of this package, as one tree.
+
+::
+
+    ConsumersError
+    ├── ConfigurationError         a class, table or setting is wrong: told at start-up
+    ├── StateError                 our caller's fault: the call does not fit the state
+    ├── InvalidMessage             the client's fault: has a `close_code`
+    ├── InvalidParameters          the client's fault: path or query, refused with 400
+    ├── MessageNotEncodable        our caller's fault: the codec can't send this value
+    └── ConnectionClosed           nobody's fault: the peer is gone
+                                   (also a starlette.websockets.WebSocketDisconnect)
+    Rejected                       ends the hook that called `reject()`; not an Exception
+
+Facts are attributes; ``str()`` makes the sentence from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.websockets import WebSocketDisconnect
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectionClosed",
+    "ConsumersError",
+    "InvalidMessage",
+    "InvalidParameters",
+    "MessageNotEncodable",
+    "Rejected",
+    "StateError",
+    "shorten",
+]
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """Return ``repr(value)``, cut to ``limit`` characters for an error's text."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+class ConsumersError(Exception):
+    """The root of all errors that this package raises on purpose."""
+
+
+class ConfigurationError(ConsumersError, TypeError):
+    """A class, a route or a setting can't work.
+
+    Raised when the class or the table is made, never when a client comes. A
+    ``TypeError``, since Python's own complaints about a definition are.
+    """
+
+
+class StateError(ConsumersError, RuntimeError):
+    """The call does not fit the state that the connection is in.
+
+    The fault of the code that called. A ``RuntimeError``, as a second close is in the
+    interface that this one follows.
+    """
+
+
+class InvalidMessage(ConsumersError, ValueError):
+    """A client's message is not what the consumer reads.
+
+    The client's fault: the connection is closed with ``close_code`` and the server is
+    told nothing. Pull-style code may catch it and go on.
+    """
+
+    def __init__(self, close_code: int, reason: str, detail: str = "") -> None:
+        super().__init__(close_code, reason, detail)
+        self.close_code = close_code
+        """1003: wrong kind of frame; 1007: not decodable; 1008: violates the schema."""
+        self.reason = reason
+        """A fixed text that may be shown to the client."""
+        self.detail = detail
+        """What exactly was wrong, for logs; it may quote the client's data."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+class InvalidParameters(ConsumersError, ValueError):
+    """Path or query parameters could not be converted.
+
+    The client's fault: the handshake is refused with 400 and ``errors`` as JSON.
+    """
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+        """``{parameter: what is wrong with it}``, all of them."""
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name}: {text}" for name, text in self.errors.items())
+
+
+class MessageNotEncodable(ConsumersError, TypeError):
+    """A codec can't send this value. The fault of the code that sends."""
+
+
+class ConnectionClosed(ConsumersError, WebSocketDisconnect):
+    """The peer of a connection is gone.
+
+    Raised by every form of ``receive`` and ``send``, on every server, after a
+    checkpoint. Left uncaught in a hook of its own connection it ends the hook silently;
+    anywhere else it is an error like any other.
+    """
+
+    def __init__(
+        self, connection: HTTPConnection[Any], code: int = 1006, reason: str = ""
+    ) -> None:
+        # `args` hold all there is, so that the exception can be copied and pickled.
+        Exception.__init__(self, connection, code, reason)
+        self.connection = connection
+        """Whose peer is gone."""
+        self.code = code
+        """As in :class:`~consumers.close.CloseEvent`."""
+        self.reason = reason
+        """As in :class:`~consumers.close.CloseEvent`."""
+
+    def __str__(self) -> str:
+        text = f"the client is gone (code {self.code})"
+        return f"{text}: {self.reason}" if self.reason else text
+
+
+class Rejected(BaseException):
+    """Ends the hook that rejected its connection.
+
+    Not an ``Exception``, so that ``except Exception`` does not swallow it. Whoever does
+    swallow it gets it again at the next call on the connection, and at the hook's end.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+        """The HTTP status of the refusal."""
+
+    def __str__(self) -> str:
+        return f"the connection was refused with status {self.status}"

@@ -1,0 +1,72 @@
+"""Who is on the other side of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from starlette.authentication import BaseUser
+
+if TYPE_CHECKING:
+    from .websocket import WebSocket
+
+__all__ = ["Authenticate", "Identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(BaseUser):
+    """A known user, as ``authenticate`` returns it; available as ``self.user``.
+
+    It is a Starlette ``BaseUser``, so ``self.user.is_authenticated``,
+    ``.display_name`` and ``.identity`` work as behind Starlette's middleware.
+    """
+
+    key: str
+    """What tells users apart: presence counts by it, and ``publish_to_user`` and
+    ``disconnect`` find connections by it."""
+
+    expires: datetime | None = None
+    """When the credentials end, with a time zone; ``None``: they don't."""
+
+    data: Any = None
+    """Whatever the application wants to know about the user."""
+
+    name: str = ""
+    """What to call the user; the key where there is none."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.key, str) or not self.key:
+            raise TypeError(
+                f"an identity's key must be a non-empty string, got {self.key!r}; "
+                "write str(user.id)"
+            )
+        if self.expires is not None and self.expires.tzinfo is None:
+            raise ValueError(
+                f"an identity's expiry must have a time zone, got {self.expires!r}; "
+                "write datetime.now(UTC) + lifetime"
+            )
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Always true: who is not known has no identity."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """The name, or else the key."""
+        return self.name or self.key
+
+    @property
+    def identity(self) -> str:
+        """The key, by the name that Starlette gives it."""
+        return self.key
+
+
+Authenticate: TypeAlias = "Callable[[WebSocket], Awaitable[Identity | None]]"
+"""``authenticate(connection)``: who it is, or ``None`` for somebody unknown.
+
+To refuse instead, raise ``starlette.exceptions.HTTPException(401)`` or call
+``connection.reject(401)``.
+"""
