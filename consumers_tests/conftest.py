@@ -13,7 +13,9 @@ without_uvloop = pytest.mark.skipif(
 @pytest.fixture(
     params=[
         pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-        pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop", marks=without_uvloop),
+        pytest.param(
+            ("asyncio", {"use_uvloop": True}), id="uvloop", marks=without_uvloop
+        ),
         pytest.param(("trio", {}), id="trio"),
     ]
 )
