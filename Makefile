@@ -1,0 +1,106 @@
+# Everything a developer does, and what .ci/run does. Each target makes what it needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# Further arguments to pytest, for instance `make test ARGS="-k echo"`.
+ARGS ?=
+# Empty to run the tests without measuring which lines run.
+COVER ?= --cov --cov-report=
+
+BIN := $(VENV)/bin
+# Stamps: what is there need not be installed again until pyproject.toml changes.
+APP := $(VENV)/.installed-app
+DEV := $(VENV)/.installed-dev
+SOURCES := $(shell find consumers consumers_tests docs/examples -name '*.py' 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check install format lint types imports coverage docs \
+	bench changelog release build clean browser
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: $(APP) ## Serve the chat example at http://127.0.0.1:8000
+	@echo "The chat is served at http://$(HOST):$(PORT), Ctrl+C ends it."
+	$(BIN)/consumers run --host $(HOST) --port $(PORT) --app-dir docs/examples chat.app:app
+
+test: $(DEV) browser ## Run all tests in parallel, measuring which lines run
+	$(BIN)/python -m pytest -n auto $(COVER) $(ARGS)
+
+check: lint types imports coverage docs ## Everything else that must hold before a change goes in
+
+install: $(DEV) ## Make the virtual environment with all that developers need
+
+format: $(DEV) ## Put imports and code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: $(DEV) ## Look for mistakes and untidy code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV) ## Check types of package, tests and examples
+	$(BIN)/mypy
+
+imports: $(DEV) ## Check that modules import downwards only
+	$(BIN)/lint-imports
+
+coverage: .coverage ## Check how much of the code the tests run
+	$(BIN)/coverage report
+
+docs: $(DEV) ## Build the documentation, each warning an error
+	$(BIN)/sphinx-build -q -n -T -W --keep-going -b html docs docs/_build/html
+	@echo "The documentation is at docs/_build/html/index.html"
+
+bench: $(DEV) ## Measure beside raw ASGI, Starlette and Channels
+	$(BIN)/python -m consumers_tests.benchmarks $(ARGS)
+
+changelog: $(DEV) ## Show what the next release will say
+	$(BIN)/towncrier build --draft
+
+release: $(DEV) ## Move the changelog's fragments into docs/changelog.md
+	$(BIN)/towncrier build --yes
+
+build: $(DEV) ## Build the wheel and the source distribution into dist/
+	$(BIN)/python -m hatchling build
+
+clean: ## Remove everything that can be made again
+	rm -rf .venv .venv-newest .coverage .coverage.* .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache build dist docs/_build htmlcov
+	find consumers consumers_tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Data of an earlier run serve as long as no source has changed since.
+.coverage: $(SOURCES)
+	@$(MAKE) test
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or later is needed, got $$($(PYTHON) --version 2>&1);" \
+			"name one: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Dependency groups (--group) came with pip 25.1, venvs of older Pythons bring less.
+$(APP): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all]'
+	@touch $@
+
+$(DEV): $(APP)
+	$(BIN)/python -m pip install -q --disable-pip-version-check \
+		--group test --group lint --group docs --group bench
+	@touch $@
+
+# A browser for the tests that drive the chat; they skip without one, which CI refuses.
+browser:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium from the Debian packages"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends chromium >/dev/null \
+			|| echo "Chromium could not be installed: tests in a browser will be skipped"; \
+	else \
+		echo "No Chromium, and no right to install it: tests in a browser will be skipped"; \
+	fi
