@@ -1,0 +1,308 @@
+"""Codecs: between a message and the ASGI event that carries it.
+
+A codec is built once per class. ``decode`` takes a ``websocket.receive`` event and
+``encode`` makes a ``websocket.send`` event, which may be shared by any number of
+connections and must not be changed.
+
+Source of the events: ASGI WebSocket, "Receive - receive event" and "Send - send event".
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, NoReturn, TypeAlias, get_args
+
+import msgspec
+
+from .errors import ConfigurationError, InvalidMessage, MessageNotEncodable, shorten
+
+__all__ = ["CODECS", "Codec", "CodecName", "Event", "codec_for", "name_for_annotation"]
+
+Event: TypeAlias = "Mapping[str, Any]"
+"""An ASGI event. Shared between connections when it carries a publication."""
+
+CodecName: TypeAlias = Literal["text", "bytes", "json", "msgpack", "event"]
+
+_INVALID_UTF8_OR_SYNTAX: Final = 1007
+_WRONG_FRAME: Final = 1003
+_SCHEMA: Final = 1008
+
+
+class Codec:
+    """One way to read and to write messages.
+
+    Instances compare by identity: a publication is encoded once per codec instance.
+    """
+
+    __slots__ = ("decode", "encode", "name")
+
+    def __init__(
+        self,
+        name: str,
+        decode: Callable[[Event], Any],
+        encode: Callable[[Any], Event],
+    ) -> None:
+        self.name = name
+        """As settings name it."""
+        self.decode = decode
+        """Make a message of a ``websocket.receive`` event.
+
+        Raises:
+            InvalidMessage: The client's fault.
+        """
+        self.encode = encode
+        """Make a ``websocket.send`` event of a message.
+
+        Raises:
+            MessageNotEncodable: The value does not fit the codec; our caller's fault.
+        """
+
+    def __repr__(self) -> str:
+        return f"<codec {self.name}>"
+
+
+def _wrong_frame(expected: str) -> NoReturn:
+    got = "bytes" if expected == "text" else "text"
+    raise InvalidMessage(_WRONG_FRAME, f"expected a {expected} frame", f"got {got}")
+
+
+def _wrong_value(codec: str, expected: str, value: object, way_out: str) -> NoReturn:
+    raise MessageNotEncodable(
+        f"send_type {codec!r} sends {expected}, got {shorten(value)}; {way_out}"
+    )
+
+
+# Servers may leave a key out or set it to None (ASGI: "exactly one of these must be
+# non-None"), so an empty message is told from a missing one by `is None` alone.
+
+
+def _decode_text(event: Event) -> str:
+    text: str | None = event.get("text")
+    if text is None:
+        _wrong_frame("text")
+    return text
+
+
+def _decode_bytes(event: Event) -> bytes:
+    data: bytes | None = event.get("bytes")
+    if data is None:
+        _wrong_frame("binary")
+    return data
+
+
+def _decode_either(event: Event) -> str | bytes:
+    text: str | None = event.get("text")
+    return _decode_bytes(event) if text is None else text
+
+
+def _encode_text(message: Any) -> Event:
+    if not isinstance(message, str):
+        _wrong_value("text", "str", message, "set value_type = 'json', or send_json it")
+    return {"type": "websocket.send", "text": message}
+
+
+def _encode_bytes(message: Any) -> Event:
+    if not isinstance(message, bytes | bytearray | memoryview):
+        _wrong_value("bytes", "bytes", message, "encode it, or send_text it")
+    return {"type": "websocket.send", "bytes": bytes(message)}
+
+
+def _encode_either(message: Any) -> Event:
+    return _encode_text(message) if isinstance(message, str) else _encode_bytes(message)
+
+
+def _decode_event(event: Event) -> Event:
+    return event
+
+
+def _encode_event(message: Any) -> Event:
+    if not isinstance(message, Mapping) or message.get("type") != "websocket.send":
+        _wrong_value("event", "'websocket.send' events", message, "see send_event")
+    return message
+
+
+def _dump_foreign(value: object) -> object:
+    """Turn what msgspec doesn't know into something it does: pydantic's models."""
+    dump = getattr(value, "model_dump", None)
+    if dump is None:
+        raise NotImplementedError(f"values of {type(value).__name__} can't be encoded")
+    return dump(mode="json")
+
+
+_encode_json_bytes = msgspec.json.Encoder(enc_hook=_dump_foreign).encode
+_encode_msgpack_bytes = msgspec.msgpack.Encoder(enc_hook=_dump_foreign).encode
+# What msgspec raises for a value that has no form in the format: an unknown type, an
+# int beyond 64 bits, a lone surrogate.
+_NOT_ENCODABLE = (TypeError, ValueError, OverflowError, NotImplementedError)
+
+
+def _encode_json(message: Any) -> Event:
+    try:
+        return {
+            "type": "websocket.send",
+            "text": _encode_json_bytes(message).decode(),
+        }
+    except _NOT_ENCODABLE as error:
+        raise MessageNotEncodable(
+            f"a message must have a JSON form, got {shorten(message)}; {error}"
+        ) from error
+
+
+def _encode_msgpack(message: Any) -> Event:
+    try:
+        return {"type": "websocket.send", "bytes": _encode_msgpack_bytes(message)}
+    except _NOT_ENCODABLE as error:
+        raise MessageNotEncodable(
+            f"a message must have a MessagePack form, got {shorten(message)}; {error}"
+        ) from error
+
+
+def _invalid(error: Exception, form: str) -> InvalidMessage:
+    if isinstance(error, msgspec.ValidationError):
+        return InvalidMessage(_SCHEMA, "the message violates the schema", str(error))
+    return InvalidMessage(
+        _INVALID_UTF8_OR_SYNTAX, f"the message is not {form}", str(error)
+    )
+
+
+# A client can nest deeper than the decoder's stack goes: RecursionError is its fault.
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def _json_decoder(loads: Callable[[str], Any]) -> Callable[[Event], Any]:
+    def decode(event: Event) -> Any:
+        text = event.get("text")
+        if text is None:
+            _wrong_frame("text")
+        try:
+            return loads(text)
+        except _UNDECODABLE as error:
+            raise _invalid(error, "JSON") from error
+
+    return decode
+
+
+def _msgpack_decoder(loads: Callable[[bytes], Any]) -> Callable[[Event], Any]:
+    def decode(event: Event) -> Any:
+        data = event.get("bytes")
+        if data is None:
+            _wrong_frame("binary")
+        try:
+            return loads(data)
+        except _UNDECODABLE as error:
+            raise _invalid(error, "MessagePack") from error
+
+    return decode
+
+
+CODECS: Final[dict[str, Codec]] = {
+    "text": Codec("text", _decode_text, _encode_text),
+    "bytes": Codec("bytes", _decode_bytes, _encode_bytes),
+    "json": Codec("json", _json_decoder(msgspec.json.Decoder().decode), _encode_json),
+    "msgpack": Codec(
+        "msgpack", _msgpack_decoder(msgspec.msgpack.Decoder().decode), _encode_msgpack
+    ),
+    "event": Codec("event", _decode_event, _encode_event),
+}
+"""The codecs for untyped messages, by the name that settings use."""
+
+_EITHER: Final = Codec("text or bytes", _decode_either, _encode_either)
+
+_FREE: Final = frozenset({Any, object, None})
+
+
+def name_for_annotation(annotation: Any) -> str:
+    """Return the codec that an annotation of ``on_receive``'s message asks for.
+
+    ``str`` is text, ``bytes`` is bytes, ``str | bytes`` is either, and all else is JSON.
+    """
+    if annotation is str:
+        return "text"
+    if annotation is bytes:
+        return "bytes"
+    if set(get_args(annotation)) == {str, bytes}:
+        return _EITHER.name
+    return "json"
+
+
+def codec_for(name: str, annotation: Any = None) -> Codec:
+    """Return the codec ``name`` with a decoder for messages of type ``annotation``.
+
+    ``None``, ``Any`` and ``object`` mean untyped. pydantic's types are decoded by
+    pydantic.
+
+    Raises:
+        ConfigurationError: There is no such codec, or it can't carry the type.
+    """
+    if name == _EITHER.name:
+        return _EITHER
+    codec = CODECS.get(name)
+    if codec is None:
+        raise ConfigurationError(
+            f"a message type must be one of {', '.join(map(repr, CODECS))}, "
+            f"got {name!r}"
+        )
+    if _is_free(annotation) or name == "event":
+        return codec
+    if name in ("text", "bytes"):
+        carried = str if name == "text" else bytes
+        if annotation is not carried:
+            raise ConfigurationError(
+                f"messages of type {name!r} are {carried.__name__}, "
+                f"got the annotation {annotation!r}; "
+                f"write message: {carried.__name__}, or set value_type = 'json'"
+            )
+        return codec
+    loads = _typed_loads(name, annotation)
+    decoder = _json_decoder if name == "json" else _msgpack_decoder
+    return Codec(name, decoder(loads), codec.encode)
+
+
+def _is_free(annotation: Any) -> bool:
+    try:
+        return annotation in _FREE
+    except TypeError:  # an annotation that can't be hashed, such as Annotated[..., []]
+        return False
+
+
+def _typed_loads(name: str, annotation: Any) -> Callable[[Any], Any]:
+    if _mentions_pydantic(annotation):
+        return _pydantic_loads(name, annotation)
+    decoder = msgspec.json.Decoder if name == "json" else msgspec.msgpack.Decoder
+    try:
+        return decoder(annotation).decode
+    except TypeError as error:
+        raise ConfigurationError(
+            f"messages must be of a type that msgspec can decode, got {annotation!r}; "
+            f"{error}"
+        ) from error
+
+
+def _mentions_pydantic(annotation: Any) -> bool:
+    """Tell whether decoding needs pydantic, without importing it for those who don't."""
+    pydantic = sys.modules.get("pydantic")
+    if pydantic is None:
+        return False
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return True
+    return any(_mentions_pydantic(argument) for argument in get_args(annotation))
+
+
+def _pydantic_loads(name: str, annotation: Any) -> Callable[[Any], Any]:
+    import pydantic
+
+    adapter = pydantic.TypeAdapter(annotation)
+    untyped = msgspec.json.decode if name == "json" else msgspec.msgpack.decode
+
+    def loads(data: Any) -> Any:
+        # Decoded by msgspec first, so that a syntax error is told from a wrong schema.
+        value = untyped(data)
+        try:
+            if name == "json":
+                return adapter.validate_json(data)
+            return adapter.validate_python(value)
+        except pydantic.ValidationError as error:
+            raise msgspec.ValidationError(str(error)) from error
+
+    return loads

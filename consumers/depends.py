@@ -1,0 +1,79 @@
+"""FastAPI's ``Depends`` in hooks. Imported only where a hook uses it.
+
+Dependencies are solved by FastAPI itself, for each call of the hook; its overrides
+(``app.dependency_overrides``) apply where the connection belongs to a FastAPI
+application. They get the connection as a Starlette ``WebSocket`` for reading: accepting
+and sending are the consumer's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any, NoReturn
+
+from fastapi.dependencies.utils import get_dependant, solve_dependencies
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
+
+from .errors import InvalidParameters
+
+__all__ = ["Dependencies"]
+
+
+class Dependencies:
+    """The arguments of one hook that FastAPI fills."""
+
+    def __init__(self, arguments: Sequence[inspect.Parameter]) -> None:
+        """Read the dependencies of ``arguments``.
+
+        Raises:
+            Exception: Whatever FastAPI says to a dependency that it can't use.
+        """
+
+        def call(**values: Any) -> None:
+            """Carry the signature; never called."""
+
+        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                argument.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+                for argument in arguments
+            ]
+        )
+        self._dependant = get_dependant(path="", call=call)
+
+    async def solve(
+        self, connection: HTTPConnection[Any], stack: AsyncExitStack
+    ) -> dict[str, Any]:
+        """Return ``{argument: value}``; ``stack`` gets the teardown of generators.
+
+        Raises:
+            InvalidParameters: A header, cookie or parameter is wrong: the client's fault.
+        """
+        scope = {
+            **connection.scope,
+            "fastapi_inner_astack": stack,
+            "fastapi_function_astack": stack,
+        }
+        solved = await solve_dependencies(
+            request=WebSocket(scope, _not_here, _not_here),
+            dependant=self._dependant,
+            dependency_overrides_provider=scope.get("app"),
+            async_exit_stack=stack,
+            embed_body_fields=False,
+        )
+        if solved.errors:
+            raise InvalidParameters(
+                {
+                    ".".join(str(part) for part in error["loc"]): error["msg"]
+                    for error in solved.errors
+                }
+            )
+        return solved.values
+
+
+async def _not_here(*_: Any) -> NoReturn:
+    raise RuntimeError(
+        "a dependency must not receive or send; do it in the consumer's hooks"
+    )

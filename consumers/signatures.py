@@ -1,0 +1,187 @@
+"""Reads the signature of a hook or view: its message, parameters and providers.
+
+Done once per class. What a call needs beside the URL's parameters is made by
+:meth:`Signature.fill`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import HTTPConnection
+
+from .errors import ConfigurationError
+from .params import Parameter
+from .providers import Factory, Provider, provider_of, resolve
+
+if TYPE_CHECKING:
+    from .depends import Dependencies
+    from .providers import Scope
+
+__all__ = ["Signature", "read_signature"]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a hook asks for."""
+
+    owner: str
+    """The hook's name, for errors: ``Chat.on_connect``."""
+
+    given: Mapping[str, Any]
+    """``{name: annotation}`` of the leading arguments that the runtime itself passes."""
+
+    parameters: tuple[Parameter, ...]
+    """What comes from the URL."""
+
+    providers: Mapping[str, Provider]
+    """``{argument: provider}``."""
+
+    dependencies: Dependencies | None
+    """FastAPI's ``Depends``, if there are any."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a call needs nothing but the URL's parameters."""
+        return not self.providers and self.dependencies is None
+
+    async def fill(
+        self,
+        connection: HTTPConnection[Any],
+        stack: AsyncExitStack,
+        wider: Mapping[Scope, Mapping[Factory, Any]],
+    ) -> dict[str, Any]:
+        """Return ``{argument: value}`` for one call; ``stack`` gets the teardown."""
+        made: dict[Factory, Any] = {}
+        values = {
+            name: await resolve(
+                provider, stack=stack, made=made, wider=wider, connection=connection
+            )
+            for name, provider in self.providers.items()
+        }
+        if self.dependencies is not None:
+            values |= await self.dependencies.solve(connection, stack)
+        return values
+
+
+def read_signature(
+    function: Callable[..., Any],
+    owner: str,
+    *,
+    given: tuple[str, ...] = (),
+    from_url: bool = False,
+    namespace: Mapping[str, Any] | None = None,
+) -> Signature:
+    """Read what ``function`` asks for.
+
+    Args:
+        function: A hook without its ``self``, or a view.
+        owner: Its name, for errors.
+        given: What the runtime passes first, by position: ``("message",)``.
+        from_url: Whether the remaining parameters may come from the URL.
+        namespace: Local names that annotations may use.
+
+    Raises:
+        ConfigurationError: A parameter can't be filled.
+        NameError: An annotation names what is not defined yet.
+    """
+    hints = _hints(function, namespace)
+    arguments = list(inspect.signature(function).parameters.values())
+    if len(arguments) < len(given):
+        raise ConfigurationError(
+            f"{owner} must take {_listed(given)}, got {len(arguments)} parameters; "
+            f"write async def {function.__name__}(self, {', '.join(given)})"
+        )
+    parameters: list[Parameter] = []
+    providers: dict[str, Provider] = {}
+    depends: list[inspect.Parameter] = []
+    for argument in arguments[len(given) :]:
+        annotation = hints.get(argument.name, argument.annotation)
+        marker = provider_of(annotation)
+        if argument.kind in (
+            inspect.Parameter.VAR_POSITIONAL,
+            inspect.Parameter.VAR_KEYWORD,
+            inspect.Parameter.POSITIONAL_ONLY,
+        ):
+            raise ConfigurationError(
+                f"{owner}: parameters are filled by name, got {argument}; name each one"
+            )
+        if marker is not None:
+            providers[argument.name] = Provider.of(marker)
+        elif _is_depends(annotation, argument.default):
+            depends.append(argument.replace(annotation=annotation))
+        elif from_url:
+            parameters.append(Parameter.of(owner, argument, annotation))
+        elif argument.default is inspect.Parameter.empty:
+            raise ConfigurationError(
+                f"{owner}: {argument.name!r} must be a provider, got {argument}; "
+                f"the URL's parameters go to on_connect, and a value of another kind is "
+                f"written {argument.name}: Annotated[T, Provide(factory)]"
+            )
+    return Signature(
+        owner,
+        {
+            name: hints.get(argument.name, inspect.Parameter.empty)
+            for name, argument in zip(given, arguments, strict=False)
+        },
+        tuple(parameters),
+        providers,
+        _dependencies(depends),
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(repr(name) for name in names)
+
+
+def _hints(
+    function: Callable[..., Any], namespace: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(
+            function, localns=dict(namespace or {}), include_extras=True
+        )
+    except NameError:
+        # Only the annotations of what is passed have to be known: a return type that
+        # is imported for type checkers alone is nobody's mistake.
+        annotations = {
+            name: hint
+            for name, hint in inspect.get_annotations(function).items()
+            if name != "return"
+        }
+        bare = type("bare", (), {"__annotations__": annotations})
+        return typing.get_type_hints(
+            bare,
+            globalns=getattr(function, "__globals__", {}),
+            localns=dict(namespace or {}),
+            include_extras=True,
+        )
+
+
+def locals_of(frame: FrameType | None) -> Mapping[str, Any]:
+    """Return the local names of a frame, for annotations of classes made in functions."""
+    return {} if frame is None else frame.f_locals
+
+
+def _is_depends(annotation: Any, default: Any) -> bool:
+    """Tell whether FastAPI fills it, without importing FastAPI for those who don't."""
+    fastapi = sys.modules.get("fastapi.params")
+    if fastapi is None:
+        return False
+    extras = getattr(annotation, "__metadata__", ())
+    return any(isinstance(extra, fastapi.Depends) for extra in (default, *extras))
+
+
+def _dependencies(arguments: list[inspect.Parameter]) -> Dependencies | None:
+    if not arguments:
+        return None
+    from .depends import Dependencies
+
+    return Dependencies(arguments)
