@@ -1,13 +1,22 @@
 """What every test gets: the three backends, and no silent skips in CI."""
 
 import importlib.util
+import os
 from typing import Any
 
 import pytest
 
+from consumers_tests.must_run import NoSilentSkips
+
 without_uvloop = pytest.mark.skipif(
     importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed"
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse skipped tests where nobody reads the list of them."""
+    if os.environ.get("CI"):
+        config.pluginmanager.register(NoSilentSkips())
 
 
 @pytest.fixture(

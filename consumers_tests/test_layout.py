@@ -1,0 +1,118 @@
+"""Where things are: modules and their tests, the top level, the size of files."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "consumers"
+TESTS = ROOT / "consumers_tests"
+
+TOP_LEVEL = {
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "consumers",
+    "consumers_tests",
+    "docs",
+    "pyproject.toml",
+}
+
+# Test files whose subject is the whole package or the project: {subject: why}.
+WHOLE = {
+    "cancellation": "cancels an application at every checkpoint",
+    "chat": "drives the chat example in a browser",
+    "embedding": "inside Starlette, FastAPI, Django, beside python-socketio",
+    "examples": "runs docs/examples",
+    "exports": "the public names",
+    "guide": "what the guide promises, line by line",
+    "layout": "this file",
+    "must_run": "nothing is skipped silently in CI",
+    "peers": "defects measured in other frameworks",
+    "project": "pyproject.toml, Makefile, the wheel",
+    "typing": "what type checkers see",
+}
+
+HARD_LIMIT = 500
+SOFT_LIMIT = 400
+LONG_FILES = 3
+"""So many files may be longer than the soft limit; the next one is to be split."""
+
+
+def modules() -> Iterator[tuple[str, ...]]:
+    """Yield each module of the package as its path's parts: ("groups", "hub")."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.stem not in ("__init__", "__main__"):
+            yield path.relative_to(PACKAGE).with_suffix("").parts
+
+
+def covers(test: Path, module: tuple[str, ...]) -> bool:
+    """Tell whether a test file's name says that it is about this module.
+
+    `test_groups_hub.py`, `groups/test_hub.py` and `test_groups.py` are about
+    `groups/hub.py`; `test_close_codes.py` is about `close.py`.
+    """
+    named = "_".join(test.relative_to(TESTS).with_suffix("").parts)
+    subject = f"{named.replace('test_', '', 1)}_"
+    whole, package = f"{'_'.join(module)}_", f"{module[0]}_"
+    return subject.startswith(whole) or (len(module) > 1 and subject == package)
+
+
+def written_tests() -> list[Path]:
+    """Return the test files, without those that have folders of their own subject."""
+    return sorted(
+        path
+        for path in TESTS.rglob("test_*.py")
+        if path.relative_to(TESTS).parts[0] not in ("benchmarks", "integration")
+    )
+
+
+def test_each_module_has_a_test_file() -> None:
+    """Each module of the package has a test file with its name."""
+    untested = [
+        "/".join(module)
+        for module in modules()
+        if not any(covers(test, module) for test in written_tests())
+    ]
+
+    assert untested == []
+
+
+def test_each_test_file_has_a_subject() -> None:
+    """Each test file is about a module, a package or a listed whole subject."""
+    stray = [
+        test.name
+        for test in written_tests()
+        if (whole := test.stem.removeprefix("test_")) not in WHOLE
+        and not (PACKAGE / whole).is_dir()
+        and not any(covers(test, module) for module in modules())
+    ]
+
+    assert stray == []
+
+
+def test_the_top_level_is_what_the_readme_promises() -> None:
+    """The project's top level holds seven entries, and dot files."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+    top = {path.split("/")[0] for path in listed}
+
+    assert {name for name in top if not name.startswith(".")} == TOP_LEVEL
+
+
+def test_files_are_short() -> None:
+    """Few Python files have more than 400 lines, and none has more than 500."""
+    length = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for folder in (PACKAGE, TESTS, ROOT / "docs")
+        for path in folder.rglob("*.py")
+    }
+
+    assert {path: n for path, n in length.items() if n > HARD_LIMIT} == {}
+    assert len([path for path, n in length.items() if n > SOFT_LIMIT]) <= LONG_FILES
