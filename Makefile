@@ -6,8 +6,9 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 # Further arguments to pytest, for instance `make test ARGS="-k echo"`.
 ARGS ?=
-# Empty to run the tests without measuring which lines run.
-COVER ?= --cov --cov-report=
+# Which lines ran is measured when all tests run; `COVER=` leaves it out, and `make
+# coverage` says whether it is enough.
+COVER ?= $(if $(ARGS),,--cov --cov-report= --cov-fail-under=0)
 
 BIN := $(VENV)/bin
 # Stamps: what is there need not be installed again until pyproject.toml changes.
