@@ -8,6 +8,7 @@
 - ``lifespan``, ``shutdown``: how a server starts and ends, the same on both
 - ``limiting``: an upper bound on concurrent connections, the same on both
 - ``on_asyncio``, ``on_trio``: the two servers
+- ``loops``: which event loop, and the call that runs it
 - ``processes``: several workers, and reloading
 """
 

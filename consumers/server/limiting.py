@@ -1,0 +1,53 @@
+"""An upper bound on the connections that one process serves at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from consumers.server.lifespan import ASGIApplication
+
+__all__ = ["limited"]
+
+_BODY: Final = b"The server is full; try again later."
+_HEADERS: Final = [
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", str(len(_BODY)).encode()),
+    (b"connection", b"close"),
+    (b"retry-after", b"5"),
+]
+
+
+def limited(app: ASGIApplication, limit: int) -> ASGIApplication:
+    """Return an application that answers 503 beyond ``limit`` connections.
+
+    HTTP requests and WebSockets count alike. Hypercorn has no such limit, and uvicorn's
+    own does not look at WebSocket handshakes. Messages pass by without a wrapper.
+    """
+    served = 0
+
+    async def limited_app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal served
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+        elif served >= limit:
+            await _refuse(scope, send)
+        else:
+            served += 1
+            try:
+                await app(scope, receive, send)
+            finally:
+                served -= 1
+
+    return limited_app
+
+
+async def _refuse(scope: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        prefix = "http.response"
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        prefix = "websocket.http.response"
+    else:
+        await send({"type": "websocket.close"})
+        return
+    await send({"type": f"{prefix}.start", "status": 503, "headers": _HEADERS})
+    await send({"type": f"{prefix}.body", "body": _BODY, "more_body": False})

@@ -1,0 +1,79 @@
+"""The event loop of a process that only serves."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial
+from socket import socket
+from typing import Any, Final, cast
+
+import anyio
+from uvicorn.importer import ImportFromStringError, import_from_string
+
+from consumers.errors import ConfigurationError
+from consumers.server.lifespan import ASGIApplication
+from consumers.server.options import Options
+from consumers.server.serve import serve
+from consumers.server.sockets import url_of
+
+__all__ = ["serve_process"]
+
+logger: Final = logging.getLogger("consumers.server")
+
+
+def serve_process(
+    app: ASGIApplication,
+    options: Options,
+    sockets: list[socket],
+    *,
+    announce: bool = False,
+) -> None:
+    """Serve in an event loop of its own, until a signal comes."""
+    backend_options: dict[str, Any] = {}
+    if options.backend == "asyncio":
+        backend_options["loop_factory"] = _loop_factory(options.loop)
+    main = partial(
+        serve,
+        app,
+        options,
+        sockets=sockets,
+        # Windows' event loop knows no signals; Ctrl+C cancels the call there.
+        install_signal_handlers=sys.platform != "win32",
+    )
+    if announce:
+        main = partial(main, task_status=_Announcement(url_of(sockets[0], options)))
+    anyio.run(main, backend=options.backend, backend_options=backend_options)
+
+
+class _Announcement:
+    """Says where the server is, once it is there."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def started(self, value: object = None) -> None:
+        logger.info("serving on %s (Ctrl+C stops it)", self.url)
+
+
+def _loop_factory(name: str) -> Callable[[], Any] | None:
+    if name == "asyncio":
+        return None
+    if name in ("auto", "uvloop"):
+        try:
+            import uvloop
+        except ImportError as error:
+            if name == "auto":
+                return None
+            raise ConfigurationError(
+                "loop 'uvloop' needs its package, got none; pip install "
+                "'anyio-consumers[uvloop]'"
+            ) from error
+        return uvloop.new_event_loop
+    try:
+        return cast("Callable[[], Any]", import_from_string(name))
+    except (ImportError, ImportFromStringError) as error:
+        raise ConfigurationError(
+            f"loop must name a function that makes an event loop, got {name!r}: {error}"
+        ) from error

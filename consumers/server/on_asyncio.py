@@ -1,0 +1,109 @@
+"""uvicorn, started and ended by us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from socket import socket
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+import uvicorn
+
+from consumers.errors import ConfigurationError
+from consumers.server.lifespan import ASGIApplication, beside, lifespan
+from consumers.server.options import Options
+from consumers.server.shutdown import Shutdown
+from consumers.server.tls import tls_context
+
+__all__ = ["serve_on_asyncio"]
+
+_POLL: Final = 0.02
+"""Seconds between two looks at who is still connected, during a shutdown."""
+
+
+async def serve_on_asyncio(
+    app: ASGIApplication,
+    options: Options,
+    sockets: Sequence[socket],
+    shutdown: Shutdown,
+    started: Callable[[], None],
+) -> None:
+    """Serve until cancelled or told to end; then end gracefully."""
+    config = _config(app, options)
+    server = uvicorn.Server(config)
+    async with lifespan(app, options.graceful_timeout) as state:
+        # Server.serve would run uvicorn's own lifespan and catch signals; these are
+        # the steps it is made of.
+        server.lifespan = config.lifespan_class(config)
+        server.lifespan.state = state
+        await server.startup(list(sockets))
+        started()
+        try:
+            async with beside() as group:
+                group.start_soon(server.main_loop)
+                await shutdown.requested.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end(server, shutdown, options)
+
+
+def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
+    context = tls_context(options)
+    config = uvicorn.Config(
+        # As a factory, so that uvicorn does not call the application to find out
+        # whether it is one.
+        lambda: app,
+        factory=True,
+        interface="asgi3",
+        ws=options.ws,
+        ws_max_size=options.ws_max_size,
+        ws_ping_interval=options.ws_ping_interval,
+        ws_ping_timeout=options.ws_ping_timeout,
+        ws_per_message_deflate=options.ws_per_message_deflate,
+        lifespan="off",
+        log_config=None,
+        access_log=options.access_log,
+        proxy_headers=False,
+        root_path=options.root_path,
+        backlog=options.backlog,
+        ssl_context_factory=None if context is None else lambda *_: context,
+    )
+    try:
+        config.load()
+    except Exception as error:
+        # Nothing but the class named by `ws` is imported here.
+        raise ConfigurationError(
+            f"ws must name a WebSocket protocol that can be imported, got "
+            f"{options.ws!r}: {error}"
+        ) from error
+    return config
+
+
+async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> None:
+    """Close every connection with 1012, wait, cancel.
+
+    Server.shutdown has no limit for tasks that ignore their cancellation, does not wait
+    for cancelled ones, leaves the transports of peers that don't read open, and skips
+    the application's lifespan when it is in a hurry.
+    """
+    connections = server.server_state.connections
+    tasks = server.server_state.tasks
+    for listener in server.servers:
+        listener.close()
+    for connection in list(connections):
+        connection.shutdown()
+    with anyio.move_on_after(options.graceful_timeout):
+        # uvicorn keeps them in plain sets, which can only be looked at.
+        while (connections or tasks) and not shutdown.hurried.is_set():  # noqa: ASYNC110
+            await anyio.sleep(_POLL)
+    for connection in list(connections):
+        # Closing waits until the peer has read everything; a stalled one never does.
+        connection.transport.abort()
+    for task in list(tasks):
+        task.cancel("the server ends")
+    if tasks:
+        await asyncio.wait(list(tasks), timeout=options.graceful_timeout)
+    # connection_lost is called at the next turn of the loop.
+    await anyio.lowlevel.checkpoint()

@@ -1,0 +1,139 @@
+"""Several processes on one address: workers, and one that is restarted on change."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import multiprocessing.connection
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
+from socket import socket
+from typing import Any, Final
+
+from uvicorn import Config
+from uvicorn.supervisors import ChangeReload
+
+from consumers.errors import ConfigurationError
+from consumers.server.loading import describe, load
+from consumers.server.logs import configure_logging
+from consumers.server.loops import serve_process
+from consumers.server.options import Options
+
+__all__ = ["START_UP_FAILED", "Worker", "reload_on_change", "run_workers"]
+
+logger: Final = logging.getLogger("consumers.server")
+
+START_UP_FAILED: Final = 2
+"""Exit code of a process that can't serve, and would not at a second try either."""
+
+_RESTART_AFTER: Final = 1.0
+"""Seconds that a worker has to live; one that dies sooner is replaced later."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a child process does; it travels there by pickle."""
+
+    app: str
+    options: Options
+
+    def __call__(self, sockets: list[socket] | None = None) -> None:
+        """Import the application and serve it on the parent's sockets."""
+        configure_logging(self.options)
+        try:
+            app = load(self.app, self.options)
+            serve_process(app, self.options, sockets or [])
+        except ConfigurationError as error:
+            sys.stderr.write(f"error: {describe(error)}\n")
+            sys.exit(START_UP_FAILED)
+
+
+def reload_on_change(worker: Worker, sockets: list[socket]) -> None:
+    """Run one worker, and restart it when a file changes, until a signal comes.
+
+    A worker that can't start says why, and is tried again at the next change.
+    """
+    config = Config(
+        worker.app,
+        reload=True,
+        reload_dirs=list(worker.options.reload_dirs) or [str(worker.options.directory)],
+        log_config=None,
+    )
+    ChangeReload(config, target=worker, sockets=sockets).run()
+
+
+def run_workers(worker: Worker, sockets: list[socket]) -> None:
+    """Run several workers, replacing those that die, until a signal comes.
+
+    uvicorn's supervisor builds its own server in each child, which is not ours and
+    knows no trio.
+
+    Raises:
+        ConfigurationError: The workers can't start. They said why on stderr.
+    """
+    _Workers(worker, sockets).run()
+
+
+class _Workers:
+    def __init__(self, worker: Worker, sockets: Sequence[socket]) -> None:
+        self.worker = worker
+        self.sockets = sockets
+        self.ending = False
+        self.failed = False
+        self.processes: dict[SpawnProcess, float] = {}
+        """``{process: when it was started}``, by the monotonic clock."""
+
+    def run(self) -> None:
+        before = {
+            number: signal.signal(number, self.on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            for _ in range(self.worker.options.workers):
+                self.start()
+            while self.processes:
+                multiprocessing.connection.wait([p.sentinel for p in self.processes])
+                for process in [p for p in self.processes if not p.is_alive()]:
+                    self.on_death(process)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self.failed:
+            raise ConfigurationError("the workers could not start; see above")
+
+    def start(self) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        process = spawn.Process(
+            target=self.worker, kwargs={"sockets": list(self.sockets)}
+        )
+        process.start()
+        self.processes[process] = time.monotonic()
+        if self.ending:  # The signal came while it was being made.
+            process.terminate()
+
+    def on_signal(self, number: int, frame: Any) -> None:
+        # A second signal is passed on too: it tells the workers to hurry.
+        self.end()
+
+    def end(self) -> None:
+        self.ending = True
+        for process in self.processes:
+            process.terminate()
+
+    def on_death(self, process: SpawnProcess) -> None:
+        lived = time.monotonic() - self.processes.pop(process)
+        if process.exitcode == START_UP_FAILED:
+            self.failed = True
+            self.end()
+        elif not self.ending:
+            logger.error(
+                "worker %s ended with exit code %s; another one is started",
+                process.pid,
+                process.exitcode,
+            )
+            time.sleep(max(0.0, _RESTART_AFTER - lived))
+            self.start()
