@@ -1,0 +1,129 @@
+"""The inbox: a connection's events on their way from the server to whoever reads them.
+
+Normally nothing waits here: the reader awaits the server itself. While a hook works for
+long, the watchdog has a task read ahead, so that the client's leaving is noticed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from starlette.types import Receive
+
+from .codecs import Event
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from .watchdog import Watchdog
+
+__all__ = ["Inbox"]
+
+_END: Final[Event] = {"type": "websocket.disconnect", "code": 1000}
+
+
+class Inbox:
+    """The events of one connection, in the order of their coming."""
+
+    __slots__ = (
+        "_arrived",
+        "_left",
+        "_limits",
+        "_receive",
+        "_waiting",
+        "closed",
+        "reading_ahead",
+        "watchdog",
+    )
+
+    def __init__(self, receive: Receive, left: Callable[[Event], None]) -> None:
+        """Take the server's ``receive``, and what to call with a disconnect."""
+        self._receive = receive
+        self._left = left
+        self._waiting: deque[Event] | None = None  # what was read ahead
+        self._arrived: anyio.Event | None = None  # somebody waits for it to fill
+        self._limits = Limits()
+        self.reading_ahead = False
+        """Whether a task reads ahead."""
+        self.closed = False
+        """Whether we closed: then there is nothing more to read."""
+        self.watchdog: Watchdog | None = None
+        """Who looks whether a hook takes long, if anybody does."""
+
+    def __len__(self) -> int:
+        """Return how many events wait."""
+        return len(self._waiting or ())
+
+    def bound(self, limits: Limits) -> None:
+        """Set how much may be read ahead."""
+        self._limits = limits
+
+    async def next(self) -> Event:
+        """Return the next event; a disconnect is reported to ``left`` before.
+
+        While the caller works on what this returned, the watchdog counts the connection
+        as busy; while it waits here, as idle. Cancelling is safe: no event is lost.
+        """
+        if self.closed:
+            return _END
+        watchdog = self.watchdog
+        if watchdog is not None:
+            watchdog.busy.pop(self, None)
+        if self._waiting is None:
+            event: Event = await self._receive()
+        else:
+            event = await self._next_waiting()
+        if event["type"] == "websocket.disconnect":
+            self._left(event)
+        elif watchdog is not None:
+            watchdog.busy[self] = watchdog.tick
+            if not watchdog.awake:
+                watchdog.wake()
+        return event
+
+    def is_idle(self) -> bool:
+        """Tell whether somebody waits in :meth:`next`, as far as the watchdog knows."""
+        return self.watchdog is None or self not in self.watchdog.busy
+
+    def has_room(self) -> bool:
+        """Tell whether a task should read ahead: none does, and there is room."""
+        return not self.reading_ahead and len(self) < self._limits.inbox
+
+    async def read_ahead(self) -> None:
+        """Read until the inbox is full, the client has left, or somebody waits in `next`.
+
+        Cancelling is safe: no event is lost.
+        """
+        if self.reading_ahead:
+            return
+        self.reading_ahead = True
+        waiting = self._waiting
+        if waiting is None:
+            waiting = self._waiting = deque()
+        try:
+            while len(waiting) < self._limits.inbox:
+                event: Event = await self._receive()
+                waiting.append(event)
+                if event["type"] == "websocket.disconnect":
+                    self._left(event)
+                    break
+                if self._arrived is not None:
+                    break
+        finally:
+            self.reading_ahead = False
+            if self._arrived is not None:
+                self._arrived.set()
+                self._arrived = None
+
+    async def _next_waiting(self) -> Event:
+        while self._waiting is not None:
+            if self._waiting:
+                return self._waiting.popleft()
+            if not self.reading_ahead:
+                self._waiting = None
+                break
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        return await self._receive()

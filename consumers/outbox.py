@@ -1,0 +1,215 @@
+"""The outbox: what waits to be sent to one client, in the order of its sending.
+
+A connection has one only while something waits. Publications are put in without waiting
+and are bounded; whoever sends directly puts its message in and waits until it is out.
+One task of the connection, the writer, empties it and ends.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeAlias
+
+import anyio
+
+from .codecs import Event
+from .limits import Limits
+
+__all__ = ["SERVER_IS_DONE", "Outbox", "Suspended", "can_step", "step"]
+
+Send: TypeAlias = "Callable[[Event], Awaitable[None]]"
+Late: TypeAlias = "Callable[[], Awaitable[Event | None]]"
+"""Makes the event when its turn comes; ``None``: nothing is sent."""
+
+SERVER_IS_DONE = (OSError, RuntimeError)
+"""What servers raise from ``send`` once the peer is gone: uvicorn an ``OSError``, or a
+``RuntimeError`` about an unexpected message where it has closed by itself."""
+
+
+class Suspended:
+    """A ``send`` that was started and has to wait: awaiting it goes on with it."""
+
+    __slots__ = ("_coroutine", "_yielded")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], yielded: Any) -> None:
+        self._coroutine = coroutine
+        self._yielded = yielded
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yielded = self._yielded
+        while True:
+            try:
+                received = yield yielded
+            except GeneratorExit:
+                self._coroutine.close()
+                raise
+            except BaseException as error:  # cancellation goes to where it waits
+                resume, value = self._coroutine.throw, error
+            else:
+                resume, value = self._coroutine.send, received
+            try:
+                yielded = resume(value)
+            except StopIteration:
+                return
+
+    def close(self) -> None:
+        """Give the message up."""
+        self._coroutine.close()
+
+
+def step(sending: Coroutine[Any, Any, None]) -> Suspended | None:
+    """Run a ``send`` until it has to wait; return what is left of it, if anything.
+
+    Only for a server whose ``send`` may be started in one task and end in another.
+    """
+    try:
+        yielded = sending.send(None)
+    except StopIteration:
+        return None
+    return Suspended(sending, yielded)
+
+
+class _Entry:
+    """One thing that waits its turn."""
+
+    __slots__ = ("event", "failed", "late", "out", "size", "suspended")
+
+    def __init__(
+        self,
+        event: Event | None = None,
+        size: int = 0,
+        *,
+        out: anyio.Event | None = None,
+        late: Late | None = None,
+        suspended: Suspended | None = None,
+    ) -> None:
+        self.event = event
+        self.size = size  # bytes; 0 for what is not bounded
+        self.out = out  # set when it was sent, or never will be
+        self.late = late
+        self.suspended = suspended
+        self.failed = False
+
+
+class Outbox:
+    """What waits for one client."""
+
+    __slots__ = ("_entries", "_size", "_waiting", "_writer")
+
+    def __init__(self) -> None:
+        self._writer = 0  # the id of the task that empties it
+        self._entries: deque[_Entry] = deque()
+        self._waiting = 0  # publications
+        self._size = 0  # their bytes
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def fits(self, size: int, limits: Limits) -> bool:
+        """Tell whether one more publication of ``size`` bytes may wait."""
+        return (
+            self._waiting < limits.outbox_messages
+            and self._size + size <= limits.outbox_bytes
+        )
+
+    def put(self, event: Event, size: int) -> None:
+        """Add a publication. Never waits."""
+        self._add(_Entry(event, size))
+
+    def put_late(self, late: Late, size: int) -> None:
+        """Add a publication that is made when its turn comes. Never waits."""
+        self._add(_Entry(None, size, late=late))
+
+    def put_suspended(self, suspended: Suspended, size: int) -> None:
+        """Add a publication whose sending has begun. Never waits."""
+        self._add(_Entry(None, size, suspended=suspended))
+
+    async def put_and_wait(self, event: Event | None) -> bool:
+        """Add a message and wait until it is out; return whether it is.
+
+        ``None`` waits for what is there already. Cancelling takes the message back,
+        unless it is being sent.
+        """
+        entry = _Entry(event, out=anyio.Event())
+        self._add(entry)
+        try:
+            await entry.out.wait()  # type: ignore[union-attr]
+        except BaseException:
+            if entry in self._entries and entry is not self._entries[0]:
+                self._entries.remove(entry)
+            raise
+        return not entry.failed
+
+    def is_mine(self) -> bool:
+        """Tell whether the caller is the writer, whose turn it is already."""
+        return anyio.get_current_task().id == self._writer
+
+    async def run(self, send: Send) -> None:
+        """Send all, in order, until nothing waits.
+
+        Cancelling gives up what is left and wakes whoever waits for it.
+
+        Raises:
+            Exception: From ``send``, or from a late publication's maker.
+        """
+        entries = self._entries
+        self._writer = anyio.get_current_task().id
+        try:
+            while entries:
+                entry = entries[0]
+                await self._send_one(entry, send)
+                # Only now: a direct send must see that something is on its way.
+                entries.popleft()
+                self._waiting -= entry.out is None
+                self._size -= entry.size
+                if entry.out is not None:
+                    entry.out.set()
+        finally:
+            self._give_up()
+
+    async def _send_one(self, entry: _Entry, send: Send) -> None:
+        if entry.suspended is not None:
+            await entry.suspended
+            return
+        event = entry.event if entry.late is None else await entry.late()
+        if event is not None:
+            await send(event)
+
+    def _add(self, entry: _Entry) -> None:
+        self._entries.append(entry)
+        self._waiting += entry.out is None
+        self._size += entry.size
+
+    def _give_up(self) -> None:
+        for entry in self._entries:
+            entry.failed = True
+            if entry.suspended is not None:
+                entry.suspended.close()
+            if entry.out is not None:
+                entry.out.set()
+        self._entries.clear()
+        self._waiting = self._size = 0
+
+
+_STEPPED_SERVERS = frozenset(
+    {
+        "uvicorn.protocols.websockets.websockets_sansio_impl.WebSocketsSansIOProtocol",
+        "uvicorn.protocols.websockets.wsproto_impl.WSProtocol",
+    }
+)
+_stepped: dict[type, bool] = {}
+
+
+def can_step(send: Send) -> bool:
+    """Tell whether :func:`step` works with this ``send``.
+
+    Only where it was tried: a list of servers, never a guess from behaviour. A
+    middleware's wrapper around ``send`` is not on it, and gets a writer task instead.
+    """
+    owner = type(getattr(send, "__self__", None))
+    known = _stepped.get(owner)
+    if known is None:
+        name = f"{owner.__module__}.{owner.__qualname__}"
+        known = _stepped[owner] = name in _STEPPED_SERVERS
+    return known

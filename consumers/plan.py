@@ -1,0 +1,254 @@
+"""What a consumer class asks for, read and checked once, when the class is made."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+from .codecs import Codec
+from .errors import ConfigurationError
+from .limits import Limits
+from .messages import Receiving, codecs_of, is_interceptor, receiving_of
+from .params import Binder
+from .providers import Provider
+from .signatures import Signature, read_signature
+
+__all__ = ["HOOKS", "Plan", "check_settings", "make_plan"]
+
+HOOKS: Final = ("on_handshake", "on_connect", "on_receive", "on_disconnect")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the runtime has to know of a consumer class."""
+
+    receive: Codec
+    """By what it reads messages."""
+    send: Codec
+    """By what it writes messages and publications."""
+    binder: Binder
+    """What it takes from the URL."""
+    on_handshake: Signature | None
+    """``None``, here and below: the class does not have the hook."""
+    on_connect: Signature | None
+    on_receive: Signature | None
+    on_disconnect: Signature | None
+    receiving: Receiving
+    """How ``on_receive`` is called."""
+    interceptors: Mapping[type, str]
+    """``{type of publication: method}``."""
+    providers: tuple[Provider, ...]
+    """All that its hooks need, what is needed first coming first."""
+
+    def providers_of(self, scope: str) -> tuple[Provider, ...]:
+        """Return the providers of one scope, what is needed first coming first."""
+        return tuple(each for each in self.providers if each.scope == scope)
+
+
+def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
+    """Read a consumer class.
+
+    Args:
+        cls: The class.
+        base: The framework's own class, whose hooks do nothing.
+        namespace: Local names that annotations may use.
+
+    Raises:
+        ConfigurationError: Something about the class can't work.
+        NameError: An annotation names what is not defined yet.
+    """
+    _check_spelling(cls)
+    hooks: dict[str, Signature | None] = {}
+    for name in HOOKS:
+        hook = inspect.getattr_static(cls, name, None)
+        if hook is None or hook is inspect.getattr_static(base, name, None):
+            hooks[name] = None
+            continue
+        hooks[name] = _read_hook(cls, name, hook, namespace)
+    receiving = Receiving()
+    annotation: Any = None
+    if (on_receive := hooks["on_receive"]) is not None:
+        receiving = receiving_of(vars_of(cls, "on_receive"), on_receive.owner)
+        annotation = next(iter(on_receive.given.values()))
+    receive, send = codecs_of(
+        cls.__qualname__,
+        annotation,
+        getattr(cls, "value_type", None),
+        getattr(cls, "receive_type", None),
+        getattr(cls, "send_type", None),
+    )
+    signatures = [signature for signature in hooks.values() if signature is not None]
+    return Plan(
+        receive=receive,
+        send=send,
+        binder=Binder(
+            parameter
+            for name in ("on_handshake", "on_connect")
+            if (signature := hooks[name]) is not None
+            for parameter in signature.parameters
+        ),
+        receiving=receiving,
+        interceptors=_interceptors(cls, base, namespace),
+        providers=all_providers(signatures),
+        **hooks,
+    )
+
+
+def all_providers(signatures: list[Signature]) -> tuple[Provider, ...]:
+    """Return what the signatures need, each factory once, what is needed first first."""
+    found = {
+        each.factory: each
+        for signature in signatures
+        for provider in signature.providers.values()
+        for each in provider.with_needs()
+    }
+    return tuple(found.values())
+
+
+def vars_of(cls: type, name: str) -> Any:
+    """Return a class's attribute as it was written, without binding it."""
+    return inspect.getattr_static(cls, name)
+
+
+def _read_hook(
+    cls: type, name: str, hook: Any, namespace: Mapping[str, Any]
+) -> Signature:
+    owner = f"{cls.__qualname__}.{name}"
+    if not inspect.isfunction(hook):
+        raise ConfigurationError(
+            f"{owner} must be a method, got {hook!r}; write 'async def {name}(self)'"
+        )
+    if name == "on_receive":
+        receiving_of(hook, owner)
+    elif not inspect.iscoroutinefunction(hook):
+        raise ConfigurationError(
+            f"{owner} must be 'async def', got a plain function; write "
+            f"'async def {name}(self)'"
+        )
+    given = {"on_receive": ("message",), "on_disconnect": ("code",)}.get(name, ())
+    signature = read_signature(
+        hook,
+        owner,
+        given=("self", *given),
+        from_url=name in ("on_handshake", "on_connect"),
+        namespace=namespace,
+    )
+    return Signature(
+        owner,
+        {name: hint for name, hint in signature.given.items() if name != "self"},
+        signature.parameters,
+        signature.providers,
+        signature.dependencies,
+    )
+
+
+def _interceptors(
+    cls: type, base: type, namespace: Mapping[str, Any]
+) -> dict[type, str]:
+    found: dict[type, str] = {}
+    for name in dir(cls):
+        method = inspect.getattr_static(cls, name, None)
+        if not is_interceptor(method):
+            continue
+        owner = f"{cls.__qualname__}.{name}"
+        if hasattr(base, name):
+            raise ConfigurationError(
+                f"{owner} must not be named like one of the framework's own, "
+                f"got {name!r}; rename it"
+            )
+        if not inspect.iscoroutinefunction(method):
+            raise ConfigurationError(
+                f"{owner} must be 'async def', got {method!r}; write "
+                f"'async def {name}(self, publication: T) -> T | None'"
+            )
+        signature = read_signature(
+            method, owner, given=("self", "publication"), namespace=namespace
+        )
+        annotation = list(signature.given.values())[1]
+        for kind in get_args(annotation) or (annotation,):
+            if not isinstance(kind, type) or kind is inspect.Parameter.empty:
+                raise ConfigurationError(
+                    f"{owner} must say by a class, or a union of classes, which "
+                    f"publications it takes, got {annotation!r}; "
+                    f"write {name}(self, publication: Said)"
+                )
+            if found.setdefault(kind, name) != name:
+                raise ConfigurationError(
+                    f"{cls.__qualname__} must have one method per publication type, "
+                    f"got {found[kind]!r} and {name!r} for {kind.__name__}"
+                )
+    return found
+
+
+def _check_spelling(cls: type) -> None:
+    for name in vars(cls):
+        if name.startswith("on_") and name not in HOOKS:
+            close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.85)
+            if close:
+                raise ConfigurationError(
+                    f"{cls.__qualname__}: a hook must be one of {', '.join(HOOKS)}, "
+                    f"got {name!r}; did you mean {close[0]!r}?"
+                )
+
+
+def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
+    """Check the settings of a class or route.
+
+    Raises:
+        ConfigurationError: One is unknown, or has a value that it can't have.
+    """
+    for name, value in settings.items():
+        check = _SETTINGS.get(name)
+        if check is None:
+            close = difflib.get_close_matches(name, _SETTINGS, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigurationError(
+                f"{owner}: a setting must be one of {', '.join(_SETTINGS)}, "
+                f"got {name!r}{hint}"
+            )
+        valid, expected = check
+        if not valid(value):
+            raise ConfigurationError(f"{owner}: {name} must be {expected}, got {value!r}")
+
+
+def _is_codes(value: Any) -> bool:
+    if value is None or value is all:
+        return True
+    return isinstance(value, tuple) and all(isinstance(code, int) for code in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_name(value: Any) -> bool:
+    return value is None or isinstance(value, str)  # which one: codec_for
+
+
+_TYPE = (_is_name, "the name of a message type, or None")
+_SETTINGS: Final[dict[str, tuple[Any, str]]] = {
+    "auto_accept": (lambda value: isinstance(value, bool), "True or False"),
+    "value_type": _TYPE,
+    "receive_type": _TYPE,
+    "send_type": _TYPE,
+    "caught_close_codes": (
+        _is_codes,
+        "a tuple of close codes, the built-in all, or None for (1000, 1001)",
+    ),
+    "concurrency": (_is_count, "a positive whole number"),
+    "finish_timeout": (_is_number, "a positive number of seconds"),
+    "refusals": (lambda value: value in ("http", "close"), "'http' or 'close'"),
+    "limits": (
+        lambda value: value is None or isinstance(value, Limits),
+        "an instance of Limits, or None for the application's",
+    ),
+}
+SETTINGS: Final = tuple(_SETTINGS)
+"""The names of all settings."""

@@ -1,0 +1,132 @@
+"""The watchdog: sees that a hook takes long, and then has its connection read ahead.
+
+A client's leaving comes as an event, and nobody reads events while a hook works. A
+reader for each connection would cost a task and a switch for every message; this is one
+task per event loop, which rests while no hook runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import anyio
+from anyio.lowlevel import RunVar
+
+from .inbox import Inbox
+
+__all__ = ["PERIOD", "Host", "Watchdog", "current_watchdog"]
+
+PERIOD: Final = 0.03
+"""Seconds between two looks. A hook is noticed in its second look, after 30-60 ms."""
+
+_REST_AFTER: Final = 32
+# Looks at nothing before it rests: being woken costs more than a look, so that a server
+# with a message every now and then should not pay for it each time.
+
+
+class Host(Protocol):
+    """A connection that can run tasks for the watchdog."""
+
+    def spawn(self, function: Callable[[], Any]) -> object:
+        """Start a task that ends with the connection."""
+        ...
+
+
+class Watchdog:
+    """Looks after all connections of one event loop. Lives in the tasks of one of them.
+
+    A connection that ends takes it along; the next that is busy takes it in.
+    """
+
+    __slots__ = ("_hosts", "_resting", "awake", "busy", "tick")
+
+    def __init__(self) -> None:
+        self.busy: dict[Inbox, int] = {}
+        """``{inbox whose last event is worked on: the look since when}``, oldest first."""
+        self.tick = 0
+        """The number of the current look."""
+        self.awake = False
+        """Whether it looks, or else has to be woken."""
+        self._hosts: dict[Inbox, Host] = {}
+        self._resting: anyio.Event | None = None
+
+    def watch(self, inbox: Inbox, host: Host) -> None:
+        """Look after a connection from now on."""
+        inbox.watchdog = self
+        self._hosts[inbox] = host
+
+    def forget(self, inbox: Inbox) -> None:
+        """Stop looking after a connection."""
+        self.busy.pop(inbox, None)
+        self._hosts.pop(inbox, None)
+
+    def mark(self, inbox: Inbox) -> None:
+        """Count a connection as busy, though it read no event: its first hooks run."""
+        self.busy[inbox] = self.tick
+        if not self.awake:
+            self.wake()
+
+    def wake(self) -> None:
+        """Start looking."""
+        self.awake = True
+        if self._resting is not None:
+            self._resting.set()
+            return
+        inbox = next(iter(self.busy))
+        self._hosts[inbox].spawn(self._look)
+
+    async def _look(self) -> None:
+        self.awake = True
+        nothing = 0
+        try:
+            while True:
+                await anyio.sleep(PERIOD)
+                self.tick += 1
+                if self.busy:
+                    nothing = 0
+                    self._read_ahead()
+                    continue
+                nothing += 1
+                if nothing >= _REST_AFTER:
+                    await self._rest()
+                    nothing = 0
+        finally:
+            self.awake = False
+            self._resting = None
+            if self.busy:
+                self.wake()
+
+    async def _rest(self) -> None:
+        self.awake = False
+        self._resting = anyio.Event()
+        try:
+            await self._resting.wait()
+        finally:
+            self._resting = None
+
+    def _read_ahead(self) -> None:
+        long = []
+        for inbox, since in self.busy.items():
+            if self.tick - since < 2:  # a whole period at the least
+                break
+            long.append(inbox)
+        for inbox in long:
+            # Behind the others: its inbox may be full now, and have room later.
+            del self.busy[inbox]
+            self.busy[inbox] = self.tick
+            if inbox.has_room():
+                self._hosts[inbox].spawn(inbox.read_ahead)
+
+
+_current: Final[RunVar[Watchdog]] = RunVar("consumers.watchdog")
+
+
+def current_watchdog() -> Watchdog:
+    """Return the watchdog of the running event loop."""
+    with suppress(LookupError):
+        return _current.get()
+    watchdog = Watchdog()
+    _current.set(watchdog)
+    return watchdog

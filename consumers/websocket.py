@@ -1,0 +1,612 @@
+"""`WebSocket`: one connection over ASGI.
+
+What may be done when stands in one table, ``consumers.state``. The interface is
+pull-style: ``receive`` and ``send``; :class:`~consumers.consumer.WebSocketConsumer`
+adds the hooks. The url, headers, query_params, cookies, session, state and so on come
+from Starlette's ``HTTPConnection``.
+
+Source of the events: ASGI WebSocket, spec version 2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import count
+from types import TracebackType
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NoReturn,
+    Self,
+    TypeAlias,
+)
+from uuid import uuid4
+
+import anyio
+from anyio.lowlevel import checkpoint
+from starlette.authentication import BaseUser, UnauthenticatedUser
+from starlette.datastructures import QueryParams
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from .close import CloseEvent, check_code, check_reason, refusal_code
+from .codecs import CODECS, Codec, Event
+from .errors import ConnectionClosed, Rejected, StateError, shorten
+from .headers import Headers, checked_headers, checked_subprotocol
+from .inbox import Inbox
+from .limits import DEFAULT_LIMITS, Limits
+from .outbox import SERVER_IS_DONE, Outbox, can_step, step
+from .state import TRANSITIONS, WHY, Action, State
+
+__all__ = ["WebSocket"]
+
+CaughtCodes: TypeAlias = "tuple[int, ...] | Callable[..., Any] | None"
+
+
+# Sends between two checkpoints, so that a loop of ready sends lets others run: at every
+# send a checkpoint costs microseconds, at every 64th next to nothing.
+_CHECKPOINT_MASK: Final = 63
+# How long a failed send looks for the disconnect event that tells the client's code, in
+# seconds. Servers queue it before they let `send` fail.
+_CODE_WAIT: Final = 1.0
+
+_ids = count(1)
+_process = uuid4().hex[:12]
+
+
+class WebSocket(HTTPConnection[Any]):
+    """One connection over ASGI, in pull style.
+
+    ``receive`` and ``send`` use the types that the class or the route sets; the forms
+    with a suffix are always there. Several tasks may send at once. What one task sends
+    arrives in the order of its calls.
+    """
+
+    auto_accept: ClassVar[bool] = True
+    caught_close_codes: ClassVar[CaughtCodes] = None
+    refusals: ClassVar[Literal["http", "close"]] = "http"
+    limits: ClassVar[Limits | None] = None
+
+    _receive_codec: ClassVar[Codec] = CODECS["text"]
+    _send_codec: ClassVar[Codec] = CODECS["text"]
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap the three arguments of an ASGI application.
+
+        Raises:
+            StateError: The scope is not a WebSocket's.
+        """
+        if scope["type"] != "websocket":
+            raise StateError(
+                f"a WebSocket serves scopes of type 'websocket', got {scope['type']!r}; "
+                "route HTTP requests elsewhere"
+            )
+        self.scope = scope
+        self._asgi_receive = receive
+        self._asgi_send = send
+        self._inbox = Inbox(receive, self._left)
+        self._stage = State.CONNECTING
+        self._connect_seen = False
+        self._close_sent = False
+        self._sends = 0
+        self._outbox: Outbox | None = None  # there only while something waits
+        self._steps = can_step(send)
+        self._id = ""
+        self._bounds = DEFAULT_LIMITS
+        self.close_event: CloseEvent | None = None
+        """How the connection ended, once it has."""
+
+    # -- what is known of the client ------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """What names this connection in logs and to ``groups.send``."""
+        if not self._id:
+            self._id = f"{_process}-{next(_ids)}"
+        return self._id
+
+    @property
+    def query_parameters(self) -> QueryParams:
+        """The query's parameters; also ``query_params``, as Starlette has it."""
+        return self.query_params
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """What the client offers, in its order of preference. Untrusted."""
+        return list(self.scope.get("subprotocols") or ())
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """The session, where ``SessionMiddleware`` is installed.
+
+        Raises:
+            StateError: It is not.
+        """
+        if "session" not in self.scope:
+            raise StateError(
+                "a session needs Starlette's SessionMiddleware around the application; "
+                "write App([...], middleware=[Middleware(SessionMiddleware, "
+                "secret_key=...)])"
+            )
+        return super().session
+
+    @property
+    def user(self) -> Any:
+        """Who it is: an ``Identity``, what a middleware set, or somebody unknown."""
+        return self.scope.get("user") or _NOBODY
+
+    @user.setter
+    def user(self, user: BaseUser) -> None:
+        self.scope["user"] = user
+
+    @property
+    def auth(self) -> Any:
+        """The credentials that a middleware set, else ``None``."""
+        return self.scope.get("auth")
+
+    @auth.setter
+    def auth(self, auth: object) -> None:
+        self.scope["auth"] = auth
+
+    def __repr__(self) -> str:
+        name, path = type(self).__name__, self.scope.get("path")
+        return f"<{name} {path} {self._stage.name.lower()} id={self.id}>"
+
+    # -- the handshake --------------------------------------------------------------
+
+    async def accept(
+        self, subprotocol: str | None = None, headers: Headers | None = None
+    ) -> None:
+        """Accept the handshake.
+
+        Args:
+            subprotocol: One of those that the client offered, or ``None`` for none.
+            headers: For the answer: a mapping or pairs, of str or bytes.
+
+        Raises:
+            ValueError: The subprotocol was not offered, or a header can't be sent.
+            StateError: It was accepted before.
+            ConnectionClosed: The client is gone.
+
+        Cancelling leaves it open whether the client learned of the acceptance.
+
+        Source: RFC 6455 4.2.2; ASGI WebSocket "Accept - send event".
+        """
+        event = {
+            "type": "websocket.accept",
+            "subprotocol": checked_subprotocol(subprotocol, self.subprotocols),
+            "headers": checked_headers(headers),
+        }
+        await self._read_connect()
+        await self._do(Action.ACCEPT)
+        await self._hand_over(event)
+        self._accepted()
+
+    async def reject(
+        self,
+        status: int = 403,
+        content: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> NoReturn:
+        """Refuse the handshake with an HTTP status. Never returns.
+
+        After accept it closes with 1008 instead. Where ``refusals`` is ``"close"`` the
+        connection is accepted and closed at once with 4000 + ``status``, which a
+        browser's script can read. A server without denial responses answers 403.
+
+        Args:
+            status: 400-599.
+            content: A text, or a value for JSON. For the client's eyes.
+            headers: For the answer, such as ``{"retry-after": "5"}``.
+
+        Raises:
+            Rejected: Always. Let it pass: whoever catches it gets it again.
+            ValueError: The status is not one of an error.
+
+        Source: ASGI WebSocket "Websocket Denial Response".
+        """
+        if not 400 <= status <= 599:
+            raise ValueError(
+                f"a refusal's status must be 400-599, got {status!r}; "
+                "redirects do not work for WebSockets"
+            )
+        if self._stage is State.OPEN:
+            await self.close(1008)
+        else:
+            await self._read_connect()
+            await self._refuse(status, content, headers)
+        raise Rejected(status)
+
+    async def _refuse(
+        self, status: int, content: object, headers: Mapping[str, str] | None
+    ) -> None:
+        await self._do(Action.REFUSE)
+        self._inbox.closed = True
+        self.close_event = CloseEvent(1006, "", None, "server", status)
+        if self.refusals == "close":
+            await self._hand_over({"type": "websocket.accept", "headers": []})
+            await self._hand_over(
+                {
+                    "type": "websocket.close",
+                    "code": refusal_code(status),
+                    "reason": content
+                    if isinstance(content, str) and len(content.encode()) <= 123
+                    else "",
+                }
+            )
+        elif "websocket.http.response" in (self.scope.get("extensions") or {}):
+            response = _denial(status, content, headers)
+            await response(self.scope, self._asgi_receive, self._denial_send)
+        else:
+            await self._hand_over({"type": "websocket.close", "code": 1008})
+
+    async def _denial_send(self, event: Any) -> None:
+        # Starlette's responses name their events by the scope's type, as the extension
+        # does: "websocket.http.response.start" and "….body".
+        await self._hand_over(event)
+
+    async def _read_connect(self) -> None:
+        """Read the first event. Does nothing where it was read before."""
+        if self._connect_seen:
+            return
+        self._connect_seen = True
+        event = await self._asgi_receive()
+        if event["type"] == "websocket.disconnect":
+            self._left(event)
+        elif event["type"] != "websocket.connect":
+            raise StateError(
+                f"the first event must be 'websocket.connect', got {event['type']!r}; "
+                "the server or a middleware is at fault"
+            )
+
+    # -- closing --------------------------------------------------------------------
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection.
+
+        What was sent or published to the client before goes out first. The calling hook
+        runs on; no further message comes, and other work of the connection is
+        cancelled. Before accept it refuses the handshake with 403.
+
+        Args:
+            code: 1000-1003, 1007-1014 or 3000-4999.
+            reason: For the client; at most 123 bytes of UTF-8.
+
+        Raises:
+            ValueError: The code may not be sent, or the reason is too long.
+            StateError: It was closed before.
+            ConnectionClosed: The client is gone.
+
+        Cancelling drops what was not sent; the close frame follows when the connection
+        ends.
+
+        Source: RFC 6455 5.5.1, 7.4; ASGI WebSocket "Close - send event".
+        """
+        check_code(code)
+        check_reason(reason)
+        if self._stage is State.CONNECTING:
+            await self._read_connect()
+            await self._refuse(403, None, None)
+            return
+        await self._do(Action.CLOSE)
+        self.close_event = CloseEvent(code, reason, None, "server")
+        self._inbox.closed = True
+        self._closing()
+        if self._outbox is not None:
+            with anyio.move_on_after(self._bounds.close_timeout):
+                await self._outbox.put_and_wait(None)
+        await self._send_close()
+
+    async def ensure_closed(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection if it is not closed. Never raises ``StateError``."""
+        if self._stage in (State.CONNECTING, State.OPEN):
+            await self.close(code, reason)
+
+    async def _send_close(self) -> None:
+        """Send the close frame that ``close_event`` describes, unless it was sent."""
+        event = self.close_event
+        if event is not None and not self._close_sent:
+            await self._hand_over(
+                {"type": "websocket.close", "code": event.code, "reason": event.reason}
+            )
+            self._close_sent = True
+
+    async def __aenter__(self) -> Self:
+        """Accept the handshake, unless it was accepted."""
+        if self._stage is State.CONNECTING:
+            await self.accept()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Close with 1000, or with 1011 after an exception.
+
+        Silences the client's disconnect if its code is one of ``caught_close_codes``.
+        """
+        if error is None:
+            await self.ensure_closed(1000)
+            return False
+        if isinstance(error, WebSocketDisconnect):
+            own = getattr(error, "connection", self) is self
+            return own and (self._stage is State.CLOSING or self._catches(error.code))
+        if isinstance(error, Exception) and self._stage is State.OPEN:
+            await self.ensure_closed(1011)
+        return False
+
+    def _catches(self, code: int) -> bool:
+        caught = self.caught_close_codes
+        if caught is None:
+            return code in (1000, 1001)
+        return caught is all or (isinstance(caught, tuple) and code in caught)
+
+    # -- receiving ------------------------------------------------------------------
+
+    async def receive(self) -> Any:
+        """Wait for a message and return it as ``receive_type`` says.
+
+        Cancelling is safe: no message is lost.
+
+        Raises:
+            ConnectionClosed: The client is gone; a ``WebSocketDisconnect``.
+            InvalidMessage: It is not what the type reads: the client's fault.
+            StateError: The connection was not accepted.
+        """
+        return self._receive_codec.decode(await self._next_message())
+
+    async def receive_text(self) -> str:
+        """Receive a text message. Otherwise as :meth:`receive`."""
+        text: str = CODECS["text"].decode(await self._next_message())
+        return text
+
+    async def receive_bytes(self) -> bytes:
+        """Receive a binary message. Otherwise as :meth:`receive`."""
+        data: bytes = CODECS["bytes"].decode(await self._next_message())
+        return data
+
+    async def receive_json(self) -> Any:
+        """Receive JSON from a text message. Otherwise as :meth:`receive`."""
+        return CODECS["json"].decode(await self._next_message())
+
+    async def receive_msgpack(self) -> Any:
+        """Receive MessagePack from a binary message. Otherwise as :meth:`receive`."""
+        return CODECS["msgpack"].decode(await self._next_message())
+
+    async def receive_event(self) -> Event:
+        """Receive a raw ASGI event; the client's disconnect too is returned.
+
+        Raises:
+            StateError: The connection was not accepted.
+        """
+        await self._do(Action.RECEIVE)
+        return await self._inbox.next()
+
+    def __aiter__(self) -> Self:
+        """Receive until the connection ends."""
+        return self
+
+    async def __anext__(self) -> Any:
+        """Receive one message; stop after our own close.
+
+        The client's disconnect is raised, for ``async with`` and the runtime to judge
+        by ``caught_close_codes``.
+        """
+        if self._stage is State.CLOSING:
+            raise StopAsyncIteration
+        return await self.receive()
+
+    async def _next_message(self) -> Event:
+        if self._stage is not State.OPEN:
+            await self._do(Action.RECEIVE)
+        event = await self._inbox.next()
+        if event["type"] == "websocket.disconnect":
+            await self._raise_gone()
+        return event
+
+    # -- sending --------------------------------------------------------------------
+
+    async def send(self, message: Any) -> None:
+        """Send a message as ``send_type`` says.
+
+        Waits while the client's and the server's buffers are full, and behind the
+        publications that wait for this client. Never drops.
+
+        Cancelling takes the message back, unless it is on its way already.
+
+        Raises:
+            ConnectionClosed: The client is gone. Uncaught in a hook of this connection
+                it ends the hook silently.
+            MessageNotEncodable: The value does not fit the type.
+            StateError: The connection is not open.
+        """
+        await self._transmit(self._send_codec.encode(message))
+
+    async def send_text(self, message: str) -> None:
+        """Send a text message. Otherwise as :meth:`send`."""
+        await self._transmit(CODECS["text"].encode(message))
+
+    async def send_bytes(self, message: bytes) -> None:
+        """Send a binary message. Otherwise as :meth:`send`."""
+        await self._transmit(CODECS["bytes"].encode(message))
+
+    async def send_json(self, message: Any) -> None:
+        """Send a value as JSON in a text message. Otherwise as :meth:`send`."""
+        await self._transmit(CODECS["json"].encode(message))
+
+    async def send_msgpack(self, message: Any) -> None:
+        """Send a value as MessagePack in a binary message. Otherwise as :meth:`send`."""
+        await self._transmit(CODECS["msgpack"].encode(message))
+
+    async def send_event(self, event: Event) -> None:
+        """Send a raw ASGI event.
+
+        Events that accept or close are carried out by :meth:`accept` and
+        :meth:`close`, so that nothing loses track of the state.
+
+        Raises:
+            ValueError: The event is none that an application may send.
+        """
+        kind = event.get("type")
+        if kind == "websocket.send":
+            await self._transmit(event)
+        elif kind == "websocket.accept":
+            await self.accept(event.get("subprotocol"), event.get("headers"))
+        elif kind == "websocket.close":
+            await self.close(event.get("code", 1000), event.get("reason") or "")
+        else:
+            raise ValueError(
+                "an event must be 'websocket.send', 'websocket.accept' or "
+                f"'websocket.close', got {shorten(event)}; reject() denies a handshake"
+            )
+
+    async def _transmit(self, event: Event) -> None:
+        if self._stage is not State.OPEN:
+            await self._do(Action.SEND)
+        if self._outbox is not None and not self._outbox.is_mine():
+            if not await self._outbox.put_and_wait(event):
+                await self._raise_gone()
+            return
+        self._sends += 1
+        if not self._sends & _CHECKPOINT_MASK:
+            await checkpoint()
+        await self._hand_over(event)
+
+    def _post(self, event: Event, size: int) -> None:
+        """Send a publication without waiting; ``size`` is in bytes.
+
+        Where the client does not read fast enough it waits in the outbox, and where
+        that is full the connection is given up.
+        """
+        outbox = self._outbox
+        if outbox is not None:
+            if outbox.fits(size, self._bounds):
+                outbox.put(event, size)
+            else:
+                self._overflowed()
+            return
+        if not self._steps:
+            self._open_outbox().put(event, size)
+            return
+        try:
+            rest = step(self._asgi_send(event))  # type: ignore[arg-type]
+        except SERVER_IS_DONE:
+            return  # whoever reads will learn that the client left
+        if rest is not None:
+            self._open_outbox().put_suspended(rest, size)
+
+    def _open_outbox(self) -> Outbox:
+        """Return an outbox with a writer; it is not empty by when the writer starts."""
+        if self._outbox is None:
+            self._outbox = Outbox()
+            self._start_writing()
+        return self._outbox
+
+    async def _write(self) -> None:
+        """Empty the outbox: what the writer does."""
+        outbox = self._outbox
+        assert outbox is not None
+        try:
+            await outbox.run(self._asgi_send)  # type: ignore[arg-type]
+        except SERVER_IS_DONE:
+            pass  # whoever reads will learn that the client left
+        finally:
+            # In the same step as the last entry's end, so that no direct send overtakes.
+            self._outbox = None
+
+    async def _hand_over(self, event: Event) -> None:
+        try:
+            await self._asgi_send(event)  # type: ignore[arg-type]
+        except SERVER_IS_DONE as error:
+            await self._find_code()
+            await self._raise_gone(error)
+
+    async def _find_code(self) -> None:
+        """After a failed send, read on to the disconnect, which knows the code.
+
+        Only where nobody else is reading. Messages on the way go to the inbox: they came
+        before the client left, and are still due to be handled.
+        """
+        if not self._inbox.is_idle():
+            with anyio.move_on_after(_CODE_WAIT):
+                await self._inbox.read_ahead()
+
+    # -- what the state allows ------------------------------------------------------
+
+    async def _do(self, action: Action) -> None:
+        """Make the transition, or raise what says why it can't be made."""
+        state = TRANSITIONS[self._stage].get(action)
+        if state is not None:
+            self._stage = state
+        elif self._stage is State.REFUSED:
+            raise Rejected(self._status)
+        elif self._stage is State.CLOSED:
+            await self._raise_gone()
+        else:
+            raise self._mistake(action.value)
+
+    def _mistake(self, verb: str) -> StateError:
+        code = self.close_event.code if self.close_event else "none"
+        why = WHY[self._stage].format(code=code, status=self._status)
+        return StateError(f"can't {verb}: {why}")
+
+    @property
+    def _status(self) -> int:
+        return (self.close_event and self.close_event.status) or 403
+
+    async def _raise_gone(self, cause: BaseException | None = None) -> NoReturn:
+        # A loop that catches this and goes on must still let others run.
+        await checkpoint()
+        event = self.close_event or CloseEvent(1006, "", False, "network")
+        raise ConnectionClosed(self, event.code, event.reason) from cause
+
+    def _left(self, event: Event) -> None:
+        """Take note that the client left, as the server tells it."""
+        if self._stage in (State.CONNECTING, State.OPEN):
+            code = event.get("code") or 1005
+            self.close_event = CloseEvent(
+                code,
+                event.get("reason") or "",
+                None if code == 1005 else code != 1006,
+                "network" if code == 1006 else "server" if code == 1012 else "client",
+            )
+        self._stage = TRANSITIONS[self._stage][Action.LEAVE]
+        self._gone()
+
+    # -- what the runtime does at these points --------------------------------------
+
+    def _accepted(self) -> None:
+        """The handshake was accepted."""
+
+    def _closing(self) -> None:
+        """Our close has begun."""
+
+    def _gone(self) -> None:
+        """The client left."""
+
+    def _start_writing(self) -> None:
+        """Something waits in the outbox: start a task with :meth:`_write`."""
+
+    def _overflowed(self) -> None:
+        """The outbox is full."""
+
+
+_NOBODY: Final = UnauthenticatedUser()
+
+
+def _denial(
+    status: int, content: object, headers: Mapping[str, str] | None
+) -> Response:
+    if isinstance(content, Response):
+        return content
+    if content is None or isinstance(content, str):
+        return PlainTextResponse(content or "", status, dict(headers or {}))
+    return JSONResponse(content, status, dict(headers or {}))
+
+
