@@ -20,6 +20,7 @@ TOP_LEVEL = {
 
 # Test files whose subject is the whole package or the project: {subject: why}.
 WHOLE = {
+    "benchmarks": "that the benchmarks measure what they say",
     "cancellation": "cancels an application at every checkpoint",
     "chat": "drives the chat example in a browser",
     "embedding": "inside Starlette, FastAPI, Django, beside python-socketio",

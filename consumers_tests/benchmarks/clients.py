@@ -1,0 +1,221 @@
+"""The clients of the load generator, in crowds: each crowd visits one server.
+
+No task or future is made per message, and no reply is parsed.
+"""
+
+import asyncio
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import cast
+
+from consumers_tests.benchmarks import frames
+from consumers_tests.benchmarks.bench import Bench
+from consumers_tests.benchmarks.frames import WrongReplyError
+from consumers_tests.benchmarks.jobs import Plan, Server
+
+
+class Crowd(ABC):
+    """All clients of one server, which work in turns: begin, then come to an end.
+
+    Args:
+        bench: Where the clients tell that they did something, or that it failed.
+        server: The server to visit.
+        plan: What to do there.
+    """
+
+    def __init__(self, bench: Bench, server: Server, plan: Plan) -> None:
+        self.bench = bench
+        self.server = server
+        self.plan = plan
+        self.running = False  # clients go on sending
+        self.units = 0  # messages, deliveries or connections so far
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Make the connections that stay open for all turns.
+
+        Raises:
+            WrongReplyError: The server refused a connection or answered wrongly.
+            OSError: A connection failed or timed out.
+        """
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Let the clients send."""
+
+    @abstractmethod
+    def pending(self) -> bool:
+        """Tell if a client that no longer sends has still something to get."""
+
+
+class Client(asyncio.Protocol, ABC):
+    """One connection, handshake done: sends, and checks what comes back."""
+
+    transport: asyncio.WriteTransport
+
+    def __init__(self, crowd: Crowd, reply: bytes) -> None:
+        self.crowd = crowd
+        self.replies = frames.Replies(reply, crowd.plan.window)
+        self.due = 0  # how many replies it must get in all
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are not registered as this, and they are it.
+        self.transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            count = self.replies.feed(data)
+        except WrongReplyError as error:
+            self.crowd.bench.fail(str(error))
+            return
+        self.crowd.bench.steps += 1
+        self.crowd.units += count
+        self.answered(count)
+
+    @abstractmethod
+    def answered(self, count: int) -> None:
+        """Go on after so many replies, 0 where the read held only a part of one."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        reason = f"expected the connection to stay, got its end: {exc!r}"
+        self.crowd.bench.fail(reason)
+
+
+async def adopt(clients: Sequence[Client], server: Server, plan: Plan) -> None:
+    """Open a connection for each client."""
+    loop = asyncio.get_running_loop()
+    sockets = [frames.connect(server.port, plan.path) for _ in clients]
+    for client, sock in zip(clients, sockets, strict=True):
+        await _attach(loop, client, sock)
+
+
+async def _attach(
+    loop: asyncio.AbstractEventLoop, client: Client, sock: socket.socket
+) -> None:
+    await loop.create_connection(lambda: client, sock=sock)
+
+
+class Echoes(Crowd):
+    """Each connection keeps a window of messages in flight."""
+
+    async def open(self) -> None:
+        reply = frames.first_reply(self.server.port, self.plan)
+        count = self.plan.connections
+        self.clients = [Echo(self, reply) for _ in range(count)]
+        await adopt(self.clients, self.server, self.plan)
+
+    def begin(self) -> None:
+        for client in self.clients:
+            client.answered(self.plan.window)
+
+    def pending(self) -> bool:
+        return any(c.replies.received != c.due for c in self.clients)
+
+
+class Echo(Client):
+    """Sends as many messages as were answered."""
+
+    def __init__(self, crowd: Crowd, reply: bytes) -> None:
+        super().__init__(crowd, reply)
+        frame = frames.client_frame(crowd.plan.body.encode())
+        self.bursts = [frame * count for count in range(crowd.plan.window + 1)]
+
+    def answered(self, count: int) -> None:
+        if count and self.crowd.running:
+            self.due += count
+            self.transport.write(self.bursts[count])
+
+
+class Room(Crowd):
+    """One group: its first member sends when all have the last message."""
+
+    async def open(self) -> None:
+        reply = frames.first_reply(self.server.port, self.plan)
+        count = self.plan.connections
+        self.members = [Member(self, reply) for _ in range(count)]
+        self.missing = 0
+        self.frame = frames.client_frame(self.plan.body.encode())
+        await adopt(self.members, self.server, self.plan)
+
+    def begin(self) -> None:
+        self.missing = len(self.members)
+        for member in self.members:
+            member.due += 1
+        self.members[0].transport.write(self.frame)
+
+    def arrived(self, count: int) -> None:
+        """Send again when nobody waits any more."""
+        self.missing -= count
+        if not self.missing and self.running:
+            self.begin()
+
+    def pending(self) -> bool:
+        return any(m.replies.received != m.due for m in self.members)
+
+
+class Member(Client):
+    """Gets what the first member of its room sends."""
+
+    def __init__(self, room: Room, reply: bytes) -> None:
+        super().__init__(room, reply)
+        self.room = room
+
+    def answered(self, count: int) -> None:
+        self.room.arrived(count)
+
+
+class Visitors(Crowd):
+    """Connections that are opened and closed, one after the other."""
+
+    async def open(self) -> None:
+        self.present = 0  # none stays open between turns
+
+    def begin(self) -> None:
+        for _ in range(self.plan.connections):
+            self.present += 1
+            self.bench.start(self._come())
+
+    def pending(self) -> bool:
+        return self.present > 0
+
+    async def _come(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self.running:
+            _, visit = await loop.create_connection(
+                lambda: Visit(self), "127.0.0.1", self.server.port
+            )
+            await visit.ended
+        self.present -= 1
+
+
+class Visit(asyncio.Protocol):
+    """Opens a connection and closes it at once, as RFC 6455 5.5.1 asks."""
+
+    transport: asyncio.WriteTransport
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd = crowd
+        self.received = b""
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.WriteTransport", transport)
+        self.crowd.bench.steps += 1
+        port, path = self.crowd.server.port, self.crowd.plan.path
+        self.transport.write(frames.request(port, path))
+
+    def data_received(self, data: bytes) -> None:
+        self.crowd.bench.steps += 1
+        self.received += data
+        if frames.accepted(self.received):
+            self.received = b""
+            self.transport.write(frames.client_frame(frames.BYE, frames.CLOSE))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.crowd.bench.steps += 1
+        self.crowd.units += 1
+        if self.received != frames.server_frame(frames.BYE, frames.CLOSE):
+            reason = "expected a handshake and a close of 1000"
+            self.crowd.bench.fail(f"{reason}, got {self.received[:200]!r}")
+        self.ended.set_result(None)

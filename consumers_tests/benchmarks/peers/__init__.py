@@ -1,0 +1,6 @@
+"""One application in each framework's own style.
+
+Each module has an ASGI application `app` with three routes: `/echo` returns a text,
+`/json` returns the message with its `type` set to `chat.reply`, and `/broadcast`
+sends a text to every connection on that route, the sender's included.
+"""

@@ -1,0 +1,183 @@
+"""The benchmarks: each workload runs, and a wrong answer is never counted."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+pytest.importorskip("uvloop", reason="the load generator runs on uvloop")
+if not hasattr(os, "sched_setaffinity"):
+    pytest.skip("the benchmarks need Linux", allow_module_level=True)
+
+from consumers_tests.benchmarks import __main__ as command_line
+from consumers_tests.benchmarks import frames, report
+from consumers_tests.benchmarks.catalogue import (
+    MESSAGE,
+    PEERS,
+    REFERENCE,
+    SERVERS,
+    STOCK,
+    WORKLOADS,
+)
+from consumers_tests.benchmarks.jobs import Job, Plan, Sample, Server
+from consumers_tests.benchmarks.measure import MeasurementError, Pair, load
+from consumers_tests.benchmarks.processes import ServerError, serve
+
+
+@pytest.fixture(scope="module")
+def raw() -> Iterator[Server]:
+    """Serve the raw ASGI application."""
+    with serve(SERVERS[STOCK], REFERENCE.app) as server:
+        yield server
+
+
+def briefly(plan: Plan, server: Server) -> Sample:
+    """Run a plan for a moment, with few connections."""
+    few = msgspec.structs.replace(plan, connections=4)
+    (sample,) = load(Job(few, [server], seconds=0.05, patience=0.5))
+    return sample
+
+
+@pytest.mark.parametrize("name", [*WORKLOADS])
+def test_each_workload_runs(name: str, raw: Server) -> None:
+    """Each workload gives a cost against raw ASGI, with fewer connections."""
+    sample = briefly(WORKLOADS[name].plan, raw)
+
+    if name == "memory":
+        assert sample.rate is None
+    else:
+        assert sample.cost > 0
+        assert sample.rate is not None
+        assert sample.rate > 0
+        assert sample.busy is not None
+        assert 0 < sample.busy <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        pytest.param("echo1", "/json", id="text-changed"),
+        pytest.param("json", "/echo", id="json-not-changed"),
+        pytest.param("broadcast", "/echo", id="not-delivered-to-all"),
+        pytest.param("churn", "/nowhere", id="refused"),
+        pytest.param("memory", "/nowhere", id="idle-refused"),
+    ],
+)
+def test_a_wrong_answer_is_noticed(name: str, path: str, raw: Server) -> None:
+    """A workload on a route that answers something else fails and gives no figure."""
+    plan = msgspec.structs.replace(WORKLOADS[name].plan, path=path)
+    if name == "echo1":
+        body = msgspec.json.encode(MESSAGE).decode()
+        plan = msgspec.structs.replace(plan, body=body)
+
+    with pytest.raises(MeasurementError, match="WrongReplyError: expected"):
+        briefly(plan, raw)
+
+
+def test_a_server_that_does_not_start_is_told() -> None:
+    """A module that isn't there ends the start with the server's own words."""
+    absent = replace(REFERENCE, app="consumers_tests.benchmarks.peers.absent:app")
+
+    with (
+        pytest.raises(ServerError, match="Could not import module"),
+        serve(SERVERS[STOCK], absent.app),
+    ):
+        raise AssertionError
+
+
+def test_an_error_in_the_server_is_told() -> None:
+    """A traceback in the server's log ends its block with an error."""
+    no_application = REFERENCE.app.replace(":app", ":views")
+
+    with (
+        pytest.raises(ServerError, match="logged an error"),
+        serve(SERVERS[STOCK], no_application) as server,
+        pytest.raises(frames.WrongReplyError),
+    ):
+        frames.connect(server.port, "/echo")
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 19, 200])
+def test_replies_are_counted_however_they_are_cut(size: int) -> None:
+    """Replies that arrive in pieces of any size are counted once each."""
+    frame = frames.server_frame(b"seventeen letters")
+    replies = frames.Replies(frame, window=100)
+    stream = frame * 10
+
+    counts = [
+        replies.feed(stream[at : at + size]) for at in range(0, len(stream), size)
+    ]
+
+    assert sum(counts) == replies.received == 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(frames.server_frame(b"ab") + frames.server_frame(b"aX"), id="2nd"),
+        pytest.param(frames.server_frame(b"ab", opcode=2), id="opcode"),
+        pytest.param(frames.server_frame(b"ab") * 3, id="more-than-the-window"),
+    ],
+)
+def test_each_byte_of_each_reply_is_checked(data: bytes) -> None:
+    """A later reply that differs, and one too many, are as wrong as a first one."""
+    replies = frames.Replies(frames.server_frame(b"ab"), window=2)
+
+    with pytest.raises(frames.WrongReplyError, match="expected"):
+        replies.feed(data)
+
+
+def test_a_long_frame_has_a_longer_header() -> None:
+    """A payload of 126 bytes takes two more bytes of length (RFC 6455 5.2)."""
+    short, long = frames.server_frame(b"x" * 125), frames.server_frame(b"x" * 126)
+
+    assert (len(short), len(long)) == (127, 130)
+    assert frames.payload_of(long) == b"x" * 126
+
+
+def test_the_ratio_is_taken_within_each_pair() -> None:
+    """A table shows the median and the range of the rounds' own ratios."""
+    slow = Pair(Sample(20.0, 50.0, 0.5), Sample(40.0, 25.0, 0.5))
+    fast = Pair(Sample(10.0, 100.0, 0.5), Sample(10.0, 100.0, 0.5))
+
+    text = report.table("Echo", "us", {"gone": [], "peer": [slow, fast, fast]})
+
+    assert text.splitlines()[-2:] == [
+        "| peer | 10.00 | **1.00** | 0.50-1.00 | 100 | 0.50 |",
+        "| gone | failed | | | | |",
+    ]
+
+
+def test_peers_and_workloads_are_chosen_by_parts_of_names() -> None:
+    """Parts of names with commas between choose in the catalogue's order; none, all."""
+    names = [peer.name for peer in PEERS]
+
+    assert command_line.chosen(names, "") == names
+    assert command_line.chosen(names, "channels,RAW") == ["raw ASGI", "Channels"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--rounds", "0"], ["--seconds", "30"], ["--only", "nobody"], ["--server", "x"]],
+)
+def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
+    """A wrong argument ends the command with 2, before a server is started."""
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(arguments)
+
+    assert ended.value.code == 2
+
+
+def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """One short round prints the machine, a table and the peer's ratio."""
+    arguments = "--rounds 1 --seconds 0.05 --only starlette --loads echo1"
+
+    assert command_line.main(arguments.split()) == 0
+
+    printed = capsys.readouterr().out
+    assert "CPUs, load average" in printed
+    assert "### Echo of 64 bytes, 64 connections, 1 in flight" in printed
+    assert "| Starlette | " in printed
+    assert "failed" not in printed
