@@ -1,0 +1,1 @@
+"""Tests of the test kit, mostly against bare ASGI applications."""
