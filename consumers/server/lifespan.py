@@ -92,7 +92,8 @@ class _Lifespan:
             self.failure = str(message.get("message", "")).strip()
             self.started.set()
         elif kind == "lifespan.shutdown.failed":
-            logger.error("the application's shutdown failed: %s", message["message"])
+            said = message.get("message", "")
+            logger.error("the application's shutdown failed: %s", said)
             self.stopped.set()
         elif kind == "lifespan.shutdown.complete":
             self.stopped.set()

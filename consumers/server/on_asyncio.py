@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from socket import socket
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
@@ -96,7 +96,9 @@ async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> 
         connection.shutdown()
     with anyio.move_on_after(options.graceful_timeout):
         # uvicorn keeps them in plain sets, which can only be looked at.
-        while (connections or tasks) and not shutdown.hurried.is_set():  # noqa: ASYNC110
+        while tasks or any(_is_open(connection) for connection in connections):
+            if shutdown.hurried.is_set():
+                break
             await anyio.sleep(_POLL)
     for connection in list(connections):
         # Closing waits until the peer has read everything; a stalled one never does.
@@ -107,3 +109,13 @@ async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> 
         await asyncio.wait(list(tasks), timeout=options.graceful_timeout)
     # connection_lost is called at the next turn of the loop.
     await anyio.lowlevel.checkpoint()
+
+
+def _is_open(connection: Any) -> bool:
+    """Tell whether there is something to wait for.
+
+    That it is among the server's connections is not enough: uvicorn forgets to take
+    one out whose handshake wsproto could not decode.
+    """
+    transport = connection.transport
+    return not transport.is_closing() or transport.get_write_buffer_size() > 0

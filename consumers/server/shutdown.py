@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections import Counter
+from typing import Final
 
 import anyio
 from anyio.abc import TaskStatus
 
 __all__ = ["Shutdown"]
+
+logger: Final = logging.getLogger("consumers.server")
 
 
 class Shutdown:
@@ -34,11 +38,8 @@ class Shutdown:
             task_status.started()
             async for number in signals:
                 seen[number] += 1
+                if not self.requested.is_set():
+                    logger.info("stopping; the same signal again skips the waiting")
                 self.requested.set()
                 if seen[number] > 1:
                     self.hurried.set()
-
-    async def wait_at_most(self, seconds: float) -> None:
-        """Return after ``seconds``, or as soon as there is a hurry."""
-        with anyio.move_on_after(seconds):
-            await self.hurried.wait()

@@ -1,0 +1,1 @@
+"""Servers: over real sockets, with `websockets` as the client."""

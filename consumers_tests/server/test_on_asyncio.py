@@ -1,0 +1,62 @@
+"""What our part of uvicorn does that uvicorn's own would not."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+import pytest
+
+from consumers.errors import ConfigurationError
+from consumers.server.options import Options
+from consumers.server.serve import serve
+from consumers_tests.server.apps import Probe
+from consumers_tests.server.hostile import HANDSHAKES
+from consumers_tests.server.live import KINDS, PATIENCE, in_thread
+
+
+@pytest.mark.parametrize("ws", ["no_such_module:Protocol", "math:Protocol", "math:pi:"])
+def test_a_missing_protocol_is_an_error(ws: str) -> None:
+    """A WebSocket protocol that can't be imported is told at start-up."""
+    options = Options(port=0, ws=ws)
+
+    with pytest.raises(ConfigurationError, match=f"ws must name .* got '{ws}'"):
+        anyio.run(serve, Probe(), options)
+
+
+def test_uvicorn_does_not_call_the_application() -> None:
+    """An application that takes any arguments is not called to see what it is."""
+    calls = []
+
+    async def app(*event: object) -> None:
+        calls.append(event)
+        await Probe()(*event)
+
+    with in_thread(app, KINDS["sansio"]) as server, server.connect("/echo"):
+        pass
+
+    assert () not in calls
+
+
+def test_a_forgotten_connection_holds_up_nothing() -> None:
+    """A handshake that wsproto can't decode stays in uvicorn's books; we end anyway."""
+    with in_thread(Probe(), KINDS["wsproto"]) as server:
+        with server.raw(HANDSHAKES["extensions not ASCII"]) as sock:
+            assert sock.recv(65536) == b""
+        begun = time.monotonic()
+        server.stop()
+
+    assert time.monotonic() - begun < PATIENCE
+
+
+def test_an_application_that_ignores_the_disconnect_is_cancelled() -> None:
+    """Work that goes on after the close frame is cancelled, and waited for."""
+    probe = Probe()
+    with (
+        in_thread(probe, KINDS["sansio"], graceful_timeout=0.2) as server,
+        server.connect("/sleep"),
+    ):
+        probe.scopes.get(timeout=PATIENCE)
+        server.stop()
+
+    assert probe.lifespan[-2:] == ["connection ended", "lifespan.shutdown"]

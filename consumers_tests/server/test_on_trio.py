@@ -1,0 +1,63 @@
+"""What our part of Hypercorn does that Hypercorn's own would not."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from consumers_tests.server.apps import Probe
+from consumers_tests.server.live import KINDS, PATIENCE, handshake, in_thread
+
+TRIO = KINDS["hypercorn"]
+
+
+def test_pings_do_not_hold_a_client_that_left() -> None:
+    """Between two pings nothing waits for a client that is gone."""
+    probe = Probe()
+    with in_thread(probe, TRIO, ws_ping_interval=60.0) as server:
+        with server.connect("/echo") as client:
+            client.socket.shutdown(socket.SHUT_RDWR)
+        probe.disconnects.get(timeout=PATIENCE)
+        begun = time.monotonic()
+        server.stop()
+
+    # What is still open at a stop has ten seconds to end.
+    assert time.monotonic() - begun < PATIENCE
+
+
+def test_a_kept_alive_connection_ends_at_the_stop() -> None:
+    """An HTTP connection that waits for its next request is closed at once."""
+    with in_thread(Probe(), TRIO) as server:
+        idle = server.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        begun = time.monotonic()
+        server.stop()
+
+    with idle:
+        assert time.monotonic() - begun < PATIENCE
+
+
+def test_a_handshake_without_an_answer_is_cut_at_the_limit() -> None:
+    """A connection that is not accepted yet has the graceful timeout, and no more."""
+    with in_thread(Probe(), TRIO, graceful_timeout=0.2) as server:
+        begun = time.monotonic()
+        half = server.raw(handshake()[:-2])
+        with server.connect("/echo"):
+            server.stop()
+
+    with half:
+        assert time.monotonic() - begun < PATIENCE
+
+
+def test_an_application_that_ignores_the_disconnect_is_cancelled() -> None:
+    """Work that goes on after the close frame is cancelled at the limit."""
+    probe = Probe()
+    with (
+        in_thread(probe, TRIO, graceful_timeout=0.2) as server,
+        server.connect("/sleep") as client,
+    ):
+        client.send("heard")
+        probe.scopes.get(timeout=PATIENCE)
+        server.stop()
+
+    assert probe.lifespan[-2:] == ["connection ended", "lifespan.shutdown"]

@@ -1,0 +1,248 @@
+"""Any ASGI application gets from each server what ASGI promises."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+import anyio
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from consumers.errors import ConfigurationError
+from consumers.server.options import Options
+from consumers.server.serve import check_installed, serve
+from consumers_tests.server.apps import MIB, Probe, failing_start, no_lifespan
+from consumers_tests.server.live import PATIENCE, Kind, in_thread
+
+
+@pytest.fixture
+def probe() -> Probe:
+    return Probe()
+
+
+def closed(connection: Any) -> ConnectionClosed:
+    """Return how a connection that the server closes is closed."""
+    with pytest.raises(ConnectionClosed) as caught:
+        connection.recv(timeout=PATIENCE)
+    return caught.value
+
+
+def test_messages_come_and_go(kind: Kind, probe: Probe) -> None:
+    """Text, bytes and a message of 1 MiB come back as they were sent."""
+    with in_thread(probe, kind) as server, server.connect("/echo") as client:
+        for message in ("", "grüß dich", b"\x00\xff", b"x" * MIB):
+            client.send(message)
+
+            assert client.recv(timeout=PATIENCE) == message
+
+
+def test_a_message_over_the_limit_is_refused(kind: Kind, probe: Probe) -> None:
+    """A message larger than ws_max_size closes the connection with 1009."""
+    with (
+        in_thread(probe, kind, ws_max_size=1000) as server,
+        server.connect("/echo") as client,
+    ):
+        client.send("x" * 1000)
+        assert len(client.recv(timeout=PATIENCE)) == 1000
+
+        client.send("x" * 1001)
+
+        error = closed(client)
+        assert error.rcvd is not None
+        assert error.rcvd.code == 1009
+
+
+def test_the_subprotocol_is_the_applications_choice(kind: Kind, probe: Probe) -> None:
+    """The client learns which subprotocol the application chose."""
+    with (
+        in_thread(probe, kind) as server,
+        server.connect("/echo", subprotocols=["a", "b"]) as client,
+    ):
+        assert client.subprotocol == "b"
+
+
+def test_the_applications_close_reaches_the_client(kind: Kind, probe: Probe) -> None:
+    """Code and reason of the application's close are the client's."""
+    with in_thread(probe, kind) as server, server.connect("/close/4001/done") as client:
+        error = closed(client)
+
+        assert error.rcvd is not None
+        assert (error.rcvd.code, error.rcvd.reason) == (4001, "done")
+
+
+def test_the_clients_close_reaches_the_application(kind: Kind, probe: Probe) -> None:
+    """The client's close code is the application's on uvicorn; Hypercorn hides it."""
+    with in_thread(probe, kind) as server:
+        with server.connect("/echo") as client:
+            client.close(4002, "bye")
+
+        event = probe.disconnects.get(timeout=PATIENCE)
+
+    assert event["code"] == (1006 if kind.backend == "trio" else 4002)
+
+
+def test_a_client_that_vanishes_is_noticed(kind: Kind, probe: Probe) -> None:
+    """A connection that breaks off is a disconnect with a code that says so."""
+    with in_thread(probe, kind) as server:
+        with server.connect("/echo") as client:
+            client.socket.shutdown(socket.SHUT_RDWR)
+
+        event = probe.disconnects.get(timeout=PATIENCE)
+
+    assert event["code"] in (1005, 1006)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"), [("/deny", 429, b"slow down"), ("/refuse", 403, b"")]
+)
+def test_a_refusal_has_status_and_body(
+    kind: Kind, probe: Probe, path: str, status: int, body: bytes
+) -> None:
+    """A denial response arrives as it is; a close before the accept is a 403."""
+    with (
+        in_thread(probe, kind) as server,
+        pytest.raises(InvalidStatus) as caught,
+        server.connect(path),
+    ):
+        pass
+
+    assert caught.value.response.status_code == status
+    assert caught.value.response.body == body
+
+
+def test_an_application_that_raises_before_the_accept(kind: Kind, probe: Probe) -> None:
+    """An exception before the accept is a 500 that tells no secrets."""
+    with (
+        in_thread(probe, kind) as server,
+        pytest.raises(InvalidStatus) as caught,
+        server.connect("/fail/early"),
+    ):
+        pass
+
+    assert caught.value.response.status_code == 500
+    assert b"secret" not in (caught.value.response.body or b"")
+
+
+def test_an_application_that_raises_after_the_accept(kind: Kind, probe: Probe) -> None:
+    """An exception after the accept ends the connection: never with a plain 1000."""
+    with in_thread(probe, kind) as server, server.connect("/fail/late") as client:
+        error = closed(client)
+
+    # uvicorn with websockets drops TCP; whoever wants a code closes before raising.
+    assert error.rcvd is None or (error.rcvd.code, error.rcvd.reason) == (1011, "")
+
+
+def test_the_lifespan_surrounds_all_connections(kind: Kind, probe: Probe) -> None:
+    """The lifespan starts first, shares its state, and ends after the connections."""
+    with in_thread(probe, kind) as server, server.connect("/echo"):
+        scope = probe.scopes.get(timeout=PATIENCE)
+        assert scope["state"]["shared"] == "from the lifespan"
+        assert probe.lifespan == ["lifespan.startup"]
+        server.stop()
+
+    assert probe.lifespan == [
+        "lifespan.startup",
+        "connection ended",
+        "lifespan.shutdown",
+    ]
+
+
+def test_a_stop_is_told_to_both_sides(kind: Kind, probe: Probe) -> None:
+    """At a stop client and application learn 1012, and the port is free again."""
+    with in_thread(probe, kind) as server, server.connect("/echo") as client:
+        client.send("here")
+        assert client.recv(timeout=PATIENCE) == "here"
+        server.stop()
+
+        error = closed(client)
+        event = probe.disconnects.get(timeout=PATIENCE)
+
+    assert error.rcvd is not None
+    assert error.rcvd.code == event["code"] == 1012
+    with pytest.raises(ConnectionRefusedError):
+        server.raw()
+
+
+def test_an_application_without_a_lifespan_is_served(kind: Kind) -> None:
+    """An application that raises in the lifespan scope is served all the same."""
+    with in_thread(no_lifespan, kind) as server, server.connect("/echo") as client:
+        client.send("still here")
+
+        assert client.recv(timeout=PATIENCE) == "still here"
+
+
+def test_a_failed_start_is_an_error(kind: Kind) -> None:
+    """An application that says it can't start makes serve raise what it said."""
+    with (
+        pytest.raises(ConfigurationError, match=r"start-up failed: no database$"),
+        in_thread(failing_start, kind),
+    ):
+        raise AssertionError("it was served")
+
+
+def test_the_concurrency_limit_counts_websockets(kind: Kind, probe: Probe) -> None:
+    """With limit_concurrency the next connection gets a 503, until one has left."""
+    with in_thread(probe, kind, limit_concurrency=1) as server:
+        with server.connect("/echo"):
+            with pytest.raises(InvalidStatus) as caught, server.connect("/echo"):
+                pass
+            assert caught.value.response.status_code == 503
+        probe.disconnects.get(timeout=PATIENCE)
+
+
+def test_proxy_headers_name_the_client(kind: Kind, probe: Probe) -> None:
+    """A trusted proxy says who the client is; nobody else may."""
+    headers = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    for trusted, host, scheme in (
+        ("127.0.0.1", "192.0.2.7", "wss"),
+        ("10.0.0.1", "127.0.0.1", "ws"),
+    ):
+        with (
+            in_thread(probe, kind, forwarded_allow_ips=trusted) as server,
+            server.connect("/echo", additional_headers=headers),
+        ):
+            scope = probe.scopes.get(timeout=PATIENCE)
+
+        assert (scope["client"][0], scope["scheme"]) == (host, scheme)
+
+
+async def test_it_serves_in_a_tests_own_loop(anyio_backend_name: str) -> None:
+    """`serve` is a task: it tells its address, and ends when cancelled."""
+    probe = Probe()
+    sock = socket.create_server(("127.0.0.1", 0))
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as group:
+
+            async def run(*, task_status: Any) -> None:
+                await serve(probe, Options(), sockets=[sock], task_status=task_status)
+
+            host, port = await group.start(run)
+            assert (host, port) == sock.getsockname()
+            async with await anyio.connect_tcp(host, port) as stream:
+                await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = await stream.receive()
+            group.cancel_scope.cancel()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert probe.lifespan == ["lifespan.startup", "lifespan.shutdown"]
+    assert sock.fileno() == -1
+
+
+async def test_a_taken_port_is_an_error(anyio_backend_name: str) -> None:
+    """A port that is in use is told with the port and a way out."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"port {port} on 127.0.0.1 must"):
+            await serve(no_lifespan, Options(port=port))
+
+
+def test_a_missing_backend_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Hypercorn the trio backend is refused with what to install."""
+    monkeypatch.setitem(sys.modules, "hypercorn.config", None)
+    monkeypatch.delitem(sys.modules, "consumers.server.on_trio", False)
+
+    with pytest.raises(ConfigurationError, match=r"pip install 'anyio-consumers\[trio"):
+        check_installed("trio")
+    check_installed("asyncio")
