@@ -5,7 +5,7 @@
 
 Every measurement starts two fresh servers on one CPU, raw ASGI's and the peer's, and
 a load generator on another, over loopback. The load goes to them in short turns
-(A B A B ...) and the ratio is taken within this pair, so that a machine that slows
+(A B B A ...) and the ratio is taken within this pair, so that a machine that slows
 down or is shared does not favour one of them. The row of raw ASGI is such a pair
 with itself: its spread is the noise of the measurement.
 

@@ -93,7 +93,7 @@ class Bench:
     async def alternate(
         self, crowds: Sequence["Crowd"], seconds: float
     ) -> list[Sample]:
-        """Give the crowds short turns, A B B A A B ..., and return what each cost.
+        """Give the crowds short turns, A B B A ..., and return what each cost.
 
         So whatever slows the machine down hits all crowds alike, and what speeds it
         up as it warms favours none. The first turns do not count.
