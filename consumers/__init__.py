@@ -1,1 +1,82 @@
-"""Class-based WebSocket applications for ASGI, on asyncio and on trio."""
+"""Class-based WebSocket applications for ASGI, on asyncio and on trio.
+
+The way of a message, from the server to the user's hook and back:
+
+========== ============================================================================
+module     what it is about
+========== ============================================================================
+app        an application: URL table, groups, limits, lifespan
+routing    routes, and the function style's decorator
+runtime    drives one connection through its lifecycle
+watchdog   notices that a client left while a hook runs
+consumer   the class with the hooks; ``plan`` is what a class asks for
+signatures what a hook asks for, with ``params`` and ``providers`` (``depends``: FastAPI)
+messages   how messages are received
+groups     publications to many, over ``layers`` between processes
+websocket  one connection in pull style, with its ``inbox`` and ``outbox``
+codecs     between messages and ASGI events
+state      what may be done when
+close      close codes
+errors     the tree of exceptions
+identity   who is on the other side
+clock      the clock that all timers go by
+limits     all bounds
+server     running it: uvicorn on asyncio, Hypercorn behind a guard on trio
+testing    a client for tests, in process
+cli        the command line
+========== ============================================================================
+"""
+
+from starlette.websockets import WebSocketDisconnect
+
+from .app import App
+from .clock import current_time, sleep
+from .close import CloseEvent
+from .consumer import WebSocketConsumer
+from .errors import (
+    ConfigurationError,
+    ConnectionClosed,
+    ConsumersError,
+    InvalidMessage,
+    InvalidParameters,
+    MessageNotEncodable,
+    Rejected,
+    StateError,
+)
+from .groups import Group, GroupName, Groups, Present
+from .identity import Identity
+from .limits import Limits
+from .messages import Internal, intercepts, receives
+from .providers import Provide
+from .routing import Router, WebSocketRoute
+from .websocket import WebSocket
+
+__all__ = [
+    "App",
+    "CloseEvent",
+    "ConfigurationError",
+    "ConnectionClosed",
+    "ConsumersError",
+    "Group",
+    "GroupName",
+    "Groups",
+    "Identity",
+    "Internal",
+    "InvalidMessage",
+    "InvalidParameters",
+    "Limits",
+    "MessageNotEncodable",
+    "Present",
+    "Provide",
+    "Rejected",
+    "Router",
+    "StateError",
+    "WebSocket",
+    "WebSocketConsumer",
+    "WebSocketDisconnect",
+    "WebSocketRoute",
+    "current_time",
+    "intercepts",
+    "receives",
+    "sleep",
+]

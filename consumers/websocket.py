@@ -184,7 +184,7 @@ class WebSocket(HTTPConnection[Any]):
         await self._read_connect()
         await self._do(Action.ACCEPT)
         await self._hand_over(event)
-        self._accepted()
+        await self._accepted()
 
     async def reject(
         self,
@@ -549,6 +549,8 @@ class WebSocket(HTTPConnection[Any]):
         elif self._stage is State.CLOSED:
             await self._raise_gone()
         else:
+            # A cancelled task gets its cancellation here, and not a complaint.
+            await checkpoint()
             raise self._mistake(action.value)
 
     def _mistake(self, verb: str) -> StateError:
@@ -581,7 +583,7 @@ class WebSocket(HTTPConnection[Any]):
 
     # -- what the runtime does at these points --------------------------------------
 
-    def _accepted(self) -> None:
+    async def _accepted(self) -> None:
         """The handshake was accepted."""
 
     def _closing(self) -> None:

@@ -1,0 +1,208 @@
+"""`App`: a URL table, groups, limits and a lifespan as one ASGI application."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from anyio import TaskHandle, create_task_group, get_cancelled_exc_class
+from anyio.abc import TaskGroup
+from starlette.applications import Starlette
+from starlette.datastructures import State, URLPath
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import ConfigurationError, StateError
+from .groups import Groups
+from .identity import Authenticate
+from .limits import DEFAULT_LIMITS, Limits
+from .providers import Factory, resolve
+from .routing import Router, check_table, consumers_in
+from .runtime import APP_KEY
+
+__all__ = ["App"]
+
+log = logging.getLogger("consumers")
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+
+
+class App(Router):
+    """An ASGI application for WebSockets, and for HTTP beside them.
+
+    ::
+
+        app = App([WebSocketRoute("/echo", Echo), Route("/", homepage)])
+
+    Sockets go from the middleware straight to their consumer: of Starlette's HTTP
+    machinery nothing stands in between.
+    """
+
+    _mounted_at = ""
+
+    def __init__(
+        self,
+        routes: Sequence[BaseRoute] = (),
+        *,
+        groups: Groups | None = None,
+        authenticate: Authenticate | None = None,
+        limits: Limits | None = None,
+        middleware: Sequence[Middleware] = (),
+        lifespan: Lifespan | None = None,
+        http: ASGIApp | None = None,
+        exception_handlers: Mapping[Any, Any] | None = None,
+        debug: bool = False,
+    ) -> None:
+        """Put an application together.
+
+        Args:
+            routes: The URL table: ``WebSocketRoute``, and Starlette's ``Route``,
+                ``Mount`` and so on. The first match wins.
+            groups: Those that consumers publish to; groups of its own otherwise.
+            authenticate: ``await authenticate(connection)`` tells who it is.
+            limits: The bounds of each connection.
+            middleware: ASGI middleware around sockets and HTTP requests alike.
+            lifespan: As in Starlette.
+            http: An ASGI application for HTTP requests that no route takes.
+            exception_handlers: For HTTP, as in Starlette.
+            debug: For HTTP, as in Starlette.
+
+        Raises:
+            ConfigurationError: The table or an argument can't work.
+        """
+        if authenticate is not None and not _is_async(authenticate):
+            raise ConfigurationError(
+                f"authenticate must be 'async def', got {authenticate!r}; "
+                "write async def authenticate(connection) -> Identity | None"
+            )
+        self.groups = groups if groups is not None else Groups()
+        """The groups that consumers publish to."""
+        self.authenticate = authenticate
+        """Who tells who it is."""
+        self.limits = limits if limits is not None else DEFAULT_LIMITS
+        """The bounds of each connection that has none of its own."""
+        self.provided: dict[Factory, Any] = {}
+        """The values of application scope, while the lifespan runs."""
+        self._lifespan = lifespan
+        self._tasks: TaskGroup | None = None
+        self._starlette = Starlette(
+            routes=list(routes),
+            lifespan=self.lifespan,
+            exception_handlers=exception_handlers,
+            debug=debug,
+        )
+        self._router = self._starlette.router
+        if http is not None:
+            self._router.default = http
+            self._router.redirect_slashes = False
+        super().__init__()
+        self.routes = self._router.routes
+        check_table(self.routes)
+        self._stack: ASGIApp = self._dispatch
+        for entry in reversed(middleware):
+            self._stack = entry.cls(self._stack, *entry.args, **entry.kwargs)
+
+    @property
+    def state(self) -> State:
+        """A place for the application's own things, shared with HTTP endpoints."""
+        return self._starlette.state
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """Return the path of the route ``name``.
+
+        Raises:
+            starlette.routing.NoMatchFound: No route has this name and parameters.
+        """
+        return self._router.url_path_for(name, **path_params)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, request or lifespan."""
+        scope["app"] = self
+        await self._stack(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan(self, app: Any = None) -> AsyncIterator[Mapping[str, Any] | None]:
+        """Run the application's part of a lifespan.
+
+        For an ``App`` that is mounted in another application:
+        ``Starlette(routes=[Mount("/ws", app)], lifespan=app.lifespan)``.
+        """
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.groups.lifespan())
+            stack.callback(self.provided.clear)
+            for consumer in consumers_in(self.routes):
+                for provider in consumer.prepare().providers_of("app"):
+                    await resolve(provider, stack=stack, made=self.provided, wider={})
+            self._tasks = await stack.enter_async_context(create_task_group())
+            stack.callback(self._tasks.cancel_scope.cancel)
+            stack.callback(self._no_tasks)
+            state = None
+            if self._lifespan is not None:
+                state = await stack.enter_async_context(self._lifespan(app or self))
+            yield state
+
+    def start_soon(
+        self, function: Callable[..., Awaitable[Any]], *args: Any, name: object = None
+    ) -> TaskHandle[None]:
+        """Run ``function(*args)`` until the application shuts down.
+
+        For work that outlives a connection. An exception is logged and ends only this
+        task.
+
+        Raises:
+            StateError: The application's lifespan does not run.
+        """
+        if self._tasks is None:
+            raise StateError(
+                "app.start_soon needs the application's lifespan, which does not run; "
+                "mounted elsewhere, pass lifespan=app.lifespan"
+            )
+        return self._tasks.start_soon(
+            _logged,
+            function,
+            args,
+            name=name or getattr(function, "__qualname__", repr(function)),
+        )
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self._starlette(scope, receive, send)
+            return
+        scope[APP_KEY] = self
+        scope.setdefault("router", self._router)
+        for route in self.routes:
+            match, child = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(child)
+                await route.handle(scope, receive, send)
+                return
+        # Before accept: the server answers 403.
+        await send({"type": "websocket.close", "code": 1000})
+
+    def _no_tasks(self) -> None:
+        self._tasks = None
+
+    def _changed(self) -> None:
+        check_table(self.routes)
+
+
+async def _logged(
+    function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
+) -> None:
+    try:
+        await function(*args)
+    except get_cancelled_exc_class():
+        raise
+    except Exception:
+        name = getattr(function, "__qualname__", repr(function))
+        log.exception("task %s of the application failed", name)
+
+
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004
+    )

@@ -1,0 +1,21 @@
+"""Groups: publications to many connections at once."""
+
+from .declaration import Group, GroupName, Target, name_of, user_group
+from .groups import Groups, Present
+from .hub import Member, Membership
+from .publication import Publication
+from .sync import SyncGroups
+
+__all__ = [
+    "Group",
+    "GroupName",
+    "Groups",
+    "Member",
+    "Membership",
+    "Present",
+    "Publication",
+    "SyncGroups",
+    "Target",
+    "name_of",
+    "user_group",
+]

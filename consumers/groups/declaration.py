@@ -1,0 +1,165 @@
+"""`Group`: what is declared once about groups of one pattern, and the names it makes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any, Final, TypeAlias, get_args
+from urllib.parse import quote
+
+from ..errors import ConfigurationError
+
+__all__ = ["Group", "GroupName", "Target", "name_of", "user_group"]
+
+_NAME: Final = re.compile(r"[!-~]{1,255}")
+_USERS: Final = "@user."
+
+
+def _parameters(pattern: str) -> tuple[str, ...]:
+    try:
+        parts = list(Formatter().parse(pattern))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"a group's pattern must have matching braces, got {pattern!r}; {error}"
+        ) from error
+    names = tuple(name for _, name, _, _ in parts if name is not None)
+    if len(set(names)) != len(names) or not all(name.isidentifier() for name in names):
+        raise ConfigurationError(
+            f"a group's parameters must be different names, got {pattern!r}; "
+            "write 'chat.{channel}'"
+        )
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class GroupName:
+    """One group: the name that publications and memberships go by."""
+
+    name: str
+    """``"chat.lobby"``."""
+    group: Group
+    """What was declared about it."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Group:
+    """Declares groups: ``room = Group("chat.{channel}", sends=Said)``.
+
+    ``room("lobby")`` or ``room(channel="lobby")`` is the group ``chat.lobby``. Values
+    are escaped: whatever a path parameter holds, it can't name a group of another
+    pattern.
+    """
+
+    def __init__(self, pattern: str, *, sends: Any = None, presence: bool = False):
+        """Declare the groups of a pattern.
+
+        Args:
+            pattern: A name with ``{parameters}``; letters, digits and punctuation.
+            sends: The type, or union of types, of all that is published to them;
+                ``None``: anything.
+            presence: Whether ``groups.presence`` tells who the members are.
+
+        Raises:
+            ConfigurationError: The pattern can't make names.
+        """
+        self.pattern = pattern
+        self.presence = presence
+        self.sends: tuple[type, ...] | None = None
+        if sends is not None:
+            self.sends = get_args(sends) or (sends,)
+            if not all(isinstance(kind, type) for kind in self.sends):
+                raise ConfigurationError(
+                    f"what group {pattern!r} sends must be a class or a union of "
+                    f"classes, got {sends!r}"
+                )
+        self.parameters = _parameters(pattern)
+        if not _NAME.fullmatch(pattern) or pattern.startswith("@"):
+            raise ConfigurationError(
+                "a group's pattern must be 1-255 visible ASCII characters and not "
+                f"begin with '@', got {pattern!r}; write 'chat.{{channel}}'"
+            )
+
+    def __call__(self, *values: object, **named: object) -> GroupName:
+        """Return one group.
+
+        Raises:
+            TypeError: A value is missing or too much.
+            ValueError: The name becomes longer than 255 characters.
+        """
+        given = dict(zip(self.parameters, values, strict=False)) | named
+        if len(values) > len(self.parameters) or set(given) != set(self.parameters):
+            raise TypeError(
+                f"group {self.pattern!r} takes {list(self.parameters)}, "
+                f"got {[*values, *named]}"
+            )
+        name = self.pattern.format(
+            **{key: escape(str(value)) for key, value in given.items()}
+        )
+        if len(name) > 255:
+            raise ValueError(
+                f"a group's name must be at most 255 characters, got {len(name)}; "
+                "limit what a client may ask for"
+            )
+        return GroupName(name, self)
+
+    def __repr__(self) -> str:
+        return f"Group({self.pattern!r})"
+
+    def check(self, message: object) -> None:
+        """Check that a message is one of those the group sends.
+
+        Raises:
+            TypeError: It is not.
+        """
+        if self.sends is not None and not isinstance(message, self.sends):
+            expected = " or ".join(kind.__name__ for kind in self.sends)
+            raise TypeError(
+                f"group {self.pattern!r} sends {expected}, "
+                f"got {type(message).__name__}; add it to sends="
+            )
+
+
+Target: TypeAlias = "GroupName | Group | str"
+"""What names a group: ``room("lobby")``, a `Group` without parameters, or a string."""
+
+_DEFAULT: Final = Group("undeclared")
+
+
+def name_of(target: Target) -> GroupName:
+    """Return the group that ``target`` names.
+
+    Raises:
+        TypeError: A pattern lacks its values.
+        ValueError: The string can't be a name.
+    """
+    if isinstance(target, GroupName):
+        return target
+    if isinstance(target, Group):
+        return target()
+    if not isinstance(target, str):
+        raise TypeError(
+            f"a group must be a Group or a string, got {target!r}; "
+            "the order is publish(group, message)"
+        )
+    if not _NAME.fullmatch(target) or target.startswith("@"):
+        raise ValueError(
+            "a group's name must be 1-255 visible ASCII characters and not begin with "
+            f"'@', got {target!r}; Group('room.{{name}}') escapes its values"
+        )
+    return GroupName(target, _DEFAULT)
+
+
+def user_group(key: str) -> GroupName:
+    """Return the group of all connections of one user. Only the framework joins it."""
+    return GroupName(_USERS + escape(key), _DEFAULT)
+
+
+def escape(value: str) -> str:
+    """Return ``value`` so that it can stand between a pattern's separators.
+
+    One to one: different values make different names.
+    """
+    return quote(value, safe="").replace(".", "%2E") or "%00"

@@ -1,0 +1,235 @@
+"""`Groups`: everything that can be done with groups, from inside and from outside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from anyio import to_thread
+from anyio.lowlevel import EventLoopToken, RunVar, checkpoint, current_token
+
+from ..errors import ConfigurationError
+from ..layers import Layer, MemoryLayer
+from .declaration import Group, GroupName, Target, name_of, user_group
+from .hub import Hub, Member, Membership
+from .publication import Publication
+from .sync import SyncGroups, run_in
+
+__all__ = ["Groups", "Present"]
+
+# Deliveries after which a publisher lets others run. Below it, a checkpoint would cost
+# more than it gives.
+_DELIVERIES_BETWEEN_CHECKPOINTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Somebody in a group: one user, however many connections, or one nobody."""
+
+    key: str
+    """The identity's key; of a connection without an identity its id."""
+    connections: tuple[str, ...]
+    """The ids of the connections, first joined first."""
+    metadata: Any
+    """What the latest of them gave to ``join``."""
+
+
+class _Loop:
+    """What belongs to one event loop: its members and its layer."""
+
+    __slots__ = ("deliveries", "hub", "layer")
+
+    def __init__(self, layer: Layer) -> None:
+        self.hub = Hub()
+        self.layer = layer
+        self.deliveries = 0
+
+
+class Groups:
+    """The groups of an application.
+
+    Made at import time, without an event loop. Members belong to the event loop that
+    their connection runs on.
+    """
+
+    def __init__(
+        self, url: str = "memory://", declared: Iterable[Group] = ()
+    ) -> None:
+        """Declare groups.
+
+        Args:
+            url: Which layer carries publications; ``memory://``: this process alone.
+            declared: The groups, for tools that list them.
+
+        Raises:
+            ConfigurationError: There is no such layer, or a pattern is declared twice.
+        """
+        scheme = urlsplit(url).scheme
+        if scheme != "memory":
+            raise ConfigurationError(
+                f"a layer's URL must be 'memory://', got {url!r}; publications to other "
+                "processes need a layer that this release does not have"
+            )
+        self.url = url
+        self.declared = tuple(declared)
+        patterns = [group.pattern for group in self.declared]
+        if len(set(patterns)) != len(patterns):
+            raise ConfigurationError(
+                f"each pattern must be declared once, got {patterns!r}"
+            )
+        self.sync = SyncGroups(self)
+        """The same for threads, without ``await``."""
+        self.loops: set[EventLoopToken] = set()
+        """The event loops that had members. Normally one; a test's server has its own."""
+        self._loop: RunVar[_Loop | None] = RunVar(f"consumers.groups.{id(self)}", None)
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Run the groups' part of an application: ``FastAPI(lifespan=groups.lifespan)``.
+
+        ``memory://`` needs none, but may have it.
+        """
+        loop = await self._here()
+        try:
+            yield
+        finally:
+            self._loop.set(None)
+            self.loops.discard(current_token())
+            await loop.layer.stop()
+
+    # -- publishing -----------------------------------------------------------------
+
+    async def publish(
+        self, group: Target, message: Any, *, exclude: Member | None = None
+    ) -> None:
+        """Send ``message`` to every member of ``group``.
+
+        Never waits for a client: who does not read fast enough has it wait in its
+        outbox. Members get what one task publishes in the order of its calls.
+
+        Args:
+            group: Where to.
+            message: What each member's ``send_type`` can send.
+            exclude: A member that does not get it.
+
+        Raises:
+            TypeError: The group was declared to send other types.
+            MessageNotEncodable: A member's type can't send it; the others have got it.
+
+        Cancelling leaves it open who gets it.
+        """
+        name = name_of(group)
+        name.group.check(message)
+        await self._publish(name, message, exclude)
+
+    async def publish_to_user(self, key: str, message: Any) -> None:
+        """Send ``message`` to every connection of one user. Otherwise as `publish`."""
+        await self._publish(user_group(key), message, None)
+
+    async def _publish(
+        self, name: GroupName, message: Any, exclude: Member | None
+    ) -> None:
+        publication = Publication(name.name, message, exclude)
+        await self._publish_here(publication)
+        if len(self.loops) > 1:
+            for token in self.loops - {current_token()}:
+                await to_thread.run_sync(run_in, token, self._publish_here, publication)
+
+    async def _publish_here(self, publication: Publication) -> None:
+        """Publish to the members on the running event loop."""
+        loop = await self._here()
+        await loop.layer.publish(publication)
+        loop.deliveries += len(loop.hub.get(publication.group))
+        if loop.deliveries >= _DELIVERIES_BETWEEN_CHECKPOINTS:
+            loop.deliveries = 0
+            await checkpoint()
+
+    # -- asking ---------------------------------------------------------------------
+
+    async def count(self, group: Target) -> int:
+        """Return how many connections are members of ``group``."""
+        loop = await self._here()
+        return len(loop.hub.get(name_of(group).name))
+
+    async def presence(self, group: Target) -> list[Present]:
+        """Return who is in ``group``: each user once, first joined first.
+
+        Raises:
+            ConfigurationError: The group was declared without presence.
+        """
+        name = name_of(group)
+        if not name.group.presence:
+            raise ConfigurationError(
+                f"group {name.group.pattern!r} must be declared with presence=True to "
+                f"tell who is in it, got presence={name.group.presence}"
+            )
+        loop = await self._here()
+        found: dict[str, Present] = {}
+        for member, membership in loop.hub.get(name.name).items():
+            key = member.user.identity or member.id
+            known = found.get(key)
+            ids = (*known.connections, member.id) if known else (member.id,)
+            found[key] = Present(key, ids, membership.metadata)
+        return list(found.values())
+
+    # -- from outside ---------------------------------------------------------------
+
+    async def disconnect(
+        self, *, user: str, code: int = 1008, reason: str = ""
+    ) -> int:
+        """Close every connection of one user; return how many there were.
+
+        Returns when their ends have begun; handlers that run may finish within
+        ``finish_timeout``.
+        """
+        loop = await self._here()
+        members = list(loop.hub.get(user_group(user).name))
+        for member in members:
+            member.end(code, reason)
+        return len(members)
+
+    # -- what connections call ------------------------------------------------------
+
+    async def add(self, target: Target, member: Member) -> Membership:
+        """Make a connection a member. For the framework: consumers call ``join``."""
+        loop = await self._here()
+        name = name_of(target)
+        self.loops.add(current_token())
+        if name.name not in loop.hub.members:
+            await loop.layer.subscribe(name.name)
+        return loop.hub.add(name.name, member)
+
+    async def remove(self, target: Target, member: Member) -> None:
+        """End a membership. Does nothing where there is none."""
+        loop = await self._here()
+        name = name_of(target).name
+        if loop.hub.remove(name, member):
+            await loop.layer.unsubscribe(name)
+
+    def leave_all(self, names: Iterable[str], member: Member) -> None:
+        """End memberships at once, without waiting for the layer.
+
+        For a client that left: no publication may go its way any more.
+        """
+        loop = self._loop.get()
+        if loop is not None:
+            for name in names:
+                loop.hub.remove(name, member)
+
+    def release(self, membership: Membership, member: Member) -> None:
+        """Deliver what was held for a member. For the framework."""
+        loop = self._loop.get()
+        if loop is not None:
+            loop.hub.release(membership, member)
+
+    async def _here(self) -> _Loop:
+        """Return what belongs to the running event loop, started."""
+        loop = self._loop.get()
+        if loop is None:
+            loop = _Loop(MemoryLayer())
+            self._loop.set(loop)
+            await loop.layer.start(loop.hub.deliver)
+        return loop

@@ -1,0 +1,93 @@
+"""`groups.sync`: groups for threads, without ``await``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+from anyio import from_thread
+from anyio.lowlevel import EventLoopToken
+
+from ..errors import StateError
+
+if TYPE_CHECKING:
+    from .declaration import Target
+    from .groups import Groups, Present
+
+__all__ = ["SyncGroups", "run_in"]
+
+T = TypeVar("T")
+
+
+def run_in(
+    token: EventLoopToken, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
+) -> T | None:
+    """Run a coroutine function in another event loop, from a thread.
+
+    Returns:
+        What it returns; ``None`` where the loop has ended in the meantime.
+    """
+    try:
+        return from_thread.run(function, *args, token=token)
+    except anyio.RunFinishedError:
+        return None
+
+
+class SyncGroups:
+    """Groups for threads: a synchronous view, a worker thread, a shell.
+
+    Each call waits until it is carried out on the event loop that has the members.
+    Without members there is nothing to do, and it returns at once.
+    """
+
+    def __init__(self, groups: Groups) -> None:
+        """Stand for ``groups``."""
+        self._groups = groups
+
+    def publish(self, group: Target, message: Any) -> None:
+        """Send ``message`` to every member of ``group``. As ``Groups.publish``."""
+        self._run(self._groups.publish, group, message)
+
+    def publish_to_user(self, key: str, message: Any) -> None:
+        """Send ``message`` to one user. As ``Groups.publish_to_user``."""
+        self._run(self._groups.publish_to_user, key, message)
+
+    def disconnect(self, *, user: str, code: int = 1008, reason: str = "") -> int:
+        """Close every connection of one user. As ``Groups.disconnect``."""
+        close = partial(self._groups.disconnect, user=user, code=code, reason=reason)
+        return sum(self._each(close))
+
+    def count(self, group: Target) -> int:
+        """Return how many connections are members. As ``Groups.count``."""
+        return sum(self._each(self._groups.count, group))
+
+    def presence(self, group: Target) -> list[Present]:
+        """Return who is in ``group``. As ``Groups.presence``."""
+        return [
+            present
+            for found in self._each(self._groups.presence, group)
+            for present in found
+        ]
+
+    def _run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> None:
+        # Publishing reaches the members on every loop from any of them.
+        for token in self._tokens()[:1]:
+            run_in(token, function, *args)
+
+    def _each(
+        self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
+    ) -> list[T]:
+        results = [run_in(token, function, *args) for token in self._tokens()]
+        return [result for result in results if result is not None]
+
+    def _tokens(self) -> list[EventLoopToken]:
+        try:
+            anyio.get_current_task()
+        except anyio.NoEventLoopError:
+            return list(self._groups.loops)
+        raise StateError(
+            "groups.sync is for threads, got a call from a coroutine, which would wait "
+            "for itself; write await groups.publish(...)"
+        )

@@ -1,0 +1,739 @@
+"""The runtime: drives one connection through its lifecycle.
+
+::
+
+    first event → parameters → authenticate → on_handshake → accept → on_connect
+        → on_receive … → (groups left, tasks ended) → close frame → on_disconnect
+
+All work of a connection lives in one task group. Nothing in it raises: what fails is
+recorded, the rest is cancelled, and the failure goes to the server when all has ended.
+Cancellation alone passes through.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import anyio
+from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_class
+from anyio.abc import TaskGroup, TaskStatus
+from starlette.exceptions import HTTPException, WebSocketException
+
+from .clock import current_clock
+from .close import CloseEvent
+from .consumer import WebSocketConsumer
+from .errors import (
+    ConnectionClosed,
+    InvalidMessage,
+    InvalidParameters,
+    Rejected,
+    StateError,
+)
+from .groups import Groups, user_group
+from .limits import DEFAULT_LIMITS, Limits
+from .providers import resolve
+from .state import State
+from .watchdog import current_watchdog
+
+if TYPE_CHECKING:
+    from .identity import Authenticate
+    from .providers import Factory, Provider, Scope
+    from .signatures import Signature
+
+__all__ = ["APP_KEY", "IDENTITY_KEY", "Application", "Runtime", "serve"]
+
+log = logging.getLogger("consumers")
+
+APP_KEY: Final = "consumers.app"
+"""Where the scope has the `App` that the connection came through."""
+
+IDENTITY_KEY: Final = "consumers.identity"
+"""Where the scope has an identity that is taken as it is. Set by test clients."""
+
+
+class Application(Protocol):
+    """What the runtime asks of the `App` that a connection came through."""
+
+    groups: Groups
+    authenticate: Authenticate | None
+    limits: Limits
+    provided: Mapping[Factory, Any]
+
+
+_default_groups: Final = Groups()
+"""For consumers that are in no `App`: one for the process."""
+
+Refusal: TypeAlias = "tuple[int, object, Mapping[str, str] | None]"
+_Task = object  # names one task of a connection
+_current: Final[ContextVar[tuple[Runtime, _Task | None] | None]] = ContextVar(
+    "consumers.current", default=None
+)
+"""Whose work the current task does: ``None`` in the pair's place is the main task."""
+
+
+async def serve(consumer: WebSocketConsumer) -> None:
+    """Serve one connection, from its first event to its end.
+
+    Raises:
+        Exception: What a hook raised, when all has ended; a group if several did.
+
+    Cancelling ends the connection with 1012; ``on_disconnect`` runs to its end first.
+    """
+    consumer.prepare()
+    await Runtime(consumer).run()
+
+
+class Runtime:
+    """One connection's life."""
+
+    __slots__ = (
+        "_app",
+        "_clock",
+        "_closing",
+        "_connecting",
+        "_ended",
+        "_entered",
+        "_failures",
+        "_group",
+        "_handlers",
+        "_outer",
+        "_over",
+        "_provided",
+        "_pull",
+        "_reading",
+        "_refusal",
+        "_scope",
+        "_services",
+        "_work",
+        "consumer",
+        "memberships",
+    )
+
+    def __init__(self, consumer: WebSocketConsumer) -> None:
+        """Prepare to serve ``consumer``."""
+        app: Application | None = consumer.scope.get(APP_KEY)
+        self.consumer = consumer
+        self.memberships: dict[str, None] = {}
+        """The groups that it is a member of, in the order of joining."""
+        self._app = app
+        self._clock = current_clock.get()
+        self._pull = consumer._view is not None
+        self._connecting = True  # until on_connect has returned
+        self._entered = False  # whether a hook was, so that on_disconnect is due
+        self._over = False  # whether no task may start any more
+        self._failures: list[BaseException] = []
+        # How it ends where no failure decides: (code, reason) after accept, and
+        # (status, content, headers) before.
+        self._closing: tuple[int, str] | None = None
+        self._refusal: Refusal | None = None
+        # {task: handle}: what ends when the client leaves, what handles messages, and
+        # what serves the connection until all else has ended.
+        self._work: dict[_Task, TaskHandle[Any]] = {}
+        self._handlers: dict[_Task, TaskHandle[Any]] = {}
+        self._services: dict[_Task, TaskHandle[Any]] = {}
+        self._scope = CancelScope()  # around the main task's work
+        self._reading: CancelScope | None = None  # around its reading, if that is apart
+        self._group: TaskGroup
+        self._outer: TaskGroup | None = None  # for providers that outlive the others
+        self._ended: anyio.Event  # all but these has ended; there if `_outer` is
+        self._provided: dict[Factory, Any] | None = None
+        consumer._runtime = self
+        consumer._groups = _default_groups if app is None else app.groups
+        consumer._bounds = consumer.limits or (
+            DEFAULT_LIMITS if app is None else app.limits
+        )
+        consumer._inbox.bound(consumer._bounds)
+
+    async def run(self) -> None:
+        """Serve the connection."""
+        if any(p.is_generator for p in self.consumer._plan.providers_of("connection")):
+            # They are set up and torn down by a task of their own: entered in a hook's
+            # task and left in another, a cancel scope in one would break.
+            async with create_task_group() as self._outer:
+                self._ended = anyio.Event()
+                try:
+                    await self._run()
+                finally:
+                    self._ended.set()
+        else:
+            await self._run()
+        if len(self._failures) == 1:
+            raise self._failures[0]
+        if self._failures:
+            raise BaseExceptionGroup(
+                "several hooks or tasks of a connection failed", self._failures
+            )
+
+    async def _run(self) -> None:
+        inbox = self.consumer._inbox
+        watchdog = current_watchdog()
+        watchdog.watch(inbox, self)
+        token = _current.set((self, None))
+        try:
+            async with create_task_group() as self._group:
+                try:
+                    with self._scope:
+                        await self._live()
+                    await self._flush()
+                except BaseException as error:
+                    if isinstance(error, get_cancelled_exc_class()):
+                        self._cancelled()
+                        raise
+                    self._judge(error)
+                finally:
+                    watchdog.forget(inbox)
+                    self._wind_up()
+        finally:
+            _current.reset(token)
+            await self._farewell()
+
+    # -- the main task --------------------------------------------------------------
+
+    async def _live(self) -> None:
+        consumer, plan = self.consumer, self.consumer._plan
+        await consumer._read_connect()
+        if consumer._stage is State.CLOSED:
+            return
+        bounds = consumer._bounds
+        authenticate = None if self._app is None else self._app.authenticate
+        if plan.on_handshake or authenticate or not consumer.auto_accept:
+            timeout = bounds.handshake_timeout or math.inf
+            self._clock.cancel_after(self._scope, timeout)
+        values: dict[str, Any] = {}
+        if plan.binder.parameters:
+            values = plan.binder.bind(consumer.path_params, consumer.query_params)
+        await self._identify(authenticate)
+        if plan.on_handshake is not None:
+            self._entered = True
+            self._busy()
+            await self._call(plan.on_handshake, consumer.on_handshake, values)
+        if consumer.auto_accept and consumer._stage is State.CONNECTING:
+            await consumer.accept()
+        if consumer._stage not in (State.CONNECTING, State.OPEN):
+            return
+        self._entered = True
+        if self._pull:
+            self._busy()
+            self._connecting = False
+            await self._view(values)
+            return
+        if plan.on_connect is not None:
+            self._busy()
+            await self._call(plan.on_connect, consumer.on_connect, values)
+        self._connecting = False
+        if consumer._stage is not State.CONNECTING:  # else it is refused with 403
+            await self._messages()
+
+    async def _identify(self, authenticate: Authenticate | None) -> None:
+        consumer = self.consumer
+        if IDENTITY_KEY in consumer.scope:
+            consumer.user = consumer.scope[IDENTITY_KEY]
+        elif authenticate is not None:
+            self._busy()
+            identity = await authenticate(consumer)
+            if identity is not None:
+                consumer.user = identity
+
+    async def _view(self, values: dict[str, Any]) -> None:
+        consumer, plan = self.consumer, self.consumer._plan
+        assert plan.on_connect is not None
+        assert consumer._view is not None
+        view = partial(consumer._view, consumer)
+        if not consumer.auto_accept:
+            await self._call(plan.on_connect, view, values)
+            return
+        async with consumer:
+            await self._call(plan.on_connect, view, values)
+
+    async def _messages(self) -> None:
+        consumer, plan = self.consumer, self.consumer._plan
+        following = consumer._inbox.next
+        if consumer._bounds.idle_timeout is not None:
+            following = self._next_in_time
+        if plan.on_receive is None:
+            if (await following())["type"] == "websocket.receive":
+                self._closing = (1003, "this endpoint only sends")
+            return
+        handle: Callable[[Any], Awaitable[Any]] = consumer.on_receive
+        if plan.receiving.thread:
+            handle = partial(anyio.to_thread.run_sync, consumer.on_receive)
+        if not plan.on_receive.is_plain:
+            handle = partial(self._call_with_message, plan.on_receive, handle)
+        if consumer.concurrency > 1:
+            await self._handle_concurrently(following, handle)
+            return
+        decode = plan.receive.decode
+        while True:
+            event = await following()
+            if event["type"] == "websocket.disconnect":
+                return
+            try:
+                await handle(decode(event))
+            except ConnectionClosed as error:
+                # A message that came before the client left is handled all the same,
+                # even if the one before it could not be answered.
+                if error.connection is not consumer:
+                    raise
+
+    async def _handle_concurrently(
+        self,
+        following: Callable[[], Awaitable[Any]],
+        handle: Callable[[Any], Awaitable[Any]],
+    ) -> None:
+        decode = self.consumer._plan.receive.decode
+        free = anyio.Semaphore(self.consumer.concurrency)
+
+        async def run(message: Any) -> None:
+            try:
+                await handle(message)
+            finally:
+                free.release()
+
+        async with create_task_group() as group:
+            while True:
+                event = None
+                with CancelScope() as self._reading:
+                    event = await following()
+                self._reading = None
+                if event is None or event["type"] == "websocket.disconnect":
+                    break
+                try:
+                    message = decode(event)
+                except InvalidMessage as error:
+                    self._closing = (error.close_code, error.reason)
+                    break
+                # While all are taken the main task counts as busy, and the client's
+                # leaving is noticed by reading ahead.
+                await free.acquire()
+                self._start(group, self._handlers, run, (message,))
+            self._clock.cancel_after(self._scope, self.consumer.finish_timeout)
+
+    async def _next_in_time(self) -> Any:
+        timeout = self.consumer._bounds.idle_timeout
+        assert timeout is not None
+        with CancelScope() as scope:
+            self._clock.cancel_after(scope, timeout)
+            event = await self.consumer._inbox.next()
+            self._clock.cancel_after(scope, math.inf)
+            return event
+        self._closing = (1001, "idle for too long")
+        return {"type": "websocket.disconnect"}
+
+    async def _flush(self) -> None:
+        """Let out what was published before the end that we decided on."""
+        outbox = self.consumer._outbox
+        if outbox is not None and self.consumer._stage is State.CLOSING:
+            with CancelScope() as scope:
+                self._clock.cancel_after(scope, self.consumer._bounds.close_timeout)
+                await outbox.put_and_wait(None)
+
+    # -- calling hooks --------------------------------------------------------------
+
+    async def _call(
+        self,
+        signature: Signature,
+        function: Callable[..., Awaitable[Any]],
+        values: dict[str, Any],
+        *given: Any,
+    ) -> Any:
+        arguments = {each.name: values[each.name] for each in signature.parameters}
+        if signature.is_plain:
+            return await function(*given, **arguments)
+        async with AsyncExitStack() as stack:
+            wider = await self._wider()
+            arguments |= await signature.fill(self.consumer, stack, wider)
+            return await function(*given, **arguments)
+
+    async def _call_with_message(
+        self,
+        signature: Signature,
+        function: Callable[..., Awaitable[Any]],
+        message: Any,
+    ) -> Any:
+        return await self._call(signature, function, {}, message)
+
+    async def _wider(self) -> Mapping[Scope, Mapping[Factory, Any]]:
+        """Return the values that last longer than a call, made where they were not."""
+        app_wide = {} if self._app is None else self._app.provided
+        providers = self.consumer._plan.providers_of("connection")
+        if self._provided is None:
+            if self._outer is not None:
+                self._provided = await self._outer.start(
+                    self._provide, providers, app_wide
+                )
+            else:
+                made: dict[Factory, Any] = {}
+                async with AsyncExitStack() as stack:  # none of them has a teardown
+                    await self._make(providers, app_wide, stack, made)
+                self._provided = made
+        assert self._provided is not None
+        return {"connection": self._provided, "app": app_wide}
+
+    async def _make(
+        self,
+        providers: tuple[Provider, ...],
+        app_wide: Mapping[Factory, Any],
+        stack: AsyncExitStack,
+        made: dict[Factory, Any],
+    ) -> None:
+        for provider in providers:
+            await resolve(
+                provider,
+                stack=stack,
+                made=made,
+                wider={"app": app_wide},
+                connection=self.consumer,
+            )
+
+    async def _provide(
+        self,
+        providers: tuple[Provider, ...],
+        app_wide: Mapping[Factory, Any],
+        *,
+        task_status: TaskStatus[dict[Factory, Any]],
+    ) -> None:
+        """Hold the providers of the connection's scope until all else has ended."""
+        scope = CancelScope()
+        try:
+            with scope:
+                async with AsyncExitStack() as stack:
+                    made: dict[Factory, Any] = {}
+                    await self._make(providers, app_wide, stack, made)
+                    # From here on nothing cancels it but its own deadline, so that the
+                    # teardown runs whatever happens around it.
+                    scope.shield = True
+                    task_status.started(made)
+                    await self._ended.wait()
+                    timeout = self.consumer._bounds.disconnect_timeout
+                    self._clock.cancel_after(scope, timeout)
+        except Exception as error:
+            if not scope.shield:
+                raise  # to the hook that asked for them
+            self._judge(error)
+
+    # -- tasks ----------------------------------------------------------------------
+
+    def start(
+        self, function: Callable[..., Awaitable[Any]], *args: Any, name: object = None
+    ) -> TaskHandle[Any]:
+        """Start the application's work: see ``WebSocketConsumer.start_soon``."""
+        if self._over:
+            raise StateError(
+                "can't start_soon: the connection is ending; "
+                "what should outlive it goes to app.start_soon"
+            )
+        return self._start(self._group, self._work, function, args, name)
+
+    def spawn(self, function: Callable[[], Awaitable[Any]]) -> None:
+        """Start work of the framework's own, which lasts until all else has ended."""
+        if not self._over:
+            self._start(self._group, self._services, function, ())
+
+    def _start(
+        self,
+        group: TaskGroup,
+        tasks: dict[_Task, TaskHandle[Any]],
+        function: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        name: object = None,
+    ) -> TaskHandle[Any]:
+        task: _Task = object()
+
+        async def run() -> Any:
+            _current.set((self, task))
+            try:
+                return await function(*args)
+            except get_cancelled_exc_class():
+                raise
+            except BaseException as error:
+                # Not raised: SystemExit would end an asyncio loop right here, and the
+                # group would wrap whatever it is.
+                if self._judge(error):
+                    self._give_up()
+            finally:
+                tasks.pop(task, None)
+
+        handle = group.start_soon(
+            run, name=name or getattr(function, "__qualname__", repr(function))
+        )
+        tasks[task] = handle
+        return handle
+
+    def _busy(self) -> None:
+        """Have the client's leaving noticed while a first hook runs."""
+        watchdog = self.consumer._inbox.watchdog
+        assert watchdog is not None
+        watchdog.mark(self.consumer._inbox)
+
+    def _cancel(
+        self, tasks: dict[_Task, TaskHandle[Any]], keep: _Task | None = None
+    ) -> None:
+        for task, handle in list(tasks.items()):
+            if task is not keep:
+                handle.cancel()
+
+    def _give_up(self) -> None:
+        """Cancel everything, because something failed."""
+        self._scope.cancel()
+        self._cancel(self._work)
+
+    # -- what happens to the connection ---------------------------------------------
+
+    async def accepted(self) -> None:
+        """The handshake was accepted."""
+        self._clock.cancel_after(self._scope, math.inf)
+        consumer = self.consumer
+        user = consumer.user
+        if user.is_authenticated and user.identity:
+            name = user_group(user.identity)
+            self.memberships[name.name] = None
+            await consumer._groups.add(name, consumer)
+
+    def gone(self) -> None:
+        """The client left."""
+        self._leave_groups()
+        self._cancel(self._work)
+        consumer = self.consumer
+        view = self._pull and not self._connecting
+        if view or consumer._inbox.is_idle():
+            return  # the main task learns it from what it awaits
+        if self._connecting and len(consumer._inbox) <= 1:  # the disconnect itself
+            self._scope.cancel()
+        else:
+            self._finish_soon()
+
+    def closing(self) -> None:
+        """Our close has begun, by a call of ``close``."""
+        current = _current.get()
+        own = current is not None and current[0] is self
+        task = current[1] if own and current is not None else None
+        self._cancel(self._work, task)
+        self._cancel(self._handlers, task)
+        if not own or task is not None:
+            self._stop_main(pull_too=False)
+
+    def end(self, code: int, reason: str) -> None:
+        """Begin to close from outside, without waiting."""
+        consumer = self.consumer
+        if consumer._stage is State.OPEN:
+            self._set_closed(code, reason)
+            self._leave_groups()
+            self._cancel(self._work)
+            self._stop_main(pull_too=True)
+
+    def overflowed(self) -> None:
+        """The client reads too slowly: it is better served by coming back."""
+        if self.consumer._stage is State.OPEN:
+            log.warning(
+                "connection %s: closed with 1013, more than %d publications or %d bytes "
+                "waited for a client that reads too slowly",
+                self.consumer.id,
+                self.consumer._bounds.outbox_messages,
+                self.consumer._bounds.outbox_bytes,
+            )
+            self.end(1013, "reading too slowly")
+            self._cancel(self._services)
+
+    def _stop_main(self, *, pull_too: bool) -> None:
+        """Have the main task stop reading; a handler that runs may finish."""
+        if self._pull:
+            if pull_too:
+                self._scope.cancel()
+        elif self._reading is not None:
+            self._reading.cancel()
+        elif self.consumer._inbox.is_idle():
+            self._scope.cancel()
+        else:
+            self._finish_soon()
+
+    def _finish_soon(self) -> None:
+        self._clock.cancel_after(self._scope, self.consumer.finish_timeout)
+
+    def _leave_groups(self) -> None:
+        if self.memberships:
+            self.consumer._groups.leave_all(list(self.memberships), self.consumer)
+            self.memberships.clear()
+
+    # -- how it ends ----------------------------------------------------------------
+
+    def _judge(self, error: BaseException) -> bool:
+        """Decide how the connection ends after ``error``; tell whether it is a failure.
+
+        What a client did wrong, a refusal, and the client's leaving are none.
+        """
+        causes = list(_leaves(error))
+        known = [cause for cause in causes if self._is_known(cause)]
+        if len(known) == len(causes):
+            for cause in known:
+                self._take_note(cause)
+            return False
+        if isinstance(error, BaseExceptionGroup):
+            error = error.split(self._is_known)[1] or error
+        self._failures.append(error)
+        log.error(
+            "connection %s of %s: an exception ends it with 1011",
+            self.consumer.id,
+            type(self.consumer).__name__,
+            exc_info=error,
+        )
+        return True
+
+    def _is_known(self, error: BaseException) -> bool:
+        if isinstance(error, ConnectionClosed):
+            # A view learns of the client's leaving by this, and has to deal with it.
+            in_view = self._pull and not self._connecting
+            return error.connection is self.consumer and not in_view
+        stage = self.consumer._stage
+        if isinstance(error, InvalidParameters):
+            return stage is State.CONNECTING
+        if isinstance(error, HTTPException | WebSocketException):
+            return stage is not State.ENDED
+        return isinstance(error, Rejected | InvalidMessage | get_cancelled_exc_class())
+
+    def _take_note(self, error: BaseException) -> None:
+        """Take over from a known error how the connection ends. The first one counts."""
+        closing, refusal = _end_by(error)
+        self._closing = self._closing or closing
+        self._refusal = self._refusal or refusal
+
+    def _cancelled(self) -> None:
+        """Say how a connection ends that is cancelled from outside: by a shutdown."""
+        self._closing = self._closing or (1012, "")
+        self._refusal = self._refusal or (503, None, None)
+
+    def _set_closed(self, code: int, reason: str) -> None:
+        """Make the end known at once; the close frame follows."""
+        consumer = self.consumer
+        consumer._stage = State.CLOSING
+        consumer._inbox.closed = True
+        consumer.close_event = CloseEvent(code, reason, None, "server")
+
+    def _wind_up(self) -> None:
+        """End everything but the farewell: groups, tasks, the chance to start more."""
+        self._over = True
+        self._leave_groups()
+        consumer = self.consumer
+        if consumer._stage is State.OPEN:
+            code, reason = 1000, ""
+            if self._failures:
+                code = 1011
+            elif self._closing is not None:
+                code, reason = self._closing
+            self._set_closed(code, reason)
+        elif consumer._stage is State.CONNECTING:
+            if self._failures:
+                self._refusal = (500, None, None)
+            elif self._refusal is None:
+                late = self._scope.cancelled_caught  # by handshake_timeout
+                self._refusal = (408 if late else 403, None, None)
+        self._cancel(self._work)
+        self._cancel(self._handlers)
+        self._cancel(self._services)
+
+    async def _farewell(self) -> None:
+        """Send the close frame and run ``on_disconnect``.
+
+        In tasks of their own: a shield in the task that the server started stops a scope's
+        cancellation, but not a native ``Task.cancel()``.
+        """
+        consumer = self.consumer
+        said = anyio.Event()
+        stage = consumer._stage
+        frame = stage is State.CONNECTING or (
+            stage is State.CLOSING and not consumer._close_sent
+        )
+        hook = self._entered and consumer._plan.on_disconnect is not None
+        if frame or hook:
+            async with create_task_group() as group:
+                if frame:
+                    group.start_soon(self._say_goodbye, said)
+                else:
+                    said.set()
+                if hook:
+                    group.start_soon(self._on_disconnect, said)
+        consumer._stage = State.ENDED
+
+    async def _say_goodbye(self, said: anyio.Event) -> None:
+        consumer = self.consumer
+        with CancelScope(shield=True) as scope:
+            self._clock.cancel_after(scope, consumer._bounds.close_timeout)
+            try:
+                if consumer._stage is State.CONNECTING:
+                    assert self._refusal is not None
+                    await consumer._refuse(*self._refusal)
+                else:
+                    await consumer._send_close()
+            except (ConnectionClosed, Rejected):
+                pass
+            except Exception:
+                log.exception("connection %s: can't be closed properly", consumer.id)
+            finally:
+                said.set()
+
+    async def _on_disconnect(self, said: anyio.Event) -> None:
+        consumer = self.consumer
+        signature = consumer._plan.on_disconnect
+        assert signature is not None
+        bounds = consumer._bounds
+        with CancelScope(shield=True) as scope:
+            with CancelScope() as waiting:
+                self._clock.cancel_after(waiting, bounds.close_timeout)
+                await said.wait()
+            self._clock.cancel_after(waiting, math.inf)
+            if consumer.close_event is None:
+                consumer.close_event = CloseEvent(1006, "", False, "network")
+            consumer._stage = State.ENDED
+            self._clock.cancel_after(scope, bounds.disconnect_timeout)
+            try:
+                code = consumer.close_event.code
+                await self._call(signature, consumer.on_disconnect, {}, code)
+            except get_cancelled_exc_class():
+                raise
+            except BaseException as error:
+                self._judge(error)
+            self._clock.cancel_after(scope, math.inf)
+        if scope.cancelled_caught:
+            log.warning(
+                "connection %s of %s: on_disconnect was cancelled after %s s",
+                consumer.id,
+                type(consumer).__name__,
+                bounds.disconnect_timeout,
+            )
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _end_by(
+    error: BaseException,
+) -> tuple[tuple[int, str] | None, Refusal | None]:
+    """Return how a known error ends a connection: after accept, and before.
+
+    ``None``: it has ended already.
+    """
+    match error:
+        case InvalidParameters():
+            return None, (400, {"errors": dict(error.errors)}, None)
+        case HTTPException():
+            headers = error.headers
+            return (1008, ""), (error.status_code, error.detail, headers)
+        case WebSocketException():
+            return (error.code, error.reason), (403, error.reason or None, None)
+        case InvalidMessage():
+            return (error.close_code, error.reason), None
+        case _:
+            return None, None
+
+
+WebSocketConsumer._serve = serve
