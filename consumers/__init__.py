@@ -49,6 +49,7 @@ from .limits import Limits
 from .messages import Internal, intercepts, receives
 from .providers import Provide
 from .routing import Router, WebSocketRoute
+from .server import run
 from .websocket import WebSocket
 
 __all__ = [
@@ -78,5 +79,6 @@ __all__ = [
     "current_time",
     "intercepts",
     "receives",
+    "run",
     "sleep",
 ]
