@@ -88,12 +88,12 @@ class TestClient:
         self._overrides = dict(overrides or {})
         self._raise_server_exceptions = raise_server_exceptions
         self._background = Background()
-        self._lifespan = Lifespan(app, self.state, self._prepare)
         # Of calls that run, or have raised what nobody has seen.
         self._calls: list[Call] = []
 
     async def __aenter__(self) -> Self:
         await self._background.start()
+        self._lifespan = Lifespan(self._app, self.state, self._prepare)
         try:
             self._background.start_soon(self._lifespan.call.run)
             with deadline(self.deadline, self._explain("the application to start")):

@@ -59,10 +59,9 @@ class LiveServer:
         self._options = Options(
             **{"port": 0, "graceful_timeout": stop_timeout / 2, **options}
         )
-        self._loop: Future[EventLoopToken] = Future()
+        self._running: Future[tuple[EventLoopToken, anyio.CancelScope]] = Future()
         self._address: Future[tuple[str, int]] = Future()
         self._stopped: Future[None] = Future()
-        self._scope = anyio.CancelScope()
 
     def url(self, path: str = "/") -> str:
         """Return the address of a consumer: ``ws://127.0.0.1:<port>/path``."""
@@ -109,9 +108,8 @@ class LiveServer:
 
     def _cancel(self) -> None:
         if not self._stopped.done():
-            anyio.from_thread.run_sync(
-                self._scope.cancel, token=self._loop.result(timeout=self._stop_timeout)
-            )
+            token, scope = self._running.result(timeout=self._stop_timeout)
+            anyio.from_thread.run_sync(scope.cancel, token=token)
 
     def _run(self) -> None:
         name, options = self._backend
@@ -125,8 +123,8 @@ class LiveServer:
             self._stopped.set_result(None)
 
     async def _serve(self) -> None:
-        self._loop.set_result(current_token())
-        with self._scope:
+        with anyio.CancelScope() as scope:
+            self._running.set_result((current_token(), scope))
             await serve(self._app, self._options, task_status=_Started(self._address))
 
 

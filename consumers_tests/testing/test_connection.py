@@ -1,3 +1,5 @@
+"""Sending, receiving, closing, and faults of the network."""
+
 import anyio
 import msgspec
 import pytest
@@ -5,6 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from consumers.close import CloseEvent
 from consumers.testing import Closed, TestClient
+from consumers.testing.transport import Event
 
 from .apps import accepting, echo, echoing, saying, silent, waiting
 
@@ -174,7 +177,7 @@ async def test_receive_nothing_does_not_take_a_close_for_nothing() -> None:
 
 async def test_the_application_learns_code_and_reason_of_a_close() -> None:
     """`close(code, reason)` reaches the application after all messages before it."""
-    seen = []
+    seen: list[Event] = []
 
     async def body(scope: Scope, receive: Receive, send: Send) -> None:
         while not seen or seen[-1]["type"] != "websocket.disconnect":
@@ -231,7 +234,7 @@ async def test_what_came_before_a_close_can_be_received_after_it() -> None:
 
 
 async def test_stall_makes_send_wait_when_buffers_are_full() -> None:
-    """A stalled client takes `buffer` messages; the next `send` waits for `resume()`."""
+    """A stalled client takes `buffer` messages; the next `send` waits."""
     sent = []
 
     async def body(scope: Scope, receive: Receive, send: Send) -> None:
@@ -296,7 +299,7 @@ async def test_a_blocked_send_ends_when_the_client_leaves(leave: str) -> None:
 
 
 async def test_a_deadline_tells_everything_and_the_connection_lives_on() -> None:
-    """A timeout tells what was awaited, what came and where the server is; it goes on."""
+    """A timeout tells what was awaited, what came, where the server is; and no more."""
 
     async def stuck_here(receive: Receive) -> None:
         await receive()
@@ -312,7 +315,7 @@ async def test_a_deadline_tells_everything_and_the_connection_lives_on() -> None
         client.deadline = 0.01
         with pytest.raises(TimeoutError) as caught:
             await ws.receive()
-        with pytest.raises(TimeoutError, match="expected a close within 0.01 s"):
+        with pytest.raises(TimeoutError, match=r"expected a close within 0\.01 s"):
             await ws.receive_close()
         client.deadline = 5
 

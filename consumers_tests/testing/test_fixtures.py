@@ -1,0 +1,47 @@
+"""The fixtures for users' tests."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import websockets.sync.client
+
+from consumers.testing import LiveServer
+
+from .apps import echo
+
+pytest_plugins = ["pytester", "consumers.testing.fixtures"]
+
+
+def test_live_server_starts_servers(live_server: Callable[..., LiveServer]) -> None:
+    """The fixture serves any number of applications on ports of their own."""
+    quiet: dict[str, Any] = {"access_log": False, "log_level": "critical"}
+    servers = [live_server(echo, **quiet), live_server(echo, backend="trio", **quiet)]
+    for server in servers:
+        with websockets.sync.client.connect(server.url(), open_timeout=5) as ws:
+            ws.send("hello")
+            assert ws.recv(timeout=5) == "hello"
+
+    assert len({server.url() for server in servers}) == 2
+
+
+def test_live_server_stops_at_the_end_of_the_test(pytester: pytest.Pytester) -> None:
+    """No server outlives the test that started it."""
+    pytester.makepyfile(
+        """
+        from consumers_tests.testing.apps import echo
+
+        pytest_plugins = ["consumers.testing.fixtures"]
+
+        def test_it(live_server):
+            assert live_server(echo, log_level="critical").url("/x").endswith("/x")
+        """
+    )
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").assert_outcomes(
+        passed=1
+    )
+    names = [thread.name for thread in threading.enumerate() if thread.is_alive()]
+
+    assert "consumers.testing.live" not in names
