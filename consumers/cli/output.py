@@ -30,8 +30,7 @@ def show_error(error: ConfigurationError) -> None:
 
     Before it comes the traceback of the application's own code, if that raised.
     """
-    *before, last = describe(error).splitlines()
+    own_traceback, line = describe(error)
     screen = console(sys.stderr)
-    for line in before:
-        screen.print(Text(line), soft_wrap=True)
-    screen.print(Text.assemble(("error: ", "bold red"), last), soft_wrap=True)
+    screen.print(Text(own_traceback), soft_wrap=True, end="")
+    screen.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)

@@ -73,19 +73,19 @@ def load_environment(path: str) -> None:
         ) from error
 
 
-def describe(error: ConfigurationError) -> str:
-    """Return what to show instead of a traceback.
+def describe(error: ConfigurationError) -> tuple[str, str]:
+    """Return what to show instead of a traceback of ours: text before it, and a line.
 
-    One line; for `ApplicationFailed` after the traceback of the application's own code,
-    without the frames of this package and of the import system.
+    The text is empty but for `ApplicationFailed`, where it is the traceback of the
+    application's own code, without the frames of this package and the import system.
     """
-    if not isinstance(error, ApplicationFailed) or error.__cause__ is None:
-        return str(error)
     cause = error.__cause__
+    if not isinstance(error, ApplicationFailed) or cause is None:
+        return "", str(error)
     own = traceback.TracebackException(
         type(cause), cause, _first_foreign(cause.__traceback__)
     )
-    return f"{''.join(own.format())}{error}"
+    return "".join(own.format()), str(error)
 
 
 def _refuse_namesake(directory: Path) -> None:

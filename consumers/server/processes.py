@@ -48,7 +48,8 @@ class Worker:
             app = load(self.app, self.options)
             serve_process(app, self.options, sockets or [])
         except ConfigurationError as error:
-            sys.stderr.write(f"error: {describe(error)}\n")
+            own_traceback, line = describe(error)
+            sys.stderr.write(f"{own_traceback}error: {line}\n")
             sys.exit(START_UP_FAILED)
 
 

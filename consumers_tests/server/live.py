@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -127,10 +128,16 @@ class Process:
         """Read its messages until one matches; fail when there are no more."""
         assert self.popen.stderr is not None
         seen = []
-        for line in self.popen.stderr:
-            seen.append(line)
-            if match := re.search(pattern, line):
-                return match
+        # A pipe can't be read with a timeout; the end of the process ends it.
+        impatience = threading.Timer(2 * PATIENCE, self.popen.kill)
+        impatience.start()
+        try:
+            for line in self.popen.stderr:
+                seen.append(line)
+                if match := re.search(pattern, line):
+                    return match
+        finally:
+            impatience.cancel()
         raise AssertionError(f"{pattern!r} was not said: {''.join(seen)}")
 
     def server(self) -> Server:

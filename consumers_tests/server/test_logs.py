@@ -1,0 +1,44 @@
+"""What a serving process logs."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from consumers.server.logs import configure_logging
+from consumers.server.options import Options
+from consumers_tests.server.project import Project
+
+
+def test_the_level_is_that_of_the_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Messages from the level on go to stderr; the application's stay its own."""
+    with Project(tmp_path).undone():
+        configure_logging(Options(log_level="warning"))
+        logging.getLogger("consumers.server").info("not this")
+        logging.getLogger("hypercorn.error").warning("but this")
+        logging.getLogger("shop").warning("not this either")
+
+    said = capsys.readouterr().err
+    assert "but this" in said
+    assert "not this" not in said
+
+
+def test_the_access_log_can_be_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the access log requests are not logged, and all else is."""
+    with Project(tmp_path).undone():
+        for on in (True, False):
+            configure_logging(Options(access_log=on))
+            for name in ("uvicorn", "hypercorn"):
+                logging.getLogger(f"{name}.access").info("GET / on %s", on)
+                logging.getLogger(f"{name}.error").info("started")
+
+    said = capsys.readouterr().err
+    assert said.count("GET / on True") == 2
+    assert "GET / on False" not in said
+    assert said.count("started") == 4
