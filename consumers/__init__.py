@@ -10,7 +10,7 @@ routing    routes, and the function style's decorator
 runtime    drives one connection through its lifecycle
 watchdog   notices that a client left while a hook runs
 consumer   the class with the hooks; ``plan`` is what a class asks for
-signatures what a hook asks for, with ``params`` and ``providers`` (``depends``: FastAPI)
+signatures what a hook asks for: ``params``, ``providers``, ``depends`` (FastAPI's)
 messages   how messages are received
 groups     publications to many, over ``layers`` between processes
 websocket  one connection in pull style, with its ``inbox`` and ``outbox``

@@ -42,7 +42,7 @@ class App(Router):
     machinery nothing stands in between.
     """
 
-    _mounted_at = ""
+    _mounted_at: str | None = ""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class App(Router):
         await self._stack(scope, receive, send)
 
     @asynccontextmanager
-    async def lifespan(self, app: Any = None) -> AsyncIterator[Mapping[str, Any] | None]:
+    async def lifespan(self, app: Any = None) -> AsyncIterator[Mapping[str, Any]]:
         """Run the application's part of a lifespan.
 
         For an ``App`` that is mounted in another application:
@@ -140,10 +140,10 @@ class App(Router):
             self._tasks = await stack.enter_async_context(create_task_group())
             stack.callback(self._tasks.cancel_scope.cancel)
             stack.callback(self._no_tasks)
-            state = None
+            state: Mapping[str, Any] | None = None
             if self._lifespan is not None:
                 state = await stack.enter_async_context(self._lifespan(app or self))
-            yield state
+            yield state or {}
 
     def start_soon(
         self, function: Callable[..., Awaitable[Any]], *args: Any, name: object = None

@@ -15,7 +15,14 @@ from typing import Final, Protocol
 
 import anyio
 
-__all__ = ["Clock", "LoopClock", "VirtualClock", "current_clock", "current_time", "sleep"]
+__all__ = [
+    "Clock",
+    "LoopClock",
+    "VirtualClock",
+    "current_clock",
+    "current_time",
+    "sleep",
+]
 
 
 class Clock(Protocol):
@@ -108,7 +115,7 @@ class VirtualClock:
         self._now = until
 
     def next_due(self) -> float:
-        """Return the seconds until the next timer is due, ``math.inf`` if there is none."""
+        """Return the seconds to the next timer, ``math.inf`` if there is none."""
         return self._due[0][0] - self._now if self._due else math.inf
 
     def _push(self, seconds: float, target: anyio.CancelScope | anyio.Event) -> int:
@@ -118,7 +125,8 @@ class VirtualClock:
 
 
 current_clock: Final[ContextVar[Clock]] = ContextVar(
-    "current_clock", default=LoopClock()
+    "current_clock",
+    default=LoopClock(),  # noqa: B039  has no state
 )
 """The clock of the current context, which tasks inherit from whoever starts them."""
 

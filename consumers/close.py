@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MAX_REASON_BYTES: Final = 123
-"""A control frame carries at most 125 bytes, two of which are the code (RFC 6455 5.5)."""
+"""A control frame carries 125 bytes, two of which are the code (RFC 6455 5.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,24 @@ CLOSE_CODES: Final[dict[int, CloseCode]] = {
             "unsupported data",
             "either",
             False,
-            "text came where bytes were expected, or any message at a push-only consumer",
+            "text came in place of bytes, or any message at a push-only consumer",
         ),
         CloseCode(
             1005, "no status received", "nobody", False, "the close frame had no code"
         ),
         CloseCode(
-            1006, "abnormal closure", "nobody", True, "the connection broke, or was refused"
+            1006,
+            "abnormal closure",
+            "nobody",
+            True,
+            "the connection broke, or was refused",
         ),
         CloseCode(
-            1007, "invalid data", "either", False, "a message was not what its codec reads"
+            1007,
+            "invalid data",
+            "either",
+            False,
+            "a message was not what its codec reads",
         ),
         CloseCode(
             1008, "policy violation", "either", False, "a message violates the schema"
@@ -83,7 +91,11 @@ CLOSE_CODES: Final[dict[int, CloseCode]] = {
             1010, "mandatory extension", "client", False, "an extension was not agreed"
         ),
         CloseCode(
-            1011, "internal error", "server", True, "the application raised an exception"
+            1011,
+            "internal error",
+            "server",
+            True,
+            "the application raised an exception",
         ),
         CloseCode(1012, "service restart", "server", True, "the server restarts"),
         CloseCode(
@@ -113,9 +125,9 @@ def check_code(code: int) -> int:
     Close control frame by an endpoint"), 7.4.2.
     """
     known = CLOSE_CODES.get(code)
-    if (known is not None and known.sent_by != "nobody") or code in _APPLICATION_CODES:
-        if isinstance(code, int) and not isinstance(code, bool):
-            return code
+    travels = code in _APPLICATION_CODES if known is None else known.sent_by != "nobody"
+    if travels and type(code) is not bool and isinstance(code, int):
+        return code
     raise ValueError(
         f"a close code must be 1000-1003, 1007-1014 or 3000-4999, got {code!r}; "
         "use 4000-4999 for the application's own"

@@ -215,7 +215,7 @@ _FREE: Final = frozenset({Any, object, None})
 def name_for_annotation(annotation: Any) -> str:
     """Return the codec that an annotation of ``on_receive``'s message asks for.
 
-    ``str`` is text, ``bytes`` is bytes, ``str | bytes`` is either, and all else is JSON.
+    ``str`` is text, ``bytes`` is bytes, ``str | bytes`` is either, all else is JSON.
     """
     if annotation is str:
         return "text"
@@ -280,7 +280,7 @@ def _typed_loads(name: str, annotation: Any) -> Callable[[Any], Any]:
 
 
 def _mentions_pydantic(annotation: Any) -> bool:
-    """Tell whether decoding needs pydantic, without importing it for those who don't."""
+    """Tell whether decoding needs pydantic, without importing it where not."""
     pydantic = sys.modules.get("pydantic")
     if pydantic is None:
         return False

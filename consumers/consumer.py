@@ -32,14 +32,15 @@ class WebSocketConsumer(WebSocket):
             async def on_receive(self, message: str) -> None:
                 await self.send(f"You said: {message}")
 
-    One instance serves one connection. Hooks run in this order: ``on_handshake``, accept,
-    ``on_connect``, ``on_receive`` for each message, ``on_disconnect``. Those that are not
-    defined cost nothing. All of them may ask for providers.
+    One instance serves one connection. Hooks run in this order: ``on_handshake``,
+    accept, ``on_connect``, ``on_receive`` for each message, ``on_disconnect``. Those
+    that are not defined cost nothing. All of them may ask for providers.
 
     **When the client leaves**, groups are left at once and ``start_soon`` work is
     cancelled. Messages that came before are still handled, for at most
     ``finish_timeout`` seconds. A hook that is cancelled gets the cancellation at each
-    further ``await``: clean-up that awaits goes into ``anyio.CancelScope(shield=True)``.
+    further ``await``: clean-up that awaits goes into
+    ``anyio.CancelScope(shield=True)``.
 
     **When a hook raises**, the connection is closed with 1011 and the exception goes on
     to the server, after ``on_disconnect``.
@@ -48,9 +49,10 @@ class WebSocketConsumer(WebSocket):
     """
 
     value_type: ClassVar[str | None] = None
-    """``"text"``, ``"bytes"``, ``"json"``, ``"msgpack"`` or ``"event"``: what is received
-    and sent. ``None``: by the annotation of ``on_receive``'s message; ``str`` is text,
-    ``bytes`` is bytes, everything else is JSON of that type. Without one it is text."""
+    """``"text"``, ``"bytes"``, ``"json"``, ``"msgpack"`` or ``"event"``: what is
+    received and sent. ``None``: by the annotation of ``on_receive``'s message; ``str``
+    is text, ``bytes`` is bytes, everything else is JSON of that type. Without one it is
+    text."""
 
     receive_type: ClassVar[str | None] = None
     """``value_type`` for receiving alone."""
@@ -63,8 +65,8 @@ class WebSocketConsumer(WebSocket):
     not, one of the two must await :meth:`accept`, or it is refused with 403."""
 
     caught_close_codes: ClassVar[Any] = None
-    """In pull style: the client's close codes that ``async with`` silences. A tuple, the
-    built-in ``all``, or ``None`` for 1000 and 1001."""
+    """In pull style: the client's close codes that ``async with`` silences. A tuple,
+    the built-in ``all``, or ``None`` for 1000 and 1001."""
 
     concurrency: ClassVar[int] = 1
     """How many messages of one client are handled at once. Above 1 their order is the
@@ -182,8 +184,8 @@ class WebSocketConsumer(WebSocket):
         """Run ``function(*args)`` beside the hooks, until the connection ends.
 
         It starts at the next checkpoint and is cancelled when the connection ends, and
-        by ``cancel()`` of the handle that is returned. An exception closes the connection
-        with 1011 and cancels the rest.
+        by ``cancel()`` of the handle that is returned. An exception closes the
+        connection with 1011 and cancels the rest.
 
         Raises:
             StateError: The connection has ended. What should outlive it goes to

@@ -49,7 +49,8 @@ class Dependencies:
         """Return ``{argument: value}``; ``stack`` gets the teardown of generators.
 
         Raises:
-            InvalidParameters: A header, cookie or parameter is wrong: the client's fault.
+            InvalidParameters: The client's fault: a header, cookie or parameter is
+                wrong.
         """
         scope = {
             **connection.scope,

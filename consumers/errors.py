@@ -10,7 +10,7 @@
     ├── MessageNotEncodable        our caller's fault: the codec can't send this value
     └── ConnectionClosed           nobody's fault: the peer is gone
                                    (also a starlette.websockets.WebSocketDisconnect)
-    Rejected                       ends the hook that called `reject()`; not an Exception
+    Rejected                       ends the hook that called `reject()`: no Exception
 
 Facts are attributes; ``str()`` makes the sentence from them.
 """

@@ -12,9 +12,7 @@ from typing import Final, TypeAlias
 
 __all__ = ["Headers", "checked_headers", "checked_subprotocol"]
 
-Headers: TypeAlias = (
-    "Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]"
-)
+Headers: TypeAlias = "Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]"
 
 # RFC 9110 5.6.2 (token) and 5.5 (field-value: no control characters but the tab).
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-zA-Z-]+")
@@ -60,9 +58,7 @@ def _latin(text: str | bytes) -> bytes:
         ) from None
 
 
-def checked_subprotocol(
-    subprotocol: str | None, offered: Sequence[str]
-) -> str | None:
+def checked_subprotocol(subprotocol: str | None, offered: Sequence[str]) -> str | None:
     """Return ``subprotocol`` if the client offered it.
 
     Raises:

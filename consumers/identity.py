@@ -37,7 +37,8 @@ class Identity(BaseUser):
     """What to call the user; the key where there is none."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.key, str) or not self.key:
+        key: object = self.key
+        if not isinstance(key, str) or not key:
             raise TypeError(
                 f"an identity's key must be a non-empty string, got {self.key!r}; "
                 "write str(user.id)"

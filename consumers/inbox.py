@@ -92,7 +92,7 @@ class Inbox:
         return not self.reading_ahead and len(self) < self._limits.inbox
 
     async def read_ahead(self) -> None:
-        """Read until the inbox is full, the client has left, or somebody waits in `next`.
+        """Read until it is full, the client has left, or somebody waits in `next`.
 
         Cancelling is safe: no event is lost.
         """

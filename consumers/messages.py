@@ -25,8 +25,8 @@ _INTERCEPTS: Final = "__consumers_intercepts__"
 class Internal:
     """Marks a type of publication that never goes to a client.
 
-    Only consumers with an ``@intercepts`` method for it get to see it; it is not encoded
-    for anybody. Works as a second base of a ``msgspec.Struct`` or a dataclass.
+    Only consumers with an ``@intercepts`` method for it get to see it; it is never
+    encoded. Works as a second base of a ``msgspec.Struct`` or a dataclass.
     """
 
     __slots__ = ()
@@ -64,9 +64,11 @@ def receives(hook: Any = None, /, *, thread: bool = False) -> Any:
 def _marked(method: Any, *, thread: bool) -> Any:
     if inspect.iscoroutinefunction(method) is thread:
         wanted, got = ("def", "async def") if thread else ("async def", "def")
+        name = getattr(method, "__name__", method)
+        way_out = "leave thread out" if thread else "pass thread=True"
         raise ConfigurationError(
-            f"@receives(thread={thread}) goes on '{wanted}', got '{got} "
-            f"{getattr(method, '__name__', method)}'; {'leave thread out' if thread else 'pass thread=True'}"
+            f"@receives(thread={thread}) goes on '{wanted}', got '{got} {name}'; "
+            f"{way_out}"
         )
     setattr(method, _OPTIONS, Receiving(thread=thread))
     return method
@@ -77,8 +79,8 @@ def intercepts(method: HookT) -> HookT:
 
     The method is ``async def`` and takes the publication; its annotation says which
     types, one or a union. What it returns is sent to this client in its place, and
-    ``None`` sends nothing. Runs in the member's own time: a slow one delays only its own
-    connection, and an exception closes only that, with 1011.
+    ``None`` sends nothing. Runs in the member's own time: a slow one delays only its
+    own connection, and an exception closes only that, with 1011.
     """
     setattr(method, _INTERCEPTS, True)
     return method

@@ -16,9 +16,9 @@ import anyio
 from .codecs import Event
 from .limits import Limits
 
-__all__ = ["SERVER_IS_DONE", "Outbox", "Suspended", "can_step", "step"]
+__all__ = ["SERVER_IS_DONE", "EventSend", "Outbox", "Suspended", "can_step", "step"]
 
-Send: TypeAlias = "Callable[[Event], Awaitable[None]]"
+EventSend: TypeAlias = "Callable[[Event], Awaitable[None]]"
 Late: TypeAlias = "Callable[[], Awaitable[Event | None]]"
 """Makes the event when its turn comes; ``None``: nothing is sent."""
 
@@ -45,7 +45,8 @@ class Suspended:
                 self._coroutine.close()
                 raise
             except BaseException as error:  # cancellation goes to where it waits
-                resume, value = self._coroutine.throw, error
+                resume: Callable[[Any], Any] = self._coroutine.throw
+                value: Any = error
             else:
                 resume, value = self._coroutine.send, received
             try:
@@ -145,7 +146,7 @@ class Outbox:
         """Tell whether the caller is the writer, whose turn it is already."""
         return anyio.get_current_task().id == self._writer
 
-    async def run(self, send: Send) -> None:
+    async def run(self, send: EventSend) -> None:
         """Send all, in order, until nothing waits.
 
         Cancelling gives up what is left and wakes whoever waits for it.
@@ -168,7 +169,7 @@ class Outbox:
         finally:
             self._give_up()
 
-    async def _send_one(self, entry: _Entry, send: Send) -> None:
+    async def _send_one(self, entry: _Entry, send: EventSend) -> None:
         if entry.suspended is not None:
             await entry.suspended
             return
@@ -201,7 +202,7 @@ _STEPPED_SERVERS = frozenset(
 _stepped: dict[type, bool] = {}
 
 
-def can_step(send: Send) -> bool:
+def can_step(send: EventSend) -> bool:
     """Tell whether :func:`step` works with this ``send``.
 
     Only where it was tried: a list of servers, never a guess from behaviour. A

@@ -24,7 +24,7 @@ class Required:
 
 
 _MANY: Final = (list, set, frozenset, tuple)
-# What a URL can say to a parameter without an annotation, or with one that says nothing.
+# What a URL says to a parameter without an annotation, or with one that says nothing.
 _AS_TEXT: Final = (inspect.Parameter.empty, Any, object)
 
 
@@ -59,7 +59,7 @@ class Parameter:
 
     @property
     def many(self) -> bool:
-        """Whether it takes every value of a repeated query key, rather than the last."""
+        """Whether it takes every value of a repeated query key, not only the last."""
         annotation = self.annotation
         while get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
@@ -73,7 +73,7 @@ class Parameter:
         """Convert what the URL says.
 
         Raises:
-            msgspec.ValidationError: The client's fault; the text says what was expected.
+            msgspec.ValidationError: The client's fault; the text says what it is.
         """
         if self.annotation is str:
             # A convertor of the path ({id:int}) may have made something else of it.
@@ -108,8 +108,8 @@ class Binder:
             known = self.parameters.setdefault(parameter.name, parameter)
             if known != parameter:
                 raise ConfigurationError(
-                    f"parameter {parameter.name!r} must be declared alike in all hooks, "
-                    f"got {known.annotation!r} and {parameter.annotation!r}"
+                    f"parameter {parameter.name!r} must be declared alike in all "
+                    f"hooks, got {known.annotation!r} and {parameter.annotation!r}"
                 )
 
     def check_path(self, owner: str, path: str, names: Iterable[str]) -> None:
@@ -126,9 +126,10 @@ class Binder:
         if missing:
             listed = ", ".join(f"{name!r}" for name in missing)
             raise ConfigurationError(
-                f"{owner} asks for {listed}, which must be in the path, got {path!r}; "
-                f"add {{{missing[0]}}} to it, or give the parameter a default to take it "
-                "from the query, or name in mounted_at= the prefix that has it"
+                f"{owner} asks for {listed}, which must be in the path, got "
+                f"{path!r}; add {{{missing[0]}}} to it, or give the parameter a "
+                "default to take it from the query, or name in mounted_at= the prefix "
+                "that has it"
             )
 
     def bind(self, path: Mapping[str, Any], query: QueryParams) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
 
 
 def all_providers(signatures: list[Signature]) -> tuple[Provider, ...]:
-    """Return what the signatures need, each factory once, what is needed first first."""
+    """Return what the signatures need, each factory once, the first needed first."""
     found = {
         each.factory: each
         for signature in signatures
@@ -211,7 +211,9 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
             )
         valid, expected = check
         if not valid(value):
-            raise ConfigurationError(f"{owner}: {name} must be {expected}, got {value!r}")
+            raise ConfigurationError(
+                f"{owner}: {name} must be {expected}, got {value!r}"
+            )
 
 
 def _is_codes(value: Any) -> bool:

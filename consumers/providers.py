@@ -1,8 +1,8 @@
 """Providers: what a hook asks for beside the URL's parameters and its message.
 
 ``Annotated[T, Provide(factory)]`` in a hook's signature calls ``factory`` and passes
-what it returns or yields. A generator is resumed when its scope ends, whatever happened.
-Graphs of factories are checked when the class is made.
+what it returns or yields. A generator is resumed when its scope ends, whatever
+happened. Graphs of factories are checked when the class is made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ Scope: TypeAlias = Literal["call", "connection", "app"]
 _WIDTH: Final[dict[str, int]] = {"call": 0, "connection": 1, "app": 2}
 
 overrides: Final[ContextVar[Mapping[Factory, Factory]]] = ContextVar(
-    "overrides", default={}
+    "overrides",
+    default={},  # noqa: B039  a Mapping: replaced as a whole, never changed
 )
 """``{factory: what is called instead}`` in the current context. Set by tests."""
 
@@ -50,8 +51,8 @@ class Provide:
     """What makes the value."""
 
     scope: Scope = "call"
-    """How long one value serves: ``"call"``: that call of the hook (for a function view:
-    its connection); ``"connection"``; ``"app"``: from start-up to shutdown."""
+    """How long one value serves: ``"call"``: that call of the hook (for a function
+    view: its connection); ``"connection"``; ``"app"``: from start-up to shutdown."""
 
     def __post_init__(self) -> None:
         if not callable(self.factory):
@@ -100,7 +101,9 @@ class Provider:
         name = _name(factory)
         if factory in _above:
             circle = " → ".join(map(_name, (*_above[_above.index(factory) :], factory)))
-            raise ConfigurationError(f"providers must not need themselves, got {circle}")
+            raise ConfigurationError(
+                f"providers must not need themselves, got {circle}"
+            )
         needs: dict[str, Provider | type[_ConnectionItself]] = {}
         for parameter in _signature(factory).parameters.values():
             inner = provider_of(parameter.annotation)
@@ -121,13 +124,17 @@ class Provider:
                         "give it scope='connection'"
                     )
                 needs[parameter.name] = _ConnectionItself
-            elif parameter.default is inspect.Parameter.empty and parameter.kind not in (
-                inspect.Parameter.VAR_POSITIONAL,
-                inspect.Parameter.VAR_KEYWORD,
+            elif (
+                parameter.default is inspect.Parameter.empty
+                and parameter.kind
+                not in (
+                    inspect.Parameter.VAR_POSITIONAL,
+                    inspect.Parameter.VAR_KEYWORD,
+                )
             ):
                 raise ConfigurationError(
-                    f"provider {name}: parameter {parameter.name!r} must be a provider, "
-                    "a connection or have a default, got "
+                    f"provider {name}: parameter {parameter.name!r} must be a "
+                    "provider, a connection or have a default, got "
                     f"{_annotation_text(parameter)}; write {parameter.name}: "
                     "Annotated[T, Provide(factory)], or ws: WebSocket and take it from "
                     "there"

@@ -245,8 +245,8 @@ def _normalized(path: str) -> str:
         convertor = (match[2] or ":str")[1:]
         if convertor not in CONVERTOR_TYPES:
             raise ConfigurationError(
-                f"unknown path convertor {convertor!r} on route parameter {match[1]!r}; "
-                f"available: {', '.join(CONVERTOR_TYPES)}"
+                f"unknown path convertor {convertor!r} on route parameter "
+                f"{match[1]!r}; available: {', '.join(CONVERTOR_TYPES)}"
             )
     names = _names_in(path)
     if len(set(names)) != len(names):
@@ -304,7 +304,9 @@ def _consumer_from_view(
             f"view {name!r}: every annotation must name something that is there when "
             f"the view is routed; {error}"
         ) from error
-    consumer = type(view.__name__, (WebSocketConsumer,), _named_like(view, settings))
+    consumer: type[WebSocketConsumer] = type(
+        view.__name__, (WebSocketConsumer,), _named_like(view, settings)
+    )
     receive, send = codecs_of(
         name,
         None,

@@ -531,8 +531,8 @@ class Runtime:
         """The client reads too slowly: it is better served by coming back."""
         if self.consumer._stage is State.OPEN:
             log.warning(
-                "connection %s: closed with 1013, more than %d publications or %d bytes "
-                "waited for a client that reads too slowly",
+                "connection %s: closed with 1013, more than %d publications or %d "
+                "bytes waited for a client that reads too slowly",
                 self.consumer.id,
                 self.consumer._bounds.outbox_messages,
                 self.consumer._bounds.outbox_bytes,
@@ -597,7 +597,7 @@ class Runtime:
         return isinstance(error, Rejected | InvalidMessage | get_cancelled_exc_class())
 
     def _take_note(self, error: BaseException) -> None:
-        """Take over from a known error how the connection ends. The first one counts."""
+        """Take over from a known error how the connection ends: the first counts."""
         closing, refusal = _end_by(error)
         self._closing = self._closing or closing
         self._refusal = self._refusal or refusal
@@ -639,8 +639,8 @@ class Runtime:
     async def _farewell(self) -> None:
         """Send the close frame and run ``on_disconnect``.
 
-        In tasks of their own: a shield in the task that the server started stops a scope's
-        cancellation, but not a native ``Task.cancel()``.
+        In tasks of their own: a shield in the task that the server started stops a
+        scope's cancellation, but not a native ``Task.cancel()``.
         """
         consumer = self.consumer
         said = anyio.Event()

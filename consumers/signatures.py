@@ -36,7 +36,7 @@ class Signature:
     """The hook's name, for errors: ``Chat.on_connect``."""
 
     given: Mapping[str, Any]
-    """``{name: annotation}`` of the leading arguments that the runtime itself passes."""
+    """``{name: annotation}`` of the leading arguments, which the runtime passes."""
 
     parameters: tuple[Parameter, ...]
     """What comes from the URL."""
@@ -122,8 +122,8 @@ def read_signature(
         elif argument.default is inspect.Parameter.empty:
             raise ConfigurationError(
                 f"{owner}: {argument.name!r} must be a provider, got {argument}; "
-                f"the URL's parameters go to on_connect, and a value of another kind is "
-                f"written {argument.name}: Annotated[T, Provide(factory)]"
+                f"the URL's parameters go to on_connect, and a value of another kind "
+                f"is written {argument.name}: Annotated[T, Provide(factory)]"
             )
     return Signature(
         owner,
@@ -166,7 +166,7 @@ def _hints(
 
 
 def locals_of(frame: FrameType | None) -> Mapping[str, Any]:
-    """Return the local names of a frame, for annotations of classes made in functions."""
+    """Return a frame's local names, for annotations of classes made in functions."""
     return {} if frame is None else frame.f_locals
 
 

@@ -1,4 +1,4 @@
-"""Where a connection stands, and what may be done there: one table, and nothing else."""
+"""Where a connection stands, and what may be done there: one table, nothing else."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Action, State]]] = {
 }
 """``{state: {what may happen: the state after it}}``; all else is a mistake.
 
-Receiving goes on after the end, to hand out what came before it and then the end itself.
+Receiving goes on after the end, to hand out what came before it, then the end itself.
 """
 
 WHY: Final[Mapping[State, str]] = {

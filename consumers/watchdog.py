@@ -44,7 +44,7 @@ class Watchdog:
 
     def __init__(self) -> None:
         self.busy: dict[Inbox, int] = {}
-        """``{inbox whose last event is worked on: the look since when}``, oldest first."""
+        """``{inbox whose last event is worked on: since which look}``, oldest first."""
         self.tick = 0
         """The number of the current look."""
         self.awake = False

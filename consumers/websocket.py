@@ -39,7 +39,7 @@ from .errors import ConnectionClosed, Rejected, StateError, shorten
 from .headers import Headers, checked_headers, checked_subprotocol
 from .inbox import Inbox
 from .limits import DEFAULT_LIMITS, Limits
-from .outbox import SERVER_IS_DONE, Outbox, can_step, step
+from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
 from .state import TRANSITIONS, WHY, Action, State
 
 __all__ = ["WebSocket"]
@@ -82,19 +82,20 @@ class WebSocket(HTTPConnection[Any]):
         """
         if scope["type"] != "websocket":
             raise StateError(
-                f"a WebSocket serves scopes of type 'websocket', got {scope['type']!r}; "
-                "route HTTP requests elsewhere"
+                "a WebSocket serves scopes of type 'websocket', got "
+                f"{scope['type']!r}; route HTTP requests elsewhere"
             )
         self.scope = scope
         self._asgi_receive = receive
-        self._asgi_send = send
+        # Servers only read the events that they get; publications share theirs.
+        self._asgi_send: EventSend = send  # type: ignore[assignment]
         self._inbox = Inbox(receive, self._left)
         self._stage = State.CONNECTING
         self._connect_seen = False
         self._close_sent = False
         self._sends = 0
         self._outbox: Outbox | None = None  # there only while something waits
-        self._steps = can_step(send)
+        self._steps = can_step(self._asgi_send)
         self._id = ""
         self._bounds = DEFAULT_LIMITS
         self.close_event: CloseEvent | None = None
@@ -441,7 +442,7 @@ class WebSocket(HTTPConnection[Any]):
         await self._transmit(CODECS["json"].encode(message))
 
     async def send_msgpack(self, message: Any) -> None:
-        """Send a value as MessagePack in a binary message. Otherwise as :meth:`send`."""
+        """Send a value as MessagePack in a binary message. Else as :meth:`send`."""
         await self._transmit(CODECS["msgpack"].encode(message))
 
     async def send_event(self, event: Event) -> None:
@@ -513,16 +514,16 @@ class WebSocket(HTTPConnection[Any]):
         outbox = self._outbox
         assert outbox is not None
         try:
-            await outbox.run(self._asgi_send)  # type: ignore[arg-type]
+            await outbox.run(self._asgi_send)
         except SERVER_IS_DONE:
             pass  # whoever reads will learn that the client left
         finally:
-            # In the same step as the last entry's end, so that no direct send overtakes.
+            # In the same step as the last entry's end: no direct send may overtake.
             self._outbox = None
 
     async def _hand_over(self, event: Event) -> None:
         try:
-            await self._asgi_send(event)  # type: ignore[arg-type]
+            await self._asgi_send(event)
         except SERVER_IS_DONE as error:
             await self._find_code()
             await self._raise_gone(error)
@@ -530,8 +531,8 @@ class WebSocket(HTTPConnection[Any]):
     async def _find_code(self) -> None:
         """After a failed send, read on to the disconnect, which knows the code.
 
-        Only where nobody else is reading. Messages on the way go to the inbox: they came
-        before the client left, and are still due to be handled.
+        Only where nobody else is reading. Messages on the way go to the inbox: they
+        came before the client left, and are still due to be handled.
         """
         if not self._inbox.is_idle():
             with anyio.move_on_after(_CODE_WAIT):
@@ -610,5 +611,3 @@ def _denial(
     if content is None or isinstance(content, str):
         return PlainTextResponse(content or "", status, dict(headers or {}))
     return JSONResponse(content, status, dict(headers or {}))
-
-

@@ -1,4 +1,4 @@
-"""`Group`: what is declared once about groups of one pattern, and the names it makes."""
+"""`Group`: what is declared about groups of one pattern, and the names it makes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from string import Formatter
 from typing import Any, Final, TypeAlias, get_args
 from urllib.parse import quote
 
-from ..errors import ConfigurationError
+from consumers.errors import ConfigurationError
 
 __all__ = ["Group", "GroupName", "Target", "name_of", "user_group"]
 
@@ -53,7 +53,9 @@ class Group:
     pattern.
     """
 
-    def __init__(self, pattern: str, *, sends: Any = None, presence: bool = False):
+    def __init__(
+        self, pattern: str, *, sends: Any = None, presence: bool = False
+    ) -> None:
         """Declare the groups of a pattern.
 
         Args:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from anyio import to_thread
 from anyio.lowlevel import EventLoopToken, RunVar, checkpoint, current_token
 
-from ..errors import ConfigurationError
-from ..layers import Layer, MemoryLayer
+from consumers.errors import ConfigurationError
+from consumers.layers import Layer, MemoryLayer
+
 from .declaration import Group, GroupName, Target, name_of, user_group
 from .hub import Hub, Member, Membership
 from .publication import Publication
@@ -55,9 +56,7 @@ class Groups:
     their connection runs on.
     """
 
-    def __init__(
-        self, url: str = "memory://", declared: Iterable[Group] = ()
-    ) -> None:
+    def __init__(self, url: str = "memory://", declared: Iterable[Group] = ()) -> None:
         """Declare groups.
 
         Args:
@@ -70,8 +69,8 @@ class Groups:
         scheme = urlsplit(url).scheme
         if scheme != "memory":
             raise ConfigurationError(
-                f"a layer's URL must be 'memory://', got {url!r}; publications to other "
-                "processes need a layer that this release does not have"
+                f"a layer's URL must be 'memory://', got {url!r}; publications to "
+                "other processes need a layer that this release does not have"
             )
         self.url = url
         self.declared = tuple(declared)
@@ -83,12 +82,12 @@ class Groups:
         self.sync = SyncGroups(self)
         """The same for threads, without ``await``."""
         self.loops: set[EventLoopToken] = set()
-        """The event loops that had members. Normally one; a test's server has its own."""
+        """The event loops that had members. Normally one; a live server has its own."""
         self._loop: RunVar[_Loop | None] = RunVar(f"consumers.groups.{id(self)}", None)
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """Run the groups' part of an application: ``FastAPI(lifespan=groups.lifespan)``.
+        """Run the groups' part of a lifespan: ``FastAPI(lifespan=groups.lifespan)``.
 
         ``memory://`` needs none, but may have it.
         """
@@ -177,9 +176,7 @@ class Groups:
 
     # -- from outside ---------------------------------------------------------------
 
-    async def disconnect(
-        self, *, user: str, code: int = 1008, reason: str = ""
-    ) -> int:
+    async def disconnect(self, *, user: str, code: int = 1008, reason: str = "") -> int:
         """Close every connection of one user; return how many there were.
 
         Returns when their ends have begun; handlers that run may finish within

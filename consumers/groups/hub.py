@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import MessageNotEncodable
+from consumers.errors import MessageNotEncodable
+
 from .publication import Publication
 
 __all__ = ["Hub", "Member", "Membership"]
@@ -113,4 +114,6 @@ class Hub:
                 member.deliver(publication)
             except MessageNotEncodable as error:
                 # Its publisher is told by the other members, and is not here.
-                log.error("a publication to %s is dropped: %s", publication.group, error)
+                log.error(
+                    "a publication to %s is dropped: %s", publication.group, error
+                )

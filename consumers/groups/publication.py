@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..codecs import Codec, Event
-from ..messages import Internal
+from consumers.codecs import Codec, Event
+from consumers.messages import Internal
 
 __all__ = ["Publication"]
 

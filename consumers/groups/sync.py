@@ -10,7 +10,7 @@ import anyio
 from anyio import from_thread
 from anyio.lowlevel import EventLoopToken
 
-from ..errors import StateError
+from consumers.errors import StateError
 
 if TYPE_CHECKING:
     from .declaration import Target

@@ -19,9 +19,14 @@ Deliver: TypeAlias = "Callable[[Any], None]"
 class Layer(Protocol):
     """Carries publications between processes."""
 
-    local: bool
-    """Whether it ends at this process: then nothing of a publication is encoded for it,
-    and what is published is delivered before ``publish`` returns."""
+    @property
+    def local(self) -> bool:
+        """Whether it ends at this process.
+
+        Then nothing of a publication is encoded for it, and what is published is
+        delivered before :meth:`publish` returns.
+        """
+        ...
 
     async def start(self, deliver: Deliver) -> None:
         """Connect, and hand every publication to ``deliver`` from now on.
