@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .errors import ConfigurationError
 from .groups import Groups, Membership, Publication, Target, name_of
-from .limits import Limits
 from .plan import SETTINGS, Plan, check_settings, make_plan
 from .state import Action, State
 from .websocket import WebSocket
@@ -48,16 +47,19 @@ class WebSocketConsumer(WebSocket):
     The class is an ASGI application: Starlette's and FastAPI's routing tables take it.
     """
 
-    value_type: ClassVar[str | None] = None
+    # Settings that are of several types are Any here: mypy's mutable-override, where it
+    # is on, refuses a subclass that narrows one by `value_type = "json"`.
+
+    value_type: ClassVar[Any] = None
     """``"text"``, ``"bytes"``, ``"json"``, ``"msgpack"`` or ``"event"``: what is
     received and sent. ``None``: by the annotation of ``on_receive``'s message; ``str``
     is text, ``bytes`` is bytes, everything else is JSON of that type. Without one it is
     text."""
 
-    receive_type: ClassVar[str | None] = None
+    receive_type: ClassVar[Any] = None
     """``value_type`` for receiving alone."""
 
-    send_type: ClassVar[str | None] = None
+    send_type: ClassVar[Any] = None
     """``value_type`` for sending alone."""
 
     auto_accept: ClassVar[bool] = True
@@ -79,7 +81,7 @@ class WebSocketConsumer(WebSocket):
     """``"http"``: a refused handshake is answered with its status. ``"close"``: it is
     accepted and closed with 4000 + status, which a browser's script can read."""
 
-    limits: ClassVar[Limits | None] = None
+    limits: ClassVar[Any] = None
     """Bounds of its own; ``None``: the application's."""
 
     _plan: ClassVar[Plan]
