@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeAlias
 
 import anyio
 from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_class
@@ -86,7 +86,11 @@ async def serve(consumer: WebSocketConsumer) -> None:
     Cancelling ends the connection with 1012; ``on_disconnect`` runs to its end first.
     """
     consumer.prepare()
-    await Runtime(consumer).run()
+    runtime = Runtime(consumer)
+    if any(each.is_generator for each in consumer._plan.providers_of("connection")):
+        await runtime.run_with_providers()
+    else:
+        await runtime.run()
 
 
 class Runtime:
@@ -151,26 +155,11 @@ class Runtime:
         consumer._inbox.bound(consumer._bounds)
 
     async def run(self) -> None:
-        """Serve the connection."""
-        if any(p.is_generator for p in self.consumer._plan.providers_of("connection")):
-            # They are set up and torn down by a task of their own: entered in a hook's
-            # task and left in another, a cancel scope in one would break.
-            async with create_task_group() as self._outer:
-                self._ended = anyio.Event()
-                try:
-                    await self._run()
-                finally:
-                    self._ended.set()
-        else:
-            await self._run()
-        if len(self._failures) == 1:
-            raise self._failures[0]
-        if self._failures:
-            raise BaseExceptionGroup(
-                "several hooks or tasks of a connection failed", self._failures
-            )
+        """Serve the connection.
 
-    async def _run(self) -> None:
+        Every message wakes the whole chain of callers, so that it is kept short: the
+        loop over messages is called from here.
+        """
         inbox = self.consumer._inbox
         watchdog = current_watchdog()
         watchdog.watch(inbox, self)
@@ -179,7 +168,8 @@ class Runtime:
             async with create_task_group() as self._group:
                 try:
                     with self._scope:
-                        await self._live()
+                        if await self._begin():
+                            await self._messages()
                     await self._flush()
                 except BaseException as error:
                     if isinstance(error, get_cancelled_exc_class()):
@@ -192,14 +182,39 @@ class Runtime:
         finally:
             _current.reset(token)
             await self._farewell()
+        if self._failures and self._outer is None:
+            self._raise_failures()
+
+    async def run_with_providers(self) -> None:
+        """Serve a connection with providers that have a teardown when it ends.
+
+        They are set up and torn down by a task of their own: entered in a hook's task
+        and left in another, a cancel scope in one of them would break.
+        """
+        async with create_task_group() as self._outer:
+            self._ended = anyio.Event()
+            try:
+                await self.run()
+            finally:
+                self._ended.set()
+        if self._failures:
+            self._raise_failures()
+
+    def _raise_failures(self) -> NoReturn:
+        if len(self._failures) == 1:
+            raise self._failures[0]
+        raise BaseExceptionGroup(
+            "several hooks or tasks of a connection failed", self._failures
+        )
 
     # -- the main task --------------------------------------------------------------
 
-    async def _live(self) -> None:
+    async def _begin(self) -> bool:
+        """Go as far as ``on_connect``, or through a view; tell if messages follow."""
         consumer, plan = self.consumer, self.consumer._plan
         await consumer._read_connect()
         if consumer._stage is State.CLOSED:
-            return
+            return False
         bounds = consumer._bounds
         authenticate = None if self._app is None else self._app.authenticate
         if plan.on_handshake or authenticate or not consumer.auto_accept:
@@ -216,19 +231,18 @@ class Runtime:
         if consumer.auto_accept and consumer._stage is State.CONNECTING:
             await consumer.accept()
         if consumer._stage not in (State.CONNECTING, State.OPEN):
-            return
+            return False
         self._entered = True
         if self._pull:
             self._busy()
             self._connecting = False
             await self._view(values)
-            return
+            return False
         if plan.on_connect is not None:
             self._busy()
             await self._call(plan.on_connect, consumer.on_connect, values)
         self._connecting = False
-        if consumer._stage is not State.CONNECTING:  # else it is refused with 403
-            await self._messages()
+        return consumer._stage is not State.CONNECTING  # else it is refused with 403
 
     async def _identify(self, authenticate: Authenticate | None) -> None:
         consumer = self.consumer
