@@ -14,6 +14,7 @@ signatures what a hook asks for: ``params``, ``providers``, ``depends`` (FastAPI
 messages   how messages are received
 groups     publications to many, over ``layers`` between processes
 websocket  one connection in pull style, with its ``inbox`` and ``outbox``
+connection what is known of it from its handshake, which a ``refusal`` may end
 codecs     between messages and ASGI events
 state      what may be done when
 close      close codes

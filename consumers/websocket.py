@@ -2,8 +2,7 @@
 
 What may be done when stands in one table, ``consumers.state``. The interface is
 pull-style: ``receive`` and ``send``; :class:`~consumers.consumer.WebSocketConsumer`
-adds the hooks. The url, headers, query_params, cookies, session, state and so on come
-from Starlette's ``HTTPConnection``.
+adds the hooks.
 
 Source of the events: ASGI WebSocket, spec version 2.5.
 """
@@ -11,35 +10,30 @@ Source of the events: ASGI WebSocket, spec version 2.5.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from itertools import count
 from types import TracebackType
 from typing import (
     Any,
     ClassVar,
     Final,
-    Literal,
     NoReturn,
     Self,
     TypeAlias,
 )
-from uuid import uuid4
 
 import anyio
 from anyio.lowlevel import checkpoint
-from starlette.authentication import BaseUser, UnauthenticatedUser
-from starlette.datastructures import QueryParams
-from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from .close import CloseEvent, check_code, check_reason, refusal_code
+from .close import CloseEvent, check_code, check_reason
 from .codecs import CODECS, Codec, Event
+from .connection import Connection
 from .errors import ConnectionClosed, Rejected, StateError, shorten
 from .headers import Headers, checked_headers, checked_subprotocol
 from .inbox import Inbox
 from .limits import DEFAULT_LIMITS, Limits
 from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
+from .refusal import Refusal, Refusals
 from .state import TRANSITIONS, WHY, Action, State
 
 __all__ = ["WebSocket"]
@@ -55,11 +49,8 @@ _CHECKPOINT_MASK: Final = 63
 # seconds. Servers queue it before they let `send` fail.
 _CODE_WAIT: Final = 1.0
 
-_ids = count(1)
-_process = uuid4().hex[:12]
 
-
-class WebSocket(HTTPConnection[Any]):
+class WebSocket(Connection):
     """One connection over ASGI, in pull style.
 
     ``receive`` and ``send`` use the types that the class or the route sets; the forms
@@ -69,7 +60,7 @@ class WebSocket(HTTPConnection[Any]):
 
     auto_accept: ClassVar[bool] = True
     caught_close_codes: ClassVar[CaughtCodes] = None
-    refusals: ClassVar[Literal["http", "close"]] = "http"
+    refusals: ClassVar[Refusals] = "http"
     limits: ClassVar[Limits | None] = None
 
     _receive_codec: ClassVar[Codec] = CODECS["text"]
@@ -97,62 +88,9 @@ class WebSocket(HTTPConnection[Any]):
         self._sends = 0
         self._outbox: Outbox | None = None  # there only while something waits
         self._steps = can_step(self._asgi_send)
-        self._id = ""
         self._bounds = DEFAULT_LIMITS
         self.close_event: CloseEvent | None = None
         """How the connection ended, once it has."""
-
-    # -- what is known of the client ------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """What names this connection in logs and to ``groups.send``."""
-        if not self._id:
-            self._id = f"{_process}-{next(_ids)}"
-        return self._id
-
-    @property
-    def query_parameters(self) -> QueryParams:
-        """The query's parameters; also ``query_params``, as Starlette has it."""
-        return self.query_params
-
-    @property
-    def subprotocols(self) -> list[str]:
-        """What the client offers, in its order of preference. Untrusted."""
-        return list(self.scope.get("subprotocols") or ())
-
-    @property
-    def session(self) -> dict[str, Any]:
-        """The session, where ``SessionMiddleware`` is installed.
-
-        Raises:
-            StateError: It is not.
-        """
-        if "session" not in self.scope:
-            raise StateError(
-                "a session needs Starlette's SessionMiddleware around the application; "
-                "write App([...], middleware=[Middleware(SessionMiddleware, "
-                "secret_key=...)])"
-            )
-        return super().session
-
-    @property
-    def user(self) -> Any:
-        """Who it is: an ``Identity``, what a middleware set, or somebody unknown."""
-        return self.scope.get("user") or _NOBODY
-
-    @user.setter
-    def user(self, user: BaseUser) -> None:
-        self.scope["user"] = user
-
-    @property
-    def auth(self) -> Any:
-        """The credentials that a middleware set, else ``None``."""
-        return self.scope.get("auth")
-
-    @auth.setter
-    def auth(self, auth: object) -> None:
-        self.scope["auth"] = auth
 
     def __repr__(self) -> str:
         name, path = type(self).__name__, self.scope.get("path")
@@ -226,30 +164,11 @@ class WebSocket(HTTPConnection[Any]):
     async def _refuse(
         self, status: int, content: object, headers: Mapping[str, str] | None
     ) -> None:
+        refusal = Refusal(self.scope, self.refusals, status, content, headers)
         await self._do(Action.REFUSE)
         self._inbox.closed = True
         self.close_event = CloseEvent(1006, "", None, "server", status)
-        if self.refusals == "close":
-            await self._hand_over({"type": "websocket.accept", "headers": []})
-            await self._hand_over(
-                {
-                    "type": "websocket.close",
-                    "code": refusal_code(status),
-                    "reason": content
-                    if isinstance(content, str) and len(content.encode()) <= 123
-                    else "",
-                }
-            )
-        elif "websocket.http.response" in (self.scope.get("extensions") or {}):
-            response = _denial(status, content, headers)
-            await response(self.scope, self._asgi_receive, self._denial_send)
-        else:
-            await self._hand_over({"type": "websocket.close", "code": 1008})
-
-    async def _denial_send(self, event: Any) -> None:
-        # Starlette's responses name their events by the scope's type, as the extension
-        # does: "websocket.http.response.start" and "….body".
-        await self._hand_over(event)
+        await refusal.send(self._asgi_receive, self._hand_over)
 
     async def _read_connect(self) -> None:
         """Read the first event. Does nothing where it was read before."""
@@ -603,16 +522,3 @@ class WebSocket(HTTPConnection[Any]):
 
     def _overflowed(self) -> None:
         """The outbox is full."""
-
-
-_NOBODY: Final = UnauthenticatedUser()
-
-
-def _denial(
-    status: int, content: object, headers: Mapping[str, str] | None
-) -> Response:
-    if isinstance(content, Response):
-        return content
-    if content is None or isinstance(content, str):
-        return PlainTextResponse(content or "", status, dict(headers or {}))
-    return JSONResponse(content, status, dict(headers or {}))

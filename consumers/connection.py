@@ -1,0 +1,79 @@
+"""What is known of a connection from its handshake: who is there, and what was asked for.
+
+The url, headers, query_params, cookies, session, state and so on come from Starlette's
+``HTTPConnection``.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, Final
+from uuid import uuid4
+
+from starlette.authentication import BaseUser, UnauthenticatedUser
+from starlette.datastructures import QueryParams
+from starlette.requests import HTTPConnection
+
+from .errors import StateError
+
+__all__ = ["Connection"]
+
+_ids = count(1)
+_process = uuid4().hex[:12]
+_NOBODY: Final = UnauthenticatedUser()
+
+
+class Connection(HTTPConnection[Any]):
+    """The handshake's side of a connection."""
+
+    _id = ""
+
+    @property
+    def id(self) -> str:
+        """What names this connection in logs and in ``groups.presence``."""
+        if not self._id:
+            self._id = f"{_process}-{next(_ids)}"
+        return self._id
+
+    @property
+    def query_parameters(self) -> QueryParams:
+        """The query's parameters; also ``query_params``, as Starlette has it."""
+        return self.query_params
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """What the client offers, in its order of preference. Untrusted."""
+        return list(self.scope.get("subprotocols") or ())
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """The session, where ``SessionMiddleware`` is installed.
+
+        Raises:
+            StateError: It is not.
+        """
+        if "session" not in self.scope:
+            raise StateError(
+                "a session needs Starlette's SessionMiddleware around the application; "
+                "write App([...], middleware=[Middleware(SessionMiddleware, "
+                "secret_key=...)])"
+            )
+        return super().session
+
+    @property
+    def user(self) -> Any:
+        """Who it is: an ``Identity``, what a middleware set, or somebody unknown."""
+        return self.scope.get("user") or _NOBODY
+
+    @user.setter
+    def user(self, user: BaseUser) -> None:
+        self.scope["user"] = user
+
+    @property
+    def auth(self) -> Any:
+        """The credentials that a middleware set, else ``None``."""
+        return self.scope.get("auth")
+
+    @auth.setter
+    def auth(self, auth: object) -> None:
+        self.scope["auth"] = auth
