@@ -1,4 +1,4 @@
-"""What is known of a connection from its handshake: who is there, and what was asked for.
+"""What is known of a connection from its handshake: who is there, what was asked for.
 
 The url, headers, query_params, cookies, session, state and so on come from Starlette's
 ``HTTPConnection``.

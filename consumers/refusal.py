@@ -1,4 +1,4 @@
-"""How a handshake is refused: with an HTTP status, or with a close that scripts can read.
+"""How a handshake is refused: with an HTTP status, or with a close that scripts read.
 
 Source: ASGI WebSocket, "Websocket Denial Response".
 """
