@@ -26,11 +26,13 @@ class Call:
         *,
         prepare: Callable[[], None],
         on_end: Callable[[], None] = lambda: None,
+        forgives: Callable[[BaseException], bool] = lambda error: False,
     ) -> None:
         self._app = app
         self._arguments = (scope, receive, send)
         self._prepare = prepare
         self._on_end = on_end
+        self._forgives = forgives
         self._cancel_scope = anyio.CancelScope()
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._task_id: int | None = None
@@ -52,7 +54,8 @@ class Call:
             # task natively, the tasks of other connections must live on.
             pass
         except BaseException as error:
-            self.error = error
+            if not self._forgives(error):
+                self.error = error
         finally:
             self._on_end()
             self.ended.set()

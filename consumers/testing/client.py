@@ -90,6 +90,8 @@ class TestClient:
         self._background = Background()
         # Of calls that run, or have raised what nobody has seen.
         self._calls: list[Call] = []
+        # Of open connections.
+        self._transports: list[Transport] = []
 
     async def __aenter__(self) -> Self:
         await self._background.start()
@@ -193,6 +195,7 @@ class TestClient:
             transport.send,
             prepare=self._prepare,
             on_end=transport.app_ended,
+            forgives=transport.forgives,
         )
         link = Link(
             transport,
@@ -202,6 +205,7 @@ class TestClient:
             raise_server_exceptions=self._raise_server_exceptions,
         )
         self._start(call)
+        self._transports.append(transport)
         try:
             await link.handshake()
             yield ClientConnection(link)
@@ -210,6 +214,7 @@ class TestClient:
             await link.abandon(error)
             raise
         finally:
+            self._transports.remove(transport)
             self._forget(call)
 
     async def request(
@@ -273,13 +278,15 @@ class TestClient:
 
         That is: until every task of the event loop waits, and no thread works for one.
         A task which waits for a socket, or on a clock other than the client's, counts
-        as waiting. Cancelling is safe.
+        as waiting. Where a client has left, also until the application has learned of
+        it, if it does within the tenth of a second that a busy consumer may take.
+        Cancelling is safe.
 
         Raises:
             TimeoutError: It did not come to rest.
         """
         with deadline(self.deadline, self._explain("the application to come to rest")):
-            await settle()
+            await self._settle()
 
     async def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass for the application, from timer to timer.
@@ -296,11 +303,18 @@ class TestClient:
             raise ValueError(f"seconds must not be negative, got {seconds!r}")
         until = self.clock.time() + seconds
         with deadline(self.deadline, self._explain("the application to come to rest")):
-            await settle()
+            await self._settle()
             while (due := self.clock.next_due()) <= self._left(until) + _ROUNDING:
                 self.clock.advance(due)
                 await settle()
             self.clock.advance(self._left(until))
+
+    async def _settle(self) -> None:
+        await settle()
+        departing = [transport for transport in self._transports if transport.departing]
+        for transport in departing:
+            await transport.departed()
+            await settle()
 
     def _left(self, until: float) -> float:
         return max(until - self.clock.time(), 0.0)

@@ -44,7 +44,11 @@ class ServerStyle(enum.Enum):
 
 
 class ClientDisconnected(OSError):
-    """What ``send`` raises after the client has left."""
+    """What ``send`` raises after the client of ``transport`` has left."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__("the client has left")
+        self.transport = transport
 
 
 class Signal:
@@ -79,6 +83,10 @@ _TRANSITIONS: Final[dict[tuple[_Phase, str], _Phase]] = {
 # one at all, an application that sends for ever would stop the test that reads it.
 _PAUSE_EVERY: Final = 64
 
+# An application may look for the client's leaving only now and then while it is busy:
+# our runtime promises to notice it within 0.1 s. Twice that, on a machine under load.
+_NOTICE_WITHIN: Final = 0.2
+
 
 class Transport:
     """One connection, between the application and the client."""
@@ -93,6 +101,7 @@ class Transport:
         # How many more messages fit into the buffers of a client that does not read.
         self._room: int | None = None
         self._client_left = False
+        self._learned = anyio.Event()
         self._denial: Event = {}
         self._denial_body = bytearray()
         self.accepted: Event | None = None
@@ -114,7 +123,10 @@ class Transport:
             await checkpoint()
         while not self._to_app:
             await self._app_signal.wait()
-        return self._to_app.popleft()
+        event = self._to_app.popleft()
+        if event["type"] == "websocket.disconnect":
+            self._learned.set()
+        return event
 
     async def send(self, event: Event) -> None:
         """Take an event from the application.
@@ -137,7 +149,7 @@ class Transport:
                 await checkpoint()
             await self._wait_for_room()
             if self._client_left:
-                raise ClientDisconnected("the client has left")
+                raise ClientDisconnected(self)
         phase = self._legal(event)
         if self._room is not None and event["type"] == "websocket.send":
             self._room -= 1
@@ -258,6 +270,29 @@ class Transport:
         else:
             self._end(CloseEvent(1006, "", False, "network"))
         self._phase = "closed"
+        self._learned.set()
+
+    def forgives(self, error: BaseException) -> bool:
+        """Tell whether a server makes nothing of this end of the application.
+
+        To end by what ``send`` raised is normal. Raised for another connection, it
+        is an error like any other.
+        """
+        return isinstance(error, ClientDisconnected) and error.transport is self
+
+    @property
+    def departing(self) -> bool:
+        """Whether the client has left and the application has not learned of it."""
+        return self._client_left and not self._learned.is_set()
+
+    async def departed(self) -> None:
+        """Wait until the application has learned that the client left.
+
+        For a short real time, and not again if the application was not interested.
+        """
+        with anyio.move_on_after(_NOTICE_WITHIN):
+            await self._learned.wait()
+        self._learned.set()
 
     def _end(self, event: CloseEvent) -> None:
         if self.end is None:

@@ -129,7 +129,7 @@ def test_fixtures_of_each_plugin(plugin: str, pytester: pytest.Pytester) -> None
         "filterwarnings = error\n"
     )
 
-    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", timeout=60)
+    result = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider")
 
     passed = 6 if plugin == "anyio" else 3  # anyio runs each on asyncio and on trio
     result.assert_outcomes(passed=passed)

@@ -3,7 +3,10 @@
 
 import anyio
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from consumers.clock import sleep
 from consumers.testing import Closed, Refused, ServerStyle, TestClient
@@ -135,6 +138,38 @@ async def test_exceptions_can_be_left_to_the_server() -> None:
         assert (await ws.receive_close()).code == 1006
         with pytest.raises(Closed):
             await ws.receive()
+
+
+async def test_an_endpoint_must_catch_the_disconnect_itself() -> None:
+    """Starlette's `WebSocketDisconnect` is an error where nobody catches it."""
+
+    async def naive(ws: WebSocket) -> None:
+        await ws.accept()
+        while True:
+            await ws.send_text(await ws.receive_text())
+
+    async with TestClient(Starlette(routes=[WebSocketRoute("/", naive)])) as client:
+        with pytest.raises(WebSocketDisconnect):
+            async with client.connect("/") as ws:
+                await ws.send("x")
+                assert await ws.receive() == "x"
+
+
+async def test_to_end_by_the_server_s_own_error_is_normal() -> None:
+    """The `OSError` of a `send` may leave the application, but not another one's."""
+    sends: list[Send] = []
+
+    async def body(scope: Scope, receive: Receive, send: Send) -> None:
+        sends.append(send)
+        await receive()
+        await sends[0]({"type": "websocket.send", "text": "x"})
+
+    async with TestClient(accepting(body)) as client:
+        async with client.connect("/") as first:
+            await first.drop()
+        with pytest.raises(OSError, match="the client has left"):
+            async with client.connect("/") as second:
+                await second.send("go")
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])

@@ -85,9 +85,10 @@ def test_a_server_that_does_not_get_ready() -> None:
             cancelled.set()
         yield
 
+    app = Starlette(lifespan=lifespan)
     with (
         pytest.raises(TimeoutError, match=r"ready within 0\.2 s, got none"),
-        LiveServer(Starlette(lifespan=lifespan), ready_timeout=0.2, **QUIET),
+        LiveServer(app, ready_timeout=0.2, graceful_timeout=0, **QUIET),
     ):
         pass
     assert cancelled.wait(5)
