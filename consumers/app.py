@@ -21,7 +21,7 @@ from .groups import Groups
 from .identity import Authenticate
 from .limits import DEFAULT_LIMITS, Limits
 from .providers import Factory, resolve
-from .routing import Router, check_table, consumers_in
+from .routing import Router, WebSocketRoute, check_table, consumers_in
 from .runtime import APP_KEY
 
 __all__ = ["App"]
@@ -102,6 +102,7 @@ class App(Router):
         super().__init__()
         self.routes = self._router.routes
         check_table(self.routes)
+        self._bare = not middleware
         self._stack: ASGIApp = self._dispatch
         for entry in reversed(middleware):
             self._stack = entry.cls(self._stack, *entry.args, **entry.kwargs)
@@ -122,7 +123,11 @@ class App(Router):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, request or lifespan."""
         scope["app"] = self
-        await self._stack(scope, receive, send)
+        if self._bare and scope["type"] == "websocket":
+            # Without a frame in between: each message wakes the whole chain of callers.
+            await self._endpoint(scope)(scope, receive, send)
+        else:
+            await self._stack(scope, receive, send)
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncIterator[Mapping[str, Any]]:
@@ -172,22 +177,29 @@ class App(Router):
         if scope["type"] != "websocket":
             await self._starlette(scope, receive, send)
             return
+        await self._endpoint(scope)(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> ASGIApp:
+        """Return what serves a WebSocket, by the first route that matches."""
         scope[APP_KEY] = self
         scope.setdefault("router", self._router)
         for route in self.routes:
             match, child = route.matches(scope)
             if match is Match.FULL:
                 scope.update(child)
-                await route.handle(scope, receive, send)
-                return
-        # Before accept: the server answers 403.
-        await send({"type": "websocket.close", "code": 1000})
+                return route.app if isinstance(route, WebSocketRoute) else route.handle
+        return _not_found
 
     def _no_tasks(self) -> None:
         self._tasks = None
 
     def _changed(self) -> None:
         check_table(self.routes)
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    # Before accept: the server answers 403.
+    await send({"type": "websocket.close", "code": 1000})
 
 
 async def _logged(

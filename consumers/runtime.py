@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from functools import partial
@@ -77,7 +77,7 @@ _current: Final[ContextVar[tuple[Runtime, _Task | None] | None]] = ContextVar(
 """Whose work the current task does: ``None`` in the pair's place is the main task."""
 
 
-async def serve(consumer: WebSocketConsumer) -> None:
+def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
     """Serve one connection, from its first event to its end.
 
     Raises:
@@ -88,9 +88,8 @@ async def serve(consumer: WebSocketConsumer) -> None:
     consumer.prepare()
     runtime = Runtime(consumer)
     if any(each.is_generator for each in consumer._plan.providers_of("connection")):
-        await runtime.run_with_providers()
-    else:
-        await runtime.run()
+        return runtime.run_with_providers()
+    return runtime.run()
 
 
 class Runtime:
