@@ -6,15 +6,18 @@ Sources: RFC 6455 7.4 and the IANA registry it created; "may be sent" follows RF
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self, TypeAlias
 
 __all__ = [
     "CLOSE_CODES",
     "MAX_REASON_BYTES",
     "WEBSOCKET_CLOSE_CODES",
+    "CaughtCodes",
     "CloseCode",
     "CloseEvent",
+    "catches",
     "check_code",
     "check_reason",
     "refusal_code",
@@ -175,6 +178,18 @@ def should_return(code: int) -> bool:
     return known is not None and known.returns
 
 
+CaughtCodes: TypeAlias = "tuple[int, ...] | Callable[..., Any] | None"
+"""A client's close codes that are no error: a tuple, the built-in ``all``, or ``None``
+for 1000 and 1001."""
+
+
+def catches(caught: CaughtCodes, code: int) -> bool:
+    """Tell whether ``code`` is one of those that are no error."""
+    if caught is None:
+        return code in (1000, 1001)
+    return caught is all or (isinstance(caught, tuple) and code in caught)
+
+
 @dataclass(frozen=True, slots=True)
 class CloseEvent:
     """How a connection ended."""
@@ -194,3 +209,17 @@ class CloseEvent:
 
     status: int | None = None
     """The HTTP status with which the handshake was refused, if it was."""
+
+    @classmethod
+    def reported(cls, event: Mapping[str, Any]) -> Self:
+        """Return what a server's ``websocket.disconnect`` event tells.
+
+        Source: ASGI WebSocket, "Disconnect - receive event".
+        """
+        code = event.get("code") or 1005
+        return cls(
+            code,
+            event.get("reason") or "",
+            None if code == 1005 else code != 1006,
+            "network" if code == 1006 else "server" if code == 1012 else "client",
+        )

@@ -9,23 +9,17 @@ Source of the events: ASGI WebSocket, spec version 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from types import TracebackType
-from typing import (
-    Any,
-    ClassVar,
-    Final,
-    NoReturn,
-    Self,
-    TypeAlias,
-)
+from typing import Any, ClassVar, Final, NoReturn, Self, TypeAlias
 
 import anyio
 from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from .close import CloseEvent, check_code, check_reason
+from .close import CaughtCodes, CloseEvent, catches, check_code, check_reason
 from .codecs import CODECS, Codec, Event
 from .connection import Connection
 from .errors import ConnectionClosed, Rejected, StateError, shorten
@@ -39,8 +33,6 @@ from .state import TRANSITIONS, WHY, Action, State
 __all__ = ["WebSocket"]
 
 Sending: TypeAlias = "Coroutine[Any, Any, None]"
-CaughtCodes: TypeAlias = "tuple[int, ...] | Callable[..., Any] | None"
-
 
 # Sends between two checkpoints, so that a loop of ready sends lets others run: at every
 # send a checkpoint costs microseconds, at every 64th next to nothing.
@@ -223,9 +215,10 @@ class WebSocket(Connection):
         await self._send_close()
 
     async def ensure_closed(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection if it is not closed. Never raises ``StateError``."""
+        """Close the connection, unless it is closed or the client is gone."""
         if self._stage in (State.CONNECTING, State.OPEN):
-            await self.close(code, reason)
+            with suppress(ConnectionClosed):
+                await self.close(code, reason)
 
     async def _send_close(self) -> None:
         """Send the close frame that ``close_event`` describes, unless it was sent."""
@@ -257,16 +250,11 @@ class WebSocket(Connection):
             return False
         if isinstance(error, WebSocketDisconnect):
             own = getattr(error, "connection", self) is self
-            return own and (self._stage is State.CLOSING or self._catches(error.code))
+            caught = catches(self.caught_close_codes, error.code)
+            return own and (caught or self._stage is State.CLOSING)
         if isinstance(error, Exception) and self._stage is State.OPEN:
             await self.ensure_closed(1011)
         return False
-
-    def _catches(self, code: int) -> bool:
-        caught = self.caught_close_codes
-        if caught is None:
-            return code in (1000, 1001)
-        return caught is all or (isinstance(caught, tuple) and code in caught)
 
     # -- receiving ------------------------------------------------------------------
 
@@ -496,13 +484,7 @@ class WebSocket(Connection):
     def _left(self, event: Event) -> None:
         """Take note that the client left, as the server tells it."""
         if self._stage in (State.CONNECTING, State.OPEN):
-            code = event.get("code") or 1005
-            self.close_event = CloseEvent(
-                code,
-                event.get("reason") or "",
-                None if code == 1005 else code != 1006,
-                "network" if code == 1006 else "server" if code == 1012 else "client",
-            )
+            self.close_event = CloseEvent.reported(event)
         self._stage = TRANSITIONS[self._stage][Action.LEAVE]
         self._gone()
 
