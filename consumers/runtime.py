@@ -266,11 +266,11 @@ class Runtime:
 
     async def _messages(self) -> None:
         consumer, plan = self.consumer, self.consumer._plan
-        following = consumer._inbox.next
+        following, took = consumer._inbox.next, consumer._inbox.took
         if consumer._bounds.idle_timeout is not None:
             following = self._next_in_time
         if plan.on_receive is None:
-            if (await following())["type"] == "websocket.receive":
+            if took(await following())["type"] == "websocket.receive":
                 self._closing = (1003, "this endpoint only sends")
             return
         handle: Callable[[Any], Awaitable[Any]] = consumer.on_receive
@@ -283,7 +283,7 @@ class Runtime:
             return
         decode = plan.receive.decode
         while True:
-            event = await following()
+            event = took(await following())
             if event["type"] == "websocket.disconnect":
                 return
             try:
@@ -299,7 +299,7 @@ class Runtime:
         following: Callable[[], Awaitable[Any]],
         handle: Callable[[Any], Awaitable[Any]],
     ) -> None:
-        decode = self.consumer._plan.receive.decode
+        decode, took = self.consumer._plan.receive.decode, self.consumer._inbox.took
         free = anyio.Semaphore(self.consumer.concurrency)
 
         async def run(message: Any) -> None:
@@ -312,7 +312,7 @@ class Runtime:
             while True:
                 event = None
                 with CancelScope() as self._reading:
-                    event = await following()
+                    event = took(await following())
                 self._reading = None
                 if event is None or event["type"] == "websocket.disconnect":
                     break

@@ -295,7 +295,7 @@ class WebSocket(Connection):
             StateError: The connection was not accepted.
         """
         await self._do(Action.RECEIVE)
-        return await self._inbox.next()
+        return self._inbox.took(await self._inbox.next())
 
     def __aiter__(self) -> Self:
         """Receive until the connection ends."""
@@ -314,7 +314,7 @@ class WebSocket(Connection):
     async def _next_message(self) -> Event:
         if self._stage is not State.OPEN:
             await self._do(Action.RECEIVE)
-        event = await self._inbox.next()
+        event = self._inbox.took(await self._inbox.next())
         if event["type"] == "websocket.disconnect":
             await self._raise_gone()
         return event
