@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.middleware import Middleware
-from starlette.routing import PARAM_REGEX, BaseRoute, Match, Mount, Route
+from starlette.routing import PARAM_REGEX, BaseRoute, Host, Match, Mount, Route
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 from starlette.types import ASGIApp, Scope
 
@@ -67,11 +68,16 @@ class WebSocketRoute(StarletteWebSocketRoute):
         owner = f"route {path!r}"
         self.named = name is not None
         """Whether it was given a name."""
-        self.consumer = _consumer_of(owner, endpoint, settings)
+        self.consumer = _consumer_of(owner, endpoint, settings, _callers_locals())
         """The class that serves it."""
         super().__init__(
             path, self.consumer, name=name or endpoint.__name__, middleware=middleware
         )
+        if middleware:
+            # FastAPI's include_router makes a route of its own from the endpoint alone.
+            self.endpoint = self.app
+        # Starlette's `$` would let a newline at the end through.
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z")
         if mounted_at is not None:
             known = {*self.param_convertors, *_names_in(mounted_at)}
             plan = self.consumer.prepare()
@@ -98,8 +104,7 @@ class WebSocketRoute(StarletteWebSocketRoute):
             name=self.name,
             mounted_at=mounted_at,
         )
-        if self.app is not self.consumer:  # its middleware
-            made.app = self.app
+        made.app, made.endpoint = self.app, self.endpoint  # with its middleware
         made.named = self.named
         return made
 
@@ -167,8 +172,8 @@ class Router:
         """The table has changed."""
 
 
-def check_table(routes: Sequence[BaseRoute]) -> None:
-    """Check a whole table.
+def check_table(routes: Sequence[BaseRoute], prefix: str = "") -> None:
+    """Check a whole table, whose routes are below ``prefix``.
 
     Raises:
         ConfigurationError: Two routes have one name, or a consumer in a route of
@@ -176,6 +181,11 @@ def check_table(routes: Sequence[BaseRoute]) -> None:
     """
     given: set[str] = set()
     for route in routes:
+        if not isinstance(route, BaseRoute):
+            raise ConfigurationError(
+                f"a URL table must hold routes, got {route!r}; "
+                "write WebSocketRoute(path, endpoint)"
+            )
         name = getattr(route, "name", None)
         if getattr(route, "named", False):
             if name in given:
@@ -189,21 +199,33 @@ def check_table(routes: Sequence[BaseRoute]) -> None:
         ):
             endpoint = route.endpoint
             if isinstance(endpoint, type) and issubclass(endpoint, WebSocketConsumer):
-                endpoint.prepare()
-        if isinstance(route, Mount):
-            check_table(route.routes)
+                path = prefix + route.path
+                owner = f"route {route.path!r} to {endpoint.__name__}"
+                endpoint.prepare().binder.check_path(owner, path, _names_in(path))
+        if isinstance(route, Mount | Host):
+            check_table(route.routes, prefix + _prefix_of(route))
 
 
 def consumers_in(routes: Sequence[BaseRoute]) -> list[type[WebSocketConsumer]]:
-    """Return the consumer classes of a table, those in mounted tables included."""
+    """Return the consumer classes of a table, those in mounted tables included.
+
+    Except those of another ``App``, which has a lifespan of its own.
+    """
     found: list[type[WebSocketConsumer]] = []
     for route in routes:
         endpoint = getattr(route, "endpoint", None)
-        if isinstance(endpoint, type) and issubclass(endpoint, WebSocketConsumer):
+        if isinstance(route, WebSocketRoute):
+            found.append(route.consumer)
+        elif isinstance(endpoint, type) and issubclass(endpoint, WebSocketConsumer):
             found.append(endpoint)
-        if isinstance(route, Mount):
+        elif isinstance(route, Mount | Host) and not isinstance(route.app, Router):
             found.extend(consumers_in(route.routes))
     return found
+
+
+def _prefix_of(route: Mount | Host) -> str:
+    """Return what a route adds to the paths of those in it, for their parameters."""
+    return route.path if isinstance(route, Mount) else f"/{route.host}"
 
 
 def _below(prefix: str, route: BaseRoute, mounted_at: str | None) -> BaseRoute:
@@ -260,11 +282,20 @@ def _names_in(path: str) -> list[str]:
     return [match[1] for match in PARAM_REGEX.finditer(path)]
 
 
+def _callers_locals() -> Mapping[str, Any]:
+    """Return the local names where a route is made, for a view's annotations."""
+    frame = sys._getframe()
+    while frame.f_globals is globals() and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_locals
+
+
 def _consumer_of(
-    owner: str, endpoint: Any, settings: dict[str, Any]
+    owner: str, endpoint: Any, settings: dict[str, Any], namespace: Mapping[str, Any]
 ) -> type[WebSocketConsumer]:
     check_settings(owner, settings)
     if isinstance(endpoint, type) and issubclass(endpoint, WebSocketConsumer):
+        endpoint.prepare()
         if not settings:
             return endpoint
         return type(endpoint.__name__, (endpoint,), _named_like(endpoint, settings))
@@ -280,7 +311,7 @@ def _consumer_of(
             f"{owner}: view {name!r} must be asynchronous, got {endpoint!r}; "
             "use 'async def' instead of 'def'"
         )
-    return _consumer_from_view(endpoint, settings)
+    return _consumer_from_view(endpoint, settings, namespace)
 
 
 def _named_like(endpoint: Any, settings: dict[str, Any]) -> dict[str, Any]:
@@ -293,12 +324,14 @@ def _named_like(endpoint: Any, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _consumer_from_view(
-    view: Callable[..., Any], settings: dict[str, Any]
+    view: Callable[..., Any], settings: dict[str, Any], namespace: Mapping[str, Any]
 ) -> type[WebSocketConsumer]:
     """Make the class that serves a function view."""
     name = view.__qualname__
     try:
-        signature = read_signature(view, name, given=("ws",), from_url=True)
+        signature = read_signature(
+            view, name, given=("ws",), from_url=True, namespace=namespace
+        )
     except NameError as error:
         raise ConfigurationError(
             f"view {name!r}: every annotation must name something that is there when "
