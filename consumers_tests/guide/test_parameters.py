@@ -245,26 +245,21 @@ async def test_s20_accepting_by_hand_makes_no_difference(auto_accept: bool) -> N
 
 
 @both_styles
-@pytest.mark.parametrize(
-    "error", [msgspec.ValidationError("wrong"), InvalidParameters({"day": "wrong"})]
-)
-async def test_s21_a_validation_error_of_the_view_is_an_error(
-    path: str, error: Exception
-) -> None:
+async def test_s21_a_validation_error_of_the_view_is_an_error(path: str) -> None:
     """After accept it is no different from other exceptions: 1011, and raised."""
     app = App()
 
     @app.websocket_route("/function")
     async def view(ws: WebSocket) -> None:
-        raise error
+        raise msgspec.ValidationError("wrong")
 
     @app.websocket_route("/class")
     class Consumer(WebSocketConsumer):
         async def on_connect(self) -> None:
-            raise error
+            raise msgspec.ValidationError("wrong")
 
     async with TestClient(app) as client:
-        with pytest.raises(type(error)):
+        with pytest.raises(msgspec.ValidationError):
             async with client.connect(path) as ws:
                 assert (await ws.receive_close()).code == 1011
 
