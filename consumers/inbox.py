@@ -14,7 +14,7 @@ import anyio
 from starlette.types import Receive
 
 from .codecs import Event
-from .limits import Limits
+from .limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from .watchdog import Watchdog
@@ -44,7 +44,7 @@ class Inbox:
         self._left = left
         self._waiting: deque[Event] | None = None  # what was read ahead
         self._arrived: anyio.Event | None = None  # somebody waits for it to fill
-        self._limits = Limits()
+        self._limits = DEFAULT_LIMITS
         self.reading_ahead = False
         """Whether a task reads ahead."""
         self.closed = False

@@ -36,6 +36,7 @@ from .errors import (
     StateError,
 )
 from .groups import Groups, user_group
+from .identity import known
 from .limits import DEFAULT_LIMITS, Limits
 from .providers import resolve
 from .state import State
@@ -87,7 +88,7 @@ def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
     """
     consumer.prepare()
     runtime = Runtime(consumer)
-    if any(each.is_generator for each in consumer._plan.providers_of("connection")):
+    if consumer._plan.holds_providers:
         return runtime.run_with_providers()
     return runtime.run()
 
@@ -113,6 +114,7 @@ class Runtime:
         "_refusal",
         "_scope",
         "_services",
+        "_timed",
         "_work",
         "consumer",
         "memberships",
@@ -130,6 +132,7 @@ class Runtime:
         self._connecting = True  # until on_connect has returned
         self._entered = False  # whether a hook was, so that on_disconnect is due
         self._over = False  # whether no task may start any more
+        self._timed = False  # whether handshake_timeout runs
         self._failures: list[BaseException] = []
         # How it ends where no failure decides: (code, reason) after accept, and
         # (status, content, headers) before.
@@ -216,9 +219,12 @@ class Runtime:
             return False
         bounds = consumer._bounds
         authenticate = None if self._app is None else self._app.authenticate
-        if plan.on_handshake or authenticate or not consumer.auto_accept:
-            timeout = bounds.handshake_timeout or math.inf
-            self._clock.cancel_after(self._scope, timeout)
+        first = plan.on_connect
+        asks = first is not None and not first.is_plain
+        if plan.on_handshake or authenticate or asks or not consumer.auto_accept:
+            if bounds.handshake_timeout is not None:
+                self._timed = True
+                self._clock.cancel_after(self._scope, bounds.handshake_timeout)
         values: dict[str, Any] = {}
         if plan.binder.parameters:
             values = plan.binder.bind(consumer.path_params, consumer.query_params)
@@ -227,19 +233,26 @@ class Runtime:
             self._entered = True
             self._busy()
             await self._call(plan.on_handshake, consumer.on_handshake, values)
-        if consumer.auto_accept and consumer._stage is State.CONNECTING:
-            await consumer.accept()
-        if consumer._stage not in (State.CONNECTING, State.OPEN):
-            return False
-        self._entered = True
-        if self._pull:
-            self._busy()
-            self._connecting = False
-            await self._view(values)
-            return False
-        if plan.on_connect is not None:
-            self._busy()
-            await self._call(plan.on_connect, consumer.on_connect, values)
+        async with AsyncExitStack() as stack:
+            arguments: dict[str, Any] = {}
+            if first is not None:
+                self._busy()
+                arguments = {each.name: values[each.name] for each in first.parameters}
+                if asks and consumer._stage in (State.CONNECTING, State.OPEN):
+                    # Before accept, so that one that refuses does it with a status.
+                    wider = await self._wider()
+                    arguments |= await first.fill(consumer, stack, wider)
+            if consumer.auto_accept and consumer._stage is State.CONNECTING:
+                await consumer.accept()
+            if consumer._stage not in (State.CONNECTING, State.OPEN):
+                return False
+            self._entered = True
+            if self._pull:
+                self._connecting = False
+                await self._view(arguments)
+                return False
+            if first is not None:
+                await consumer.on_connect(**arguments)
         self._connecting = False
         return consumer._stage is not State.CONNECTING  # else it is refused with 403
 
@@ -251,18 +264,16 @@ class Runtime:
             self._busy()
             identity = await authenticate(consumer)
             if identity is not None:
-                consumer.user = identity
+                consumer.user = known(identity)
 
-    async def _view(self, values: dict[str, Any]) -> None:
-        consumer, plan = self.consumer, self.consumer._plan
-        assert plan.on_connect is not None
+    async def _view(self, arguments: dict[str, Any]) -> None:
+        consumer = self.consumer
         assert consumer._view is not None
-        view = partial(consumer._view, consumer)
         if not consumer.auto_accept:
-            await self._call(plan.on_connect, view, values)
+            await consumer._view(consumer, **arguments)
             return
         async with consumer:
-            await self._call(plan.on_connect, view, values)
+            await consumer._view(consumer, **arguments)
 
     async def _messages(self) -> None:
         consumer, plan = self.consumer, self.consumer._plan
@@ -500,7 +511,8 @@ class Runtime:
 
     async def accepted(self) -> None:
         """The handshake was accepted."""
-        self._clock.cancel_after(self._scope, math.inf)
+        if self._timed:
+            self._clock.cancel_after(self._scope, math.inf)
         consumer = self.consumer
         user = consumer.user
         if user.is_authenticated and user.identity:
@@ -603,9 +615,7 @@ class Runtime:
             in_view = self._pull and not self._connecting
             return error.connection is self.consumer and not in_view
         stage = self.consumer._stage
-        if isinstance(error, InvalidParameters):
-            return stage is State.CONNECTING
-        if isinstance(error, HTTPException | WebSocketException):
+        if isinstance(error, HTTPException | WebSocketException | InvalidParameters):
             return stage is not State.ENDED
         return isinstance(error, Rejected | InvalidMessage | get_cancelled_exc_class())
 
@@ -656,13 +666,13 @@ class Runtime:
         scope's cancellation, but not a native ``Task.cancel()``.
         """
         consumer = self.consumer
-        said = anyio.Event()
         stage = consumer._stage
         frame = stage is State.CONNECTING or (
             stage is State.CLOSING and not consumer._close_sent
         )
         hook = self._entered and consumer._plan.on_disconnect is not None
         if frame or hook:
+            said = anyio.Event()
             async with create_task_group() as group:
                 if frame:
                     group.start_soon(self._say_goodbye, said)
@@ -737,7 +747,7 @@ def _end_by(
     """
     match error:
         case InvalidParameters():
-            return None, (400, {"errors": dict(error.errors)}, None)
+            return (1008, ""), (400, {"errors": dict(error.errors)}, None)
         case HTTPException():
             headers = error.headers
             return (1008, ""), (error.status_code, error.detail, headers)
