@@ -346,8 +346,8 @@ class Runtime:
             event = await self.consumer._inbox.next()
             self._clock.cancel_after(scope, math.inf)
             return event
-        self._closing = (1001, "idle for too long")
-        return {"type": "websocket.disconnect"}
+        self._set_closed(1001, "idle for too long")
+        return await self.consumer._inbox.next()  # the end
 
     async def _flush(self) -> None:
         """Let out what was published before the end that we decided on."""
