@@ -67,7 +67,8 @@ class App(Router):
             limits: The bounds of each connection.
             middleware: ASGI middleware around sockets and HTTP requests alike.
             lifespan: As in Starlette.
-            http: An ASGI application for HTTP requests that no route takes.
+            http: An ASGI application for HTTP requests that no route takes. Its own
+                lifespan does not run.
             exception_handlers: For HTTP, as in Starlette.
             debug: For HTTP, as in Starlette.
 
@@ -79,6 +80,16 @@ class App(Router):
                 f"authenticate must be 'async def', got {authenticate!r}; "
                 "write async def authenticate(connection) -> Identity | None"
             )
+        if groups is not None and not isinstance(groups, Groups):
+            raise ConfigurationError(
+                f"groups must be an instance of Groups, got {groups!r}; "
+                "write groups=Groups(url)"
+            )
+        if limits is not None and not isinstance(limits, Limits):
+            raise ConfigurationError(
+                f"limits must be an instance of Limits, got {limits!r}; "
+                "write limits=Limits(idle_timeout=60)"
+            )
         self.groups = groups if groups is not None else Groups()
         """The groups that consumers publish to."""
         self.authenticate = authenticate
@@ -89,8 +100,10 @@ class App(Router):
         """The values of application scope, while the lifespan runs."""
         self._lifespan = lifespan
         self._tasks: TaskGroup | None = None
+        table = list(routes)
+        check_table(table)
         self._starlette = Starlette(
-            routes=list(routes),
+            routes=table,
             lifespan=self.lifespan,
             exception_handlers=exception_handlers,
             debug=debug,
@@ -101,7 +114,8 @@ class App(Router):
             self._router.redirect_slashes = False
         super().__init__()
         self.routes = self._router.routes
-        check_table(self.routes)
+        # Not by way of the Starlette's own call, which would be `request.app`.
+        self._http = self._starlette.build_middleware_stack()
         self._bare = not middleware
         self._stack: ASGIApp = self._dispatch
         for entry in reversed(middleware):
@@ -175,7 +189,7 @@ class App(Router):
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
-            await self._starlette(scope, receive, send)
+            await self._http(scope, receive, send)
             return
         await self._endpoint(scope)(scope, receive, send)
 

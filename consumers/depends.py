@@ -1,9 +1,10 @@
 """FastAPI's ``Depends`` in hooks. Imported only where a hook uses it.
 
-Dependencies are solved by FastAPI itself, for each call of the hook; its overrides
-(``app.dependency_overrides``) apply where the connection belongs to a FastAPI
-application. They get the connection as a Starlette ``WebSocket`` for reading: accepting
-and sending are the consumer's.
+Dependencies are solved by FastAPI itself, for each call of the hook; so are ``Query``,
+``Path``, ``Header`` and ``Cookie``. Its overrides (``app.dependency_overrides``) apply
+where the connection belongs to a FastAPI application, and those of our own test client
+everywhere. Dependencies get the connection as a Starlette ``WebSocket`` for reading:
+accepting and sending are the consumer's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from .errors import InvalidParameters
+from .providers import overrides
 
 __all__ = ["Dependencies"]
 
@@ -60,7 +62,7 @@ class Dependencies:
         solved = await solve_dependencies(
             request=WebSocket(scope, _not_here, _not_here),
             dependant=self._dependant,
-            dependency_overrides_provider=scope.get("app"),
+            dependency_overrides_provider=_Overrides(scope.get("app")),
             async_exit_stack=stack,
             embed_body_fields=False,
         )
@@ -72,6 +74,17 @@ class Dependencies:
                 }
             )
         return solved.values
+
+
+class _Overrides:
+    """Stands for the application where FastAPI asks it for overrides."""
+
+    def __init__(self, app: object) -> None:
+        # Not every application that a connection belongs to is a FastAPI.
+        self.dependency_overrides = {
+            **getattr(app, "dependency_overrides", {}),
+            **overrides.get(),
+        }
 
 
 async def _not_here(*_: Any) -> NoReturn:

@@ -12,7 +12,7 @@ from starlette.authentication import BaseUser
 if TYPE_CHECKING:
     from .websocket import WebSocket
 
-__all__ = ["Authenticate", "Identity"]
+__all__ = ["Authenticate", "Identity", "known"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,20 @@ class Identity(BaseUser):
     def identity(self) -> str:
         """The key, by the name that Starlette gives it."""
         return self.key
+
+
+def known(user: object) -> BaseUser:
+    """Return what ``authenticate`` has returned, if it can be ``self.user``.
+
+    Raises:
+        TypeError: It can't: the application's fault.
+    """
+    if isinstance(user, BaseUser):
+        return user
+    raise TypeError(
+        f"authenticate must return an Identity or None, got {user!r}; "
+        "write Identity(str(user.id), data=user)"
+    )
 
 
 Authenticate: TypeAlias = "Callable[[WebSocket], Awaitable[Identity | None]]"

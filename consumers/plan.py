@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, get_args
 
 from .codecs import Codec
@@ -13,12 +14,18 @@ from .errors import ConfigurationError
 from .limits import Limits
 from .messages import Receiving, codecs_of, is_interceptor, receiving_of
 from .params import Binder
-from .providers import Provider
+from .providers import Provider, in_scope
 from .signatures import Signature, read_signature
 
 __all__ = ["HOOKS", "Plan", "check_settings", "make_plan"]
 
 HOOKS: Final = ("on_handshake", "on_connect", "on_receive", "on_disconnect")
+# What other frameworks, and browsers, call these.
+_ELSEWHERE: Final = {
+    "on_open": "on_connect",
+    "on_message": "on_receive",
+    "on_close": "on_disconnect",
+}
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,14 @@ class Plan:
     providers: tuple[Provider, ...]
     """All that its hooks need, what is needed first coming first."""
 
+    @cached_property
+    def holds_providers(self) -> bool:
+        """Whether something that it needs has a teardown when the connection ends."""
+        return any(each.is_generator for each in self.providers_of("connection"))
+
     def providers_of(self, scope: str) -> tuple[Provider, ...]:
         """Return the providers of one scope, what is needed first coming first."""
-        return tuple(each for each in self.providers if each.scope == scope)
+        return in_scope(self.providers, scope)
 
 
 def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
@@ -98,13 +110,23 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
 
 
 def all_providers(signatures: list[Signature]) -> tuple[Provider, ...]:
-    """Return what the signatures need, each factory once, the first needed first."""
-    found = {
-        each.factory: each
-        for signature in signatures
-        for provider in signature.providers.values()
-        for each in provider.with_needs()
-    }
+    """Return what the signatures need, each factory once, what is needed first first.
+
+    Raises:
+        ConfigurationError: One factory is asked for in two scopes.
+    """
+    found: dict[Any, Provider] = {}
+    for signature in signatures:
+        for provider in signature.providers.values():
+            for each in provider.with_needs():
+                known = found.setdefault(each.factory, each)
+                if known.scope != each.scope:
+                    name = getattr(each.factory, "__qualname__", each.factory)
+                    raise ConfigurationError(
+                        f"{signature.owner}: provider {name} must have one scope in "
+                        f"all hooks, got {known.scope!r} and {each.scope!r}; share one "
+                        "Provide(...) between them"
+                    )
     return tuple(found.values())
 
 
@@ -187,10 +209,11 @@ def _check_spelling(cls: type) -> None:
     for name in vars(cls):
         if name.startswith("on_") and name not in HOOKS:
             close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.85)
-            if close:
+            meant = _ELSEWHERE.get(name) or (close[0] if close else None)
+            if meant:
                 raise ConfigurationError(
                     f"{cls.__qualname__}: a hook must be one of {', '.join(HOOKS)}, "
-                    f"got {name!r}; did you mean {close[0]!r}?"
+                    f"got {name!r}; did you mean {meant!r}?"
                 )
 
 

@@ -16,13 +16,23 @@ from contextlib import (
 )
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args, get_origin
 
 from starlette.requests import HTTPConnection
 
 from .errors import ConfigurationError, StateError
 
-__all__ = ["Factory", "Provide", "Provider", "overrides", "provider_of", "resolve"]
+__all__ = [
+    "Factory",
+    "Provide",
+    "Provider",
+    "in_scope",
+    "is_connection",
+    "overrides",
+    "provider_of",
+    "resolve",
+]
 
 Factory: TypeAlias = "Callable[..., Any]"
 Scope: TypeAlias = Literal["call", "connection", "app"]
@@ -48,7 +58,8 @@ class Provide:
     """
 
     factory: Factory
-    """What makes the value."""
+    """What makes the value. A generator may not swallow what a hook raises: it gets the
+    exception to clean up after it, and then the exception goes on."""
 
     scope: Scope = "call"
     """How long one value serves: ``"call"``: that call of the hook (for a function
@@ -116,7 +127,7 @@ class Provider:
                         f"{need.scope!r}; give it scope={need.scope!r}"
                     )
                 needs[parameter.name] = need
-            elif _is_connection(parameter.annotation):
+            elif is_connection(parameter.annotation):
                 if marker.scope == "app":
                     raise ConfigurationError(
                         f"provider {name} has scope 'app' and can't know a connection, "
@@ -143,10 +154,18 @@ class Provider:
 
     @property
     def is_generator(self) -> bool:
-        """Whether it has a teardown."""
-        return inspect.isgeneratorfunction(self.factory) or inspect.isasyncgenfunction(
-            self.factory
+        """Whether it, or what it is replaced by, has a teardown."""
+        function = _function(overrides.get().get(self.factory, self.factory))
+        return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(
+            function
         )
+
+    def replaced(self) -> Provider:
+        """Return what is called for it in the current context."""
+        replacement = overrides.get().get(self.factory)
+        if replacement is None:
+            return self
+        return Provider.of(Provide(replacement, self.scope))
 
     def with_needs(self) -> Iterable[Provider]:
         """Yield all that it needs, in the order of their making, and itself."""
@@ -154,6 +173,34 @@ class Provider:
             if isinstance(need, Provider):
                 yield from need.with_needs()
         yield self
+
+
+def in_scope(providers: Iterable[Provider], scope: str) -> tuple[Provider, ...]:
+    """Return all of one scope that ``providers`` need, overrides included.
+
+    What is needed first comes first.
+    """
+    found = {
+        each.factory: each
+        for provider in providers
+        for each in _with_needs_replaced(provider)
+        if each.scope == scope
+    }
+    return tuple(found.values())
+
+
+def _with_needs_replaced(provider: Provider) -> Iterable[Provider]:
+    for need in provider.replaced().needs.values():
+        if isinstance(need, Provider):
+            yield from _with_needs_replaced(need)
+    yield provider
+
+
+def _function(factory: Factory) -> Factory:
+    """Return what tells a factory's kind: its method, if it is a callable object."""
+    if inspect.isroutine(factory) or isinstance(factory, type | partial):
+        return factory
+    return factory.__call__  # type: ignore[no-any-return,operator]
 
 
 def _name(factory: Factory) -> str:
@@ -175,7 +222,8 @@ def _signature(factory: Factory) -> inspect.Signature:
         ) from error
 
 
-def _is_connection(annotation: Any) -> bool:
+def is_connection(annotation: Any) -> bool:
+    """Tell whether an annotation is a connection's class."""
     annotation = get_origin(annotation) or annotation
     return isinstance(annotation, type) and issubclass(annotation, HTTPConnection)
 
@@ -209,10 +257,7 @@ async def resolve(
             "application has started it; run the App itself, or pass "
             "lifespan=app.lifespan to the application that it is mounted in"
         )
-    replacement = overrides.get().get(provider.factory)
-    making = provider
-    if replacement is not None:
-        making = Provider.of(Provide(replacement, provider.scope))
+    making = provider.replaced()
     arguments = {
         name: connection
         if need is _ConnectionItself
@@ -233,11 +278,36 @@ async def resolve(
 async def _call(
     factory: Factory, arguments: dict[str, Any], stack: AsyncExitStack
 ) -> Any:
-    if inspect.isasyncgenfunction(factory):
-        return await stack.enter_async_context(
-            asynccontextmanager(factory)(**arguments)
+    function = _function(factory)
+    if inspect.isasyncgenfunction(function):
+        manager = asynccontextmanager(function)(**arguments)
+        value = await manager.__aenter__()
+
+        async def leave(kind: Any, error: Any, traceback: Any) -> bool:
+            swallowed = await manager.__aexit__(kind, error, traceback)
+            return bool(swallowed) and _may_swallow(error)
+
+        stack.push_async_exit(leave)
+        return value
+    if inspect.isgeneratorfunction(function):
+        with_teardown = contextmanager(function)(**arguments)
+        value = with_teardown.__enter__()
+        stack.push(
+            lambda kind, error, traceback: (
+                bool(with_teardown.__exit__(kind, error, traceback))
+                and _may_swallow(error)
+            )
         )
-    if inspect.isgeneratorfunction(factory):
-        return stack.enter_context(contextmanager(factory)(**arguments))
+        return value
     value = factory(**arguments)
     return await value if inspect.isawaitable(value) else value
+
+
+def _may_swallow(error: BaseException) -> bool:
+    """Tell whether a generator may keep an exception of the hook to itself.
+
+    A hook that raised has not done its work: a refusal that a rollback has swallowed
+    would let the client in. Cancellation is another matter, since it may come from a
+    cancel scope of the generator's own.
+    """
+    return not isinstance(error, Exception)

@@ -12,20 +12,21 @@ import typing
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import HTTPConnection
 
 from .errors import ConfigurationError
 from .params import Parameter
-from .providers import Factory, Provider, provider_of, resolve
+from .providers import Factory, Provider, is_connection, provider_of, resolve
 
 if TYPE_CHECKING:
     from .depends import Dependencies
     from .providers import Scope
 
 __all__ = ["Signature", "read_signature"]
+
+_HINTS: Final = "__consumers_hints__"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ def read_signature(
             )
         if marker is not None:
             providers[argument.name] = Provider.of(marker)
+        elif is_connection(annotation):
+            raise ConfigurationError(
+                f"{owner}: a consumer is the connection itself, got {argument}; leave "
+                f"{argument.name!r} out and use self"
+            )
         elif _is_depends(annotation, argument.default):
             depends.append(argument.replace(annotation=annotation))
         elif from_url:
@@ -144,6 +150,21 @@ def _listed(names: tuple[str, ...]) -> str:
 def _hints(
     function: Callable[..., Any], namespace: Mapping[str, Any] | None
 ) -> dict[str, Any]:
+    """Return what a function's annotations say, read once.
+
+    A subclass made elsewhere does not see the local names that its base's hooks use.
+    """
+    function = getattr(function, "__func__", function)  # a method takes no attributes
+    known: dict[str, Any] | None = getattr(function, _HINTS, None)
+    if known is None:
+        known = _read_hints(function, namespace)
+        setattr(function, _HINTS, known)
+    return known
+
+
+def _read_hints(
+    function: Callable[..., Any], namespace: Mapping[str, Any] | None
+) -> dict[str, Any]:
     try:
         return typing.get_type_hints(
             function, localns=dict(namespace or {}), include_extras=True
@@ -165,18 +186,14 @@ def _hints(
         )
 
 
-def locals_of(frame: FrameType | None) -> Mapping[str, Any]:
-    """Return a frame's local names, for annotations of classes made in functions."""
-    return {} if frame is None else frame.f_locals
-
-
 def _is_depends(annotation: Any, default: Any) -> bool:
     """Tell whether FastAPI fills it, without importing FastAPI for those who don't."""
     fastapi = sys.modules.get("fastapi.params")
     if fastapi is None:
         return False
     extras = getattr(annotation, "__metadata__", ())
-    return any(isinstance(extra, fastapi.Depends) for extra in (default, *extras))
+    markers = (fastapi.Depends, fastapi.Param)  # Param: Path, Query, Header, Cookie
+    return any(isinstance(extra, markers) for extra in (default, *extras))
 
 
 def _dependencies(arguments: list[inspect.Parameter]) -> Dependencies | None:
