@@ -133,8 +133,14 @@ def _dump_foreign(value: object) -> object:
 _encode_json_bytes = msgspec.json.Encoder(enc_hook=_dump_foreign).encode
 _encode_msgpack_bytes = msgspec.msgpack.Encoder(enc_hook=_dump_foreign).encode
 # What msgspec raises for a value that has no form in the format: an unknown type, an
-# int beyond 64 bits, a lone surrogate.
-_NOT_ENCODABLE = (TypeError, ValueError, OverflowError, NotImplementedError)
+# int beyond 64 bits, a lone surrogate, a list that contains itself.
+_NOT_ENCODABLE = (
+    TypeError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RecursionError,
+)
 
 
 def _encode_json(message: Any) -> Event:
