@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from anyio.lowlevel import checkpoint
 from starlette.types import Receive
 
 from .codecs import Event
@@ -29,6 +30,7 @@ class Inbox:
 
     __slots__ = (
         "_arrived",
+        "_end",
         "_left",
         "_limits",
         "_receive",
@@ -44,11 +46,12 @@ class Inbox:
         self._left = left
         self._waiting: deque[Event] | None = None  # what was read ahead
         self._arrived: anyio.Event | None = None  # somebody waits for it to fill
+        self._end: Event | None = None  # the disconnect, once it was read
         self._limits = DEFAULT_LIMITS
         self.reading_ahead = False
         """Whether a task reads ahead."""
         self.closed = False
-        """Whether we closed: then there is nothing more to read."""
+        """Whether we closed, or the end was taken: then there is no more to read."""
         self.watchdog: Watchdog | None = None
         """Who looks whether a hook takes long, if anybody does."""
 
@@ -80,6 +83,8 @@ class Inbox:
         as busy.
         """
         if event["type"] == "websocket.disconnect":
+            # Servers may wait for ever when they are asked once more.
+            self._end, self.closed = event, True
             self._left(event)
         elif (watchdog := self.watchdog) is not None:
             watchdog.busy[self] = watchdog.tick
@@ -93,14 +98,18 @@ class Inbox:
 
     def has_room(self) -> bool:
         """Tell whether a task should read ahead: none does, and there is room."""
-        return not self.reading_ahead and len(self) < self._limits.inbox
+        return (
+            not self.reading_ahead
+            and self._end is None
+            and len(self) < self._limits.inbox
+        )
 
     async def read_ahead(self) -> None:
         """Read until it is full, the client has left, or somebody waits in `next`.
 
         Cancelling is safe: no event is lost.
         """
-        if self.reading_ahead:
+        if self.reading_ahead or self._end is not None:
             return
         self.reading_ahead = True
         waiting = self._waiting
@@ -111,6 +120,7 @@ class Inbox:
                 event: Event = await self._receive()
                 waiting.append(event)
                 if event["type"] == "websocket.disconnect":
+                    self._end = event
                     self._left(event)
                     break
                 if self._arrived is not None:
@@ -123,7 +133,8 @@ class Inbox:
 
     async def _next_waiting(self) -> Event:
         if self.closed:
-            return _END
+            await checkpoint()
+            return self._end or _END
         while self._waiting is not None:
             if self._waiting:
                 return self._waiting.popleft()
