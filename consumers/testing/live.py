@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
@@ -107,8 +108,12 @@ class LiveServer:
             ) from None
 
     def _cancel(self) -> None:
-        if not self._stopped.done():
-            token, scope = self._running.result(timeout=self._stop_timeout)
+        # In a thread of its own, since the call waits for a loop that may hang.
+        Thread(target=self._cancel_and_wait, daemon=True).start()
+
+    def _cancel_and_wait(self) -> None:
+        token, scope = self._running.result()
+        with suppress(anyio.RunFinishedError):
             anyio.from_thread.run_sync(scope.cancel, token=token)
 
     def _run(self) -> None:

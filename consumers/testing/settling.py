@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import anyio
 import anyio.to_thread
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import RunVar, checkpoint
 
 __all__ = ["deadline", "settle"]
 
@@ -21,12 +21,29 @@ _PATIENCE: Final = 0.0005
 
 _THREAD_POLL: Final = 0.001
 
+# {event loop: held by the task that settles}. Who settles is busy to look, and so two
+# that do it at once would each see that the other one can go on.
+_settling: Final[RunVar[anyio.Lock]] = RunVar("consumers.testing.settling")
+
 
 async def settle() -> None:
     """Wait until no task can go on without new input or time.
 
     Threads of ``anyio.to_thread`` are waited for. Cancelling is safe.
     """
+    async with _lock():
+        await _settle()
+
+
+def _lock() -> anyio.Lock:
+    with suppress(LookupError):
+        return _settling.get()
+    lock = anyio.Lock()
+    _settling.set(lock)
+    return lock
+
+
+async def _settle() -> None:
     blocked = 0
     # Twice, since a callback of the loop may have been on its way to wake a task.
     while blocked < 2:

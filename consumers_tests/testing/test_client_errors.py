@@ -59,7 +59,8 @@ async def test_an_exception_that_follows_its_close_is_not_masked_by_it() -> None
 
     async def body(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1011})
-        await anyio.lowlevel.checkpoint()
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
         raise ZeroDivisionError
 
     async with TestClient(accepting(body)) as client, client.connect("/") as ws:
@@ -212,6 +213,7 @@ async def test_leaving_tells_where_the_application_hangs() -> None:
         await sleep(60)
 
     async def body(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.send", "text": "not read"})
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(helper)
@@ -228,6 +230,7 @@ async def test_leaving_tells_where_the_application_hangs() -> None:
     text = str(caught.value)
     assert "expected the application to return after the connection had ended" in text
     assert "in body\n    await anyio.sleep_forever()" in text
+    assert "not received yet: 'not read'" in text
     assert "in helper\n    await sleep(60)" in text
     assert "until `await client.advance(seconds)`" in text
 

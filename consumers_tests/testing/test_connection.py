@@ -197,6 +197,26 @@ async def test_the_application_learns_code_and_reason_of_a_close() -> None:
     ]
 
 
+async def test_a_connection_ends_once() -> None:
+    """After the end `close()` and `drop()` do nothing."""
+    async with (
+        TestClient(accepting(close_4001)) as client,
+        client.connect("/") as ws,
+    ):
+        await client.settle()
+        await ws.close(4002)
+        await ws.drop()
+        assert ws.closed == CloseEvent(4001, "enough", True, "server")
+
+
+async def test_many_messages_are_shown_in_part() -> None:
+    """An error's text shows ten messages and the number of the others."""
+    messages = [str(number) for number in range(12)]
+    async with TestClient(saying(*messages)) as client, client.connect("/") as ws:
+        with pytest.raises(AssertionError, match=r"got '0', '1', .*, '9', and 2 more$"):
+            await ws.receive_nothing()
+
+
 async def test_codes_that_may_not_travel_are_refused() -> None:
     """`close()` refuses codes and reasons that no frame can carry (RFC 6455 7.4)."""
     async with TestClient(echo) as client, client.connect("/") as ws:

@@ -45,6 +45,17 @@ async def test_an_application_without_lifespan_is_served(how: str) -> None:
         assert await ws.receive() == "x"
 
 
+async def test_what_is_no_exception_does_not_pass_for_a_missing_lifespan() -> None:
+    """`SystemExit` and the like, raised on the lifespan scope, are raised."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        async with TestClient(app):
+            pass
+
+
 async def test_a_failed_startup_raises_what_it_failed_by() -> None:
     """The exception of the application's lifespan is raised by the client's entry."""
 

@@ -3,7 +3,7 @@
 import threading
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -111,6 +111,44 @@ def test_a_server_that_does_not_stop() -> None:
     ):
         pass
     release.set()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("when", ["running", "stopping"])
+def test_a_server_that_breaks_is_told(when: str, backend: str) -> None:
+    """What ends the server, before it is stopped or then, is raised at the exit."""
+    breaking = anyio.Event()
+    ended = threading.Event()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async def wait_and_break() -> None:
+            await breaking.wait()
+            ended.set()
+            raise SystemExit(3)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait_and_break)
+            yield
+            breaking.set()
+
+    async def trigger(request: Request) -> PlainTextResponse:
+        breaking.set()
+        return PlainTextResponse("ok")
+
+    app = Starlette(routes=[Route("/trigger", trigger)], lifespan=lifespan)
+
+    def serve() -> None:
+        with LiveServer(app, backend=backend, **QUIET) as server:
+            if when == "running":
+                with suppress(OSError):
+                    urllib.request.urlopen(server.http_url("/trigger"), timeout=5)
+                assert ended.wait(5)
+
+    with pytest.raises((SystemExit, BaseExceptionGroup)) as caught:
+        serve()
+
+    assert isinstance(caught.value, SystemExit) or caught.group_contains(SystemExit)
 
 
 def test_what_keeps_it_from_starting_is_raised() -> None:
