@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
 from typing import Final, Protocol
@@ -21,6 +23,7 @@ __all__ = [
     "VirtualClock",
     "current_clock",
     "current_time",
+    "move_on_after",
     "sleep",
 ]
 
@@ -134,6 +137,18 @@ current_clock: Final[ContextVar[Clock]] = ContextVar(
 def current_time() -> float:
     """Return the time of the current clock, in seconds from an arbitrary start."""
     return current_clock.get().time()
+
+
+@contextmanager
+def move_on_after(seconds: float) -> Iterator[anyio.CancelScope]:
+    """Cancel the block after ``seconds`` by the current clock; see ``anyio``'s own."""
+    clock = current_clock.get()
+    with anyio.CancelScope() as scope:
+        clock.cancel_after(scope, seconds)
+        try:
+            yield scope
+        finally:
+            clock.cancel_after(scope, math.inf)
 
 
 async def sleep(seconds: float) -> None:

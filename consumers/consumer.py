@@ -336,6 +336,9 @@ class WebSocketConsumer(WebSocket):
     def _closing(self) -> None:
         self._runtime.closing()
 
+    def _closed_elsewhere(self) -> bool:
+        return self._stage is State.CLOSING and self._runtime.closed_elsewhere()
+
     def _gone(self) -> None:
         self._runtime.gone()
 

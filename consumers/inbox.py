@@ -67,7 +67,7 @@ class Inbox:
         """Return what to await for the next event; give that to :meth:`took` at once.
 
         Two calls and no coroutine of our own, since every message passes here:
-        ``event = inbox.took(await inbox.next())``. Cancelling is safe: no event is lost.
+        ``event = inbox.took(await inbox.next())``. Cancelling is safe: nothing is lost.
         """
         watchdog = self.watchdog
         if watchdog is not None:
@@ -141,6 +141,7 @@ class Inbox:
             if not self.reading_ahead:
                 self._waiting = None
                 break
-            self._arrived = anyio.Event()
+            if self._arrived is None:
+                self._arrived = anyio.Event()
             await self._arrived.wait()
         return await self._receive()

@@ -149,7 +149,8 @@ class Outbox:
     async def run(self, send: EventSend) -> None:
         """Send all, in order, until nothing waits.
 
-        Cancelling gives up what is left and wakes whoever waits for it.
+        Once the peer is gone, or when cancelled, it gives up what is left and wakes
+        whoever waits for it: who reads will learn that the client left.
 
         Raises:
             Exception: From ``send``, or from a late publication's maker.
@@ -159,7 +160,14 @@ class Outbox:
         try:
             while entries:
                 entry = entries[0]
-                await self._send_one(entry, send)
+                event = entry.event if entry.late is None else await entry.late()
+                try:
+                    if entry.suspended is not None:
+                        await entry.suspended
+                    elif event is not None:
+                        await send(event)
+                except SERVER_IS_DONE:
+                    return
                 # Only now: a direct send must see that something is on its way.
                 entries.popleft()
                 self._waiting -= entry.out is None
@@ -168,14 +176,6 @@ class Outbox:
                     entry.out.set()
         finally:
             self._give_up()
-
-    async def _send_one(self, entry: _Entry, send: EventSend) -> None:
-        if entry.suspended is not None:
-            await entry.suspended
-            return
-        event = entry.event if entry.late is None else await entry.late()
-        if event is not None:
-            await send(event)
 
     def _add(self, entry: _Entry) -> None:
         self._entries.append(entry)

@@ -1,24 +1,30 @@
 """How a handshake is refused: with an HTTP status, or with a close that scripts read.
 
+And by which errors: they end a connection in their own way before accept and after.
+
 Source: ASGI WebSocket, "Websocket Denial Response".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope
 
 from .close import MAX_REASON_BYTES, refusal_code
 from .codecs import Event
+from .errors import InvalidMessage, InvalidParameters
 from .headers import checked_headers
 from .outbox import EventSend
 
-__all__ = ["Refusal", "Refusals"]
+__all__ = ["Denial", "Refusal", "Refusals", "closing_by", "end_by", "leaves"]
 
 Refusals: TypeAlias = Literal["http", "close"]
+Denial: TypeAlias = "tuple[int, object, Mapping[str, str] | None]"
+"""Status, content and headers of a refusal."""
 
 _EXTENSION = "websocket.http.response"
 
@@ -65,6 +71,42 @@ class Refusal:
         # Starlette's responses name their events by the scope's type, as the extension
         # does: "websocket.http.response.start" and "….body".
         await self._response(self._scope, receive, send_message)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions in a group, at any depth, or the one that it is."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def end_by(
+    error: BaseException,
+) -> tuple[tuple[int, str] | None, Denial | None]:
+    """Return how a known error ends a connection: after accept, and before.
+
+    ``None``: it has ended already.
+    """
+    match error:
+        case InvalidParameters():
+            return None, (400, {"errors": dict(error.errors)}, None)
+        case HTTPException():
+            headers = error.headers
+            return (1008, ""), (error.status_code, error.detail, headers)
+        case WebSocketException():
+            return (error.code, error.reason), (403, error.reason or None, None)
+        case InvalidMessage():
+            return (error.close_code, error.reason), None
+        case _:
+            return None, None
+
+
+def closing_by(error: BaseException) -> tuple[int, str]:
+    """Return the code and the reason that an exception closes a connection with."""
+    known = [end_by(leaf)[0] for leaf in leaves(error)]
+    return known[0] if known[0] is not None and all(known) else (1011, "")
 
 
 def _closing(status: int, content: object) -> tuple[Event, ...]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from functools import partial
@@ -25,7 +25,7 @@ from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_
 from anyio.abc import TaskGroup, TaskStatus
 from starlette.exceptions import HTTPException, WebSocketException
 
-from .clock import current_clock
+from .clock import current_clock, move_on_after
 from .close import CloseEvent
 from .consumer import WebSocketConsumer
 from .errors import (
@@ -39,6 +39,7 @@ from .groups import Groups, user_group
 from .identity import known
 from .limits import DEFAULT_LIMITS, Limits
 from .providers import resolve
+from .refusal import Denial, end_by, leaves
 from .state import State
 from .watchdog import current_watchdog
 
@@ -70,12 +71,12 @@ class Application(Protocol):
 _default_groups: Final = Groups()
 """For consumers that are in no `App`: one for the process."""
 
-Refusal: TypeAlias = "tuple[int, object, Mapping[str, str] | None]"
-_Task = object  # names one task of a connection
-_current: Final[ContextVar[tuple[Runtime, _Task | None] | None]] = ContextVar(
+_Task: TypeAlias = object  # names one task of a connection
+_MAIN: Final[_Task] = object()  # the one that the server started
+_current: Final[ContextVar[tuple[Runtime, _Task] | None]] = ContextVar(
     "consumers.current", default=None
 )
-"""Whose work the current task does: ``None`` in the pair's place is the main task."""
+"""Whose work the current task does."""
 
 
 def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
@@ -99,11 +100,13 @@ class Runtime:
     __slots__ = (
         "_app",
         "_clock",
+        "_closer",
         "_closing",
         "_connecting",
         "_ended",
         "_entered",
         "_failures",
+        "_finishing",
         "_group",
         "_handlers",
         "_outer",
@@ -131,13 +134,15 @@ class Runtime:
         self._pull = consumer._view is not None
         self._connecting = True  # until on_connect has returned
         self._entered = False  # whether a hook was, so that on_disconnect is due
+        self._finishing = False  # whether its end has a deadline
         self._over = False  # whether no task may start any more
         self._timed = False  # whether handshake_timeout runs
         self._failures: list[BaseException] = []
         # How it ends where no failure decides: (code, reason) after accept, and
         # (status, content, headers) before.
         self._closing: tuple[int, str] | None = None
-        self._refusal: Refusal | None = None
+        self._refusal: Denial | None = None
+        self._closer: _Task | None = None  # which task called close(), if one did
         # {task: handle}: what ends when the client leaves, what handles messages, and
         # what serves the connection until all else has ended.
         self._work: dict[_Task, TaskHandle[Any]] = {}
@@ -162,17 +167,19 @@ class Runtime:
         Every message wakes the whole chain of callers, so that it is kept short: the
         loop over messages is called from here.
         """
-        inbox = self.consumer._inbox
+        consumer = self.consumer
+        inbox = consumer._inbox
         watchdog = current_watchdog()
         watchdog.watch(inbox, self)
-        token = _current.set((self, None))
+        token = _current.set((self, _MAIN))
         try:
             async with create_task_group() as self._group:
                 try:
                     with self._scope:
                         if await self._begin():
                             await self._messages()
-                    await self._flush()
+                    if consumer._stage is State.CLOSING:
+                        await self._let_out()
                 except BaseException as error:
                     if isinstance(error, get_cancelled_exc_class()):
                         self._cancelled()
@@ -320,42 +327,44 @@ class Runtime:
                 free.release()
 
         async with create_task_group() as group:
-            while True:
-                event = None
-                with CancelScope() as self._reading:
-                    event = took(await following())
+            try:
+                while True:
+                    with CancelScope() as reading:
+                        self._reading = reading
+                        event = took(await following())
+                        if event["type"] == "websocket.disconnect":
+                            break
+                        message = decode(event)
+                        # While all are taken the main task counts as busy, and the
+                        # client's leaving is noticed by reading ahead.
+                        await free.acquire()
+                    if reading.cancel_called:
+                        return  # it was closed
+                    self._start(group, self._handlers, run, (message,))
+            except InvalidMessage as error:
+                self._take_note(error)
+            finally:
                 self._reading = None
-                if event is None or event["type"] == "websocket.disconnect":
-                    break
-                try:
-                    message = decode(event)
-                except InvalidMessage as error:
-                    self._closing = (error.close_code, error.reason)
-                    break
-                # While all are taken the main task counts as busy, and the client's
-                # leaving is noticed by reading ahead.
-                await free.acquire()
-                self._start(group, self._handlers, run, (message,))
-            self._clock.cancel_after(self._scope, self.consumer.finish_timeout)
+            self._finish_soon()
 
     async def _next_in_time(self) -> Any:
         timeout = self.consumer._bounds.idle_timeout
         assert timeout is not None
-        with CancelScope() as scope:
-            self._clock.cancel_after(scope, timeout)
-            event = await self.consumer._inbox.next()
-            self._clock.cancel_after(scope, math.inf)
-            return event
+        with move_on_after(timeout):
+            return await self.consumer._inbox.next()
         self._set_closed(1001, "idle for too long")
         return await self.consumer._inbox.next()  # the end
 
-    async def _flush(self) -> None:
-        """Let out what was published before the end that we decided on."""
-        outbox = self.consumer._outbox
-        if outbox is not None and self.consumer._stage is State.CLOSING:
-            with CancelScope() as scope:
-                self._clock.cancel_after(scope, self.consumer._bounds.close_timeout)
-                await outbox.put_and_wait(None)
+    async def _let_out(self) -> None:
+        """Let finish the task that closed, and let out what was published before."""
+        consumer = self.consumer
+        closer = self._work.get(self._closer)
+        if closer is not None:
+            with move_on_after(consumer.finish_timeout):
+                await closer.wait()
+        if consumer._outbox is not None:
+            with move_on_after(consumer._bounds.close_timeout):
+                await consumer._outbox.put_and_wait(None)
 
     # -- calling hooks --------------------------------------------------------------
 
@@ -503,7 +512,7 @@ class Runtime:
                 handle.cancel()
 
     def _give_up(self) -> None:
-        """Cancel everything, because something failed."""
+        """Cancel everything, because something has ended the connection."""
         self._scope.cancel()
         self._cancel(self._work)
 
@@ -535,22 +544,32 @@ class Runtime:
 
     def closing(self) -> None:
         """Our close has begun, by a call of ``close``."""
-        current = _current.get()
-        own = current is not None and current[0] is self
-        task = current[1] if own and current is not None else None
-        self._cancel(self._work, task)
-        self._cancel(self._handlers, task)
-        if not own or task is not None:
-            self._stop_main(pull_too=False)
+        caller = self._caller()
+        if caller is _MAIN and self.consumer._inbox.is_idle() and not self._pull:
+            caller = None  # a task that a hook has left behind somewhere else
+        self._closer = caller
+        self._leave_groups()
+        self._cancel(self._work, caller)
+        self._cancel(self._handlers, caller)
+        if caller is not _MAIN and not self._pull:
+            self._stop_reading()
+
+    def closed_elsewhere(self) -> bool:
+        """Tell whether another than the caller has closed."""
+        return self._caller() is not self._closer
 
     def end(self, code: int, reason: str) -> None:
         """Begin to close from outside, without waiting."""
-        consumer = self.consumer
-        if consumer._stage is State.OPEN:
-            self._set_closed(code, reason)
-            self._leave_groups()
-            self._cancel(self._work)
-            self._stop_main(pull_too=True)
+        if self.consumer._stage is not State.OPEN:
+            return
+        self._set_closed(code, reason)
+        self._leave_groups()
+        self._cancel(self._work)
+        if self._pull:
+            self._scope.cancel()
+        else:
+            self._stop_reading()
+            self._finish_soon()
 
     def overflowed(self) -> None:
         """The client reads too slowly: it is better served by coming back."""
@@ -565,12 +584,14 @@ class Runtime:
             self.end(1013, "reading too slowly")
             self._cancel(self._services)
 
-    def _stop_main(self, *, pull_too: bool) -> None:
-        """Have the main task stop reading; a handler that runs may finish."""
-        if self._pull:
-            if pull_too:
-                self._scope.cancel()
-        elif self._reading is not None:
+    def _caller(self) -> _Task | None:
+        """Return which of the connection's tasks calls; ``None``: somebody else."""
+        current = _current.get()
+        return current[1] if current is not None and current[0] is self else None
+
+    def _stop_reading(self) -> None:
+        """Take no more messages; a hook that runs may finish."""
+        if self._reading is not None:
             self._reading.cancel()
         elif self.consumer._inbox.is_idle():
             self._scope.cancel()
@@ -578,7 +599,9 @@ class Runtime:
             self._finish_soon()
 
     def _finish_soon(self) -> None:
-        self._clock.cancel_after(self._scope, self.consumer.finish_timeout)
+        if not self._finishing:
+            self._finishing = True
+            self._clock.cancel_after(self._scope, self.consumer.finish_timeout)
 
     def _leave_groups(self) -> None:
         if self.memberships:
@@ -588,40 +611,42 @@ class Runtime:
     # -- how it ends ----------------------------------------------------------------
 
     def _judge(self, error: BaseException) -> bool:
-        """Decide how the connection ends after ``error``; tell whether it is a failure.
+        """Decide how the connection ends after ``error``; tell whether it ends now.
 
-        What a client did wrong, a refusal, and the client's leaving are none.
+        What a client did wrong, a refusal, and the client's leaving are no failures.
         """
-        causes = list(_leaves(error))
-        known = [cause for cause in causes if self._is_known(cause)]
-        if len(known) == len(causes):
-            for cause in known:
+        causes = list(leaves(error))
+        if all(self._is_known(cause) for cause in causes):
+            for cause in causes:
                 self._take_note(cause)
-            return False
+            silent = (ConnectionClosed, get_cancelled_exc_class())
+            return not all(isinstance(cause, silent) for cause in causes)
         if isinstance(error, BaseExceptionGroup):
             error = error.split(self._is_known)[1] or error
         self._failures.append(error)
         log.error(
-            "connection %s of %s: an exception ends it with 1011",
+            "connection %s of %s: an exception %s",
             self.consumer.id,
             type(self.consumer).__name__,
+            "after its end" if self._over else "ends it with 1011",
             exc_info=error,
         )
         return True
 
     def _is_known(self, error: BaseException) -> bool:
+        stage = self.consumer._stage
         if isinstance(error, ConnectionClosed):
             # A view learns of the client's leaving by this, and has to deal with it.
-            in_view = self._pull and not self._connecting
-            return error.connection is self.consumer and not in_view
-        stage = self.consumer._stage
+            in_view = self._pull and not self._connecting and self._caller() is _MAIN
+            own = error.connection is self.consumer
+            return own and (stage is State.CLOSING or not in_view)
         if isinstance(error, HTTPException | WebSocketException | InvalidParameters):
             return stage is not State.ENDED
         return isinstance(error, Rejected | InvalidMessage | get_cancelled_exc_class())
 
     def _take_note(self, error: BaseException) -> None:
         """Take over from a known error how the connection ends: the first counts."""
-        closing, refusal = _end_by(error)
+        closing, refusal = end_by(error)
         self._closing = self._closing or closing
         self._refusal = self._refusal or refusal
 
@@ -671,16 +696,18 @@ class Runtime:
             stage is State.CLOSING and not consumer._close_sent
         )
         hook = self._entered and consumer._plan.on_disconnect is not None
-        if frame or hook:
-            said = anyio.Event()
-            async with create_task_group() as group:
-                if frame:
-                    group.start_soon(self._say_goodbye, said)
-                else:
-                    said.set()
-                if hook:
-                    group.start_soon(self._on_disconnect, said)
-        consumer._stage = State.ENDED
+        try:
+            if frame or hook:
+                said = anyio.Event()
+                async with create_task_group() as group:
+                    if frame:
+                        group.start_soon(self._say_goodbye, said)
+                    else:
+                        said.set()
+                    if hook:
+                        group.start_soon(self._on_disconnect, said)
+        finally:
+            consumer._stage = State.ENDED
 
     async def _say_goodbye(self, said: anyio.Event) -> None:
         consumer = self.consumer
@@ -705,10 +732,8 @@ class Runtime:
         assert signature is not None
         bounds = consumer._bounds
         with CancelScope(shield=True) as scope:
-            with CancelScope() as waiting:
-                self._clock.cancel_after(waiting, bounds.close_timeout)
+            with move_on_after(bounds.close_timeout):
                 await said.wait()
-            self._clock.cancel_after(waiting, math.inf)
             if consumer.close_event is None:
                 consumer.close_event = CloseEvent(1006, "", False, "network")
             consumer._stage = State.ENDED
@@ -728,35 +753,6 @@ class Runtime:
                 type(consumer).__name__,
                 bounds.disconnect_timeout,
             )
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _end_by(
-    error: BaseException,
-) -> tuple[tuple[int, str] | None, Refusal | None]:
-    """Return how a known error ends a connection: after accept, and before.
-
-    ``None``: it has ended already.
-    """
-    match error:
-        case InvalidParameters():
-            return (1008, ""), (400, {"errors": dict(error.errors)}, None)
-        case HTTPException():
-            headers = error.headers
-            return (1008, ""), (error.status_code, error.detail, headers)
-        case WebSocketException():
-            return (error.code, error.reason), (403, error.reason or None, None)
-        case InvalidMessage():
-            return (error.close_code, error.reason), None
-        case _:
-            return None, None
 
 
 WebSocketConsumer._serve = serve

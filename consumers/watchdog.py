@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Protocol
 
 import anyio
@@ -59,6 +60,7 @@ class Watchdog:
 
     def forget(self, inbox: Inbox) -> None:
         """Stop looking after a connection."""
+        inbox.watchdog = None
         self.busy.pop(inbox, None)
         self._hosts.pop(inbox, None)
 
@@ -70,15 +72,17 @@ class Watchdog:
 
     def wake(self) -> None:
         """Start looking."""
-        self.awake = True
         if self._resting is not None:
+            self.awake = True
             self._resting.set()
             return
-        inbox = next(iter(self.busy))
-        self._hosts[inbox].spawn(self._look)
+        for inbox in self.busy:
+            if inbox in self._hosts:
+                self.awake = True
+                self._hosts[inbox].spawn(partial(self._look, inbox))
+                return
 
-    async def _look(self) -> None:
-        self.awake = True
+    async def _look(self, host: Inbox) -> None:
         nothing = 0
         try:
             while True:
@@ -93,10 +97,11 @@ class Watchdog:
                     await self._rest()
                     nothing = 0
         finally:
+            # What cancelled this task would cancel the next that is started there.
+            self._hosts.pop(host, None)
             self.awake = False
             self._resting = None
-            if self.busy:
-                self.wake()
+            self.wake()
 
     async def _rest(self) -> None:
         self.awake = False
@@ -116,7 +121,7 @@ class Watchdog:
             # Behind the others: its inbox may be full now, and have room later.
             del self.busy[inbox]
             self.busy[inbox] = self.tick
-            if inbox.has_room():
+            if inbox.has_room() and inbox in self._hosts:
                 self._hosts[inbox].spawn(inbox.read_ahead)
 
 

@@ -14,11 +14,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final, NoReturn, Self, TypeAlias
 
-import anyio
 from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from .clock import move_on_after
 from .close import CaughtCodes, CloseEvent, catches, check_code, check_reason
 from .codecs import CODECS, Codec, Event
 from .connection import Connection
@@ -27,7 +27,7 @@ from .headers import Headers, checked_headers, checked_subprotocol
 from .inbox import Inbox
 from .limits import DEFAULT_LIMITS, Limits
 from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
-from .refusal import Refusal, Refusals
+from .refusal import Refusal, Refusals, closing_by
 from .state import TRANSITIONS, WHY, Action, State
 
 __all__ = ["WebSocket"]
@@ -194,8 +194,9 @@ class WebSocket(Connection):
             StateError: It was closed before.
             ConnectionClosed: The client is gone.
 
-        Cancelling drops what was not sent; the close frame follows when the connection
-        ends.
+        Waits for at most ``limits.close_timeout`` seconds. What was not sent by then,
+        or when it is cancelled, is dropped; the close frame is tried again when the
+        connection ends.
 
         Source: RFC 6455 5.5.1, 7.4; ASGI WebSocket "Close - send event".
         """
@@ -209,10 +210,10 @@ class WebSocket(Connection):
         self.close_event = CloseEvent(code, reason, None, "server")
         self._inbox.closed = True
         self._closing()
-        if self._outbox is not None:
-            with anyio.move_on_after(self._bounds.close_timeout):
+        with move_on_after(self._bounds.close_timeout):
+            if self._outbox is not None and not self._outbox.is_mine():
                 await self._outbox.put_and_wait(None)
-        await self._send_close()
+            await self._send_close()
 
     async def ensure_closed(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, unless it is closed or the client is gone."""
@@ -241,8 +242,10 @@ class WebSocket(Connection):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        """Close with 1000, or with 1011 after an exception.
+        """Close with 1000, or after an exception with 1011.
 
+        What the client did wrong closes with the code that says so, an
+        ``HTTPException`` with 1008 and a ``WebSocketException`` with its own.
         Silences the client's disconnect if its code is one of ``caught_close_codes``.
         """
         if error is None:
@@ -253,7 +256,7 @@ class WebSocket(Connection):
             caught = catches(self.caught_close_codes, error.code)
             return own and (caught or self._stage is State.CLOSING)
         if isinstance(error, Exception) and self._stage is State.OPEN:
-            await self.ensure_closed(1011)
+            await self.ensure_closed(*closing_by(error))
         return False
 
     # -- receiving ------------------------------------------------------------------
@@ -427,8 +430,6 @@ class WebSocket(Connection):
         assert outbox is not None
         try:
             await outbox.run(self._asgi_send)
-        except SERVER_IS_DONE:
-            pass  # whoever reads will learn that the client left
         finally:
             # In the same step as the last entry's end: no direct send may overtake.
             self._outbox = None
@@ -446,7 +447,7 @@ class WebSocket(Connection):
         came before the client left, and are still due to be handled.
         """
         if not self._inbox.is_idle():
-            with anyio.move_on_after(_CODE_WAIT):
+            with move_on_after(_CODE_WAIT):
                 await self._inbox.read_ahead()
         await self._raise_gone(error)
 
@@ -459,7 +460,7 @@ class WebSocket(Connection):
             self._stage = state
         elif self._stage is State.REFUSED:
             raise Rejected(self._status)
-        elif self._stage is State.CLOSED:
+        elif self._stage is State.CLOSED or self._closed_elsewhere():
             await self._raise_gone()
         else:
             # A cancelled task gets its cancellation here, and not a complaint.
@@ -483,10 +484,10 @@ class WebSocket(Connection):
 
     def _left(self, event: Event) -> None:
         """Take note that the client left, as the server tells it."""
-        if self._stage in (State.CONNECTING, State.OPEN):
+        before, self._stage = self._stage, TRANSITIONS[self._stage][Action.LEAVE]
+        if before is not self._stage:  # else it was told before, or answers our close
             self.close_event = CloseEvent.reported(event)
-        self._stage = TRANSITIONS[self._stage][Action.LEAVE]
-        self._gone()
+            self._gone()
 
     # -- what the runtime does at these points --------------------------------------
 
@@ -495,6 +496,10 @@ class WebSocket(Connection):
 
     def _closing(self) -> None:
         """Our close has begun."""
+
+    def _closed_elsewhere(self) -> bool:
+        """Tell whether it was closed, and by somebody else than the caller."""
+        return False
 
     def _gone(self) -> None:
         """The client left."""
