@@ -74,7 +74,7 @@ async def test_the_clients_leaving_is_told_when_it_is_taken() -> None:
 
 
 async def test_after_the_clients_leaving_there_is_nothing_but_it() -> None:
-    """Reading on gives the disconnect again; a server, which might wait, is not asked."""
+    """Reading on gives the disconnect again; a server that might wait is not asked."""
     server = Server()
     async with server.inbox() as (inbox, _):
         server.sends(GONE)
@@ -144,7 +144,7 @@ async def test_nobody_reads_ahead_after_the_end() -> None:
 
 
 async def test_reading_ahead_is_bounded() -> None:
-    """It stops when `limits.inbox` messages wait, and there is room when one was taken."""
+    """It stops when `limits.inbox` messages wait; there is room when one was taken."""
     server = Server()
     async with server.inbox(inbox=2) as (inbox, _):
         server.sends(message("a"), message("b"), message("c"))
