@@ -256,7 +256,7 @@ class Runtime:
             self._entered = True
             if self._pull:
                 self._connecting = False
-                await self._view(arguments)
+                await self._view(arguments, stack.pop_all())
                 return False
             if first is not None:
                 await consumer.on_connect(**arguments)
@@ -273,13 +273,15 @@ class Runtime:
             if identity is not None:
                 consumer.user = known(identity)
 
-    async def _view(self, arguments: dict[str, Any]) -> None:
+    async def _view(self, arguments: dict[str, Any], providers: AsyncExitStack) -> None:
+        # Torn down before the close: a commit that fails must not be told as 1000.
         consumer = self.consumer
         assert consumer._view is not None
         if not consumer.auto_accept:
-            await consumer._view(consumer, **arguments)
+            async with providers:
+                await consumer._view(consumer, **arguments)
             return
-        async with consumer:
+        async with consumer, providers:
             await consumer._view(consumer, **arguments)
 
     async def _messages(self) -> None:
@@ -555,8 +557,11 @@ class Runtime:
             self._stop_reading()
 
     def closed_elsewhere(self) -> bool:
-        """Tell whether another than the caller has closed."""
-        return self._caller() is not self._closer
+        """Tell whether it is over, and by no doing of the caller's."""
+        stage, caller = self.consumer._stage, self._caller()
+        if stage is State.CLOSING:
+            return caller is not self._closer
+        return stage is State.ENDED and caller is None
 
     def end(self, code: int, reason: str) -> None:
         """Begin to close from outside, without waiting."""
@@ -730,6 +735,7 @@ class Runtime:
         consumer = self.consumer
         signature = consumer._plan.on_disconnect
         assert signature is not None
+        _current.set((self, _MAIN))
         bounds = consumer._bounds
         with CancelScope(shield=True) as scope:
             with move_on_after(bounds.close_timeout):
