@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from .errors import ConfigurationError
 from .groups import Groups, Membership, Publication, Target, name_of
 from .plan import SETTINGS, Plan, check_settings, make_plan
+from .signatures import callers_locals
 from .state import Action, State
 from .websocket import WebSocket
 
@@ -104,8 +104,8 @@ class WebSocketConsumer(WebSocket):
         check_settings(
             cls.__qualname__, {name: own[name] for name in SETTINGS if name in own}
         )
-        # For annotations that name classes made in the same function.
-        cls._namespace = dict(sys._getframe(1).f_locals)
+        # For annotations that name classes made in the same function, or in the class.
+        cls._namespace = {**callers_locals(), **own}
         try:
             cls._prepare()
         except NameError:
@@ -337,7 +337,7 @@ class WebSocketConsumer(WebSocket):
         self._runtime.closing()
 
     def _closed_elsewhere(self) -> bool:
-        return self._stage is State.CLOSING and self._runtime.closed_elsewhere()
+        return self._runtime.closed_elsewhere()
 
     def _gone(self) -> None:
         self._runtime.gone()

@@ -498,7 +498,7 @@ class WebSocket(Connection):
         """Our close has begun."""
 
     def _closed_elsewhere(self) -> bool:
-        """Tell whether it was closed, and by somebody else than the caller."""
+        """Tell whether it is over, and by no doing of the caller's."""
         return False
 
     def _gone(self) -> None:
