@@ -20,17 +20,31 @@ from consumers_tests.server.live import PATIENCE, ROOT, Process
 from consumers_tests.server.project import ECHO, Project
 
 SHOP = """
+from typing import Annotated
+from consumers import App, Provide, WebSocketConsumer
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
 
 
-class Orders:
+def number() -> int: ...
+
+
+class Orders(WebSocketConsumer):
     async def on_handshake(self, shop: int): ...
-    async def on_connect(self, shop: int, since: "date | None" = None, *, tag=""): ...
+    async def on_connect(
+        self, shop: int, database: Annotated[int, Provide(number)], tag: str = ""
+    ): ...
 
 
-async def ticker(ws, symbol: str): ...
+class Silent(WebSocketConsumer): ...
+
+
+tickers = App()
+
+@tickers.websocket_route("/ticker/{symbol}")
+async def ticker(ws, symbol: str, every: float = 1.0): ...
+
+
 async def home(request): ...
 async def bare(scope, receive, send): ...
 
@@ -45,9 +59,11 @@ app = Starlette(
         Mount(
             "/api",
             name="api",
-            routes=[WebSocketRoute("/ticker", ticker), Route("/x", bare, name="x")],
+            routes=[*tickers.routes, Route("/x", bare, name="x")],
         ),
         Mount("/files", app=bare),
+        WebSocketRoute("/silent", Silent),
+        WebSocketRoute("/bare", home),
         Host("admin.example.org", app=Starlette(routes=[Route("/", home)]), name="adm"),
         Odd(),
     ]
@@ -217,13 +233,18 @@ def test_the_routes_are_a_table(project: Project) -> None:
         ["Path", "Kind", "Name", "Endpoint", "Parameters"],
         [
             *("/ws/{shop:int}", "websocket", "orders", "shop.Orders"),
-            "shop: int, since: date | None = None, tag = ''",
+            "shop: int, tag: str = ''",
         ],
         ["/", "GET HEAD", "home", "shop.home"],
         ["/api", "mount", "api"],
-        ["/api/ticker", "websocket", "api:ticker", "shop.ticker", "symbol: str"],
+        [
+            *("/api/ticker/{symbol}", "websocket", "api:ticker", "shop.ticker"),
+            "symbol: str, every: float = 1.0",
+        ],
         ["/api/x", "GET HEAD", "api:x", "shop.bare"],
         ["/files", "mount", "shop.bare"],
+        ["/silent", "websocket", "Silent", "shop.Silent"],
+        ["/bare", "websocket", "home", "shop.home"],
         ["//admin.example.org", "host", "adm"],
         ["//admin.example.org/", "GET HEAD", "adm:home", "shop.home"],
         ["Odd", "shop.Odd"],

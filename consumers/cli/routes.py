@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -15,13 +14,12 @@ from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
 
 from consumers.cli.output import console
 from consumers.cli.run import option
-from consumers.errors import ConfigurationError, shorten
+from consumers.consumer import WebSocketConsumer
+from consumers.errors import ConfigurationError
 from consumers.server import Options
 from consumers.server.loading import load, load_environment
 
 __all__ = ["Row", "routes", "table"]
-
-_HOOKS = ("on_handshake", "on_connect")
 
 
 class Row(NamedTuple):
@@ -36,7 +34,7 @@ class Row(NamedTuple):
     endpoint: str
     """Module and qualified name."""
     parameters: str
-    """What the endpoint's hooks ask for, from path and query."""
+    """What a consumer's hooks ask for, from path and query."""
 
 
 def table(
@@ -81,29 +79,16 @@ def _qualified(endpoint: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _parameters(endpoint: Any) -> list[str]:
-    hooks = [getattr(endpoint, name, None) for name in _HOOKS]
-    if not inspect.isclass(endpoint):
-        hooks = [endpoint]
-    # The first parameter of each is the connection; a name in both hooks is one.
-    found: dict[str, str] = {}
-    for hook in hooks:
-        if inspect.isfunction(hook):
-            for parameter in list(inspect.signature(hook).parameters.values())[1:]:
-                found.setdefault(parameter.name, _written(parameter))
-    return list(found.values())
-
-
-def _written(parameter: inspect.Parameter) -> str:
-    text = parameter.name
-    if parameter.annotation is not parameter.empty:
-        annotation = parameter.annotation
-        if not isinstance(annotation, str):
-            annotation = inspect.formatannotation(annotation)
-        text = f"{text}: {annotation}"
-    if parameter.default is not parameter.empty:
-        text = f"{text} = {shorten(parameter.default)}"
-    return text
+def _parameters(endpoint: Any) -> Iterator[str]:
+    if not (isinstance(endpoint, type) and issubclass(endpoint, WebSocketConsumer)):
+        return  # Others take their parameters from the scope, unseen.
+    plan = endpoint.prepare()
+    seen = set()
+    for hook in (plan.on_handshake, plan.on_connect):
+        for parameter in hook.parameters if hook is not None else ():
+            if parameter.name not in seen:
+                seen.add(parameter.name)
+                yield str(parameter)
 
 
 def _loading_options(command: Any) -> Any:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Final, cast
 
 import consumers
@@ -82,9 +82,8 @@ def describe(error: ConfigurationError) -> tuple[str, str]:
     cause = error.__cause__
     if not isinstance(error, ApplicationFailed) or cause is None:
         return "", str(error)
-    own = traceback.TracebackException(
-        type(cause), cause, _first_foreign(cause.__traceback__)
-    )
+    own = traceback.TracebackException.from_exception(cause)
+    _keep_foreign_frames(own)
     return "".join(own.format()), str(error)
 
 
@@ -205,13 +204,15 @@ def _accepts(function: Any, count: int) -> bool:
     return True
 
 
-def _first_foreign(tb: TracebackType | None) -> TracebackType | None:
-    here = tb
-    while here is not None:
-        file = here.tb_frame.f_code.co_filename
-        if not file.startswith(("<frozen importlib", str(_OURS))) and (
-            "importlib" not in Path(file).parts
-        ):
-            return here
-        here = here.tb_next
-    return None
+def _keep_foreign_frames(shown: traceback.TracebackException) -> None:
+    shown.stack = traceback.StackSummary.from_list(
+        [
+            frame
+            for frame in shown.stack
+            if not frame.filename.startswith(("<frozen ", f"{_OURS}{os.sep}"))
+            and "importlib" not in Path(frame.filename).parts
+        ]
+    )
+    for earlier in (shown.__cause__, shown.__context__):
+        if earlier is not None:
+            _keep_foreign_frames(earlier)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from socket import socket
 from typing import Any, Final
@@ -14,10 +15,12 @@ import uvicorn
 from consumers.errors import ConfigurationError
 from consumers.server.lifespan import ASGIApplication, beside, lifespan
 from consumers.server.options import Options
-from consumers.server.shutdown import Shutdown
+from consumers.server.shutdown import CLEAN_UP_TIMEOUT, Shutdown
 from consumers.server.tls import tls_context
 
 __all__ = ["serve_on_asyncio"]
+
+logger: Final = logging.getLogger("consumers.server")
 
 _POLL: Final = 0.02
 """Seconds between two looks at who is still connected, during a shutdown."""
@@ -33,7 +36,7 @@ async def serve_on_asyncio(
     """Serve until cancelled or told to end; then end gracefully."""
     config = _config(app, options)
     server = uvicorn.Server(config)
-    async with lifespan(app, options.graceful_timeout) as state:
+    async with lifespan(app, CLEAN_UP_TIMEOUT) as state:
         # Server.serve would run uvicorn's own lifespan and catch signals; these are
         # the steps it is made of.
         server.lifespan = config.lifespan_class(config)
@@ -93,7 +96,12 @@ async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> 
     for listener in server.servers:
         listener.close()
     for connection in list(connections):
-        connection.shutdown()
+        try:
+            connection.shutdown()
+        except Exception as error:
+            # uvicorn's protocols send a close frame without asking whether the client
+            # has begun to close, and raise where it has. It ends like the others.
+            logger.debug("a connection was closing already: %r", error)
     with anyio.move_on_after(options.graceful_timeout):
         # uvicorn keeps them in plain sets, which can only be looked at.
         while tasks or any(_is_open(connection) for connection in connections):
@@ -106,7 +114,7 @@ async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> 
     for task in list(tasks):
         task.cancel("the server ends")
     if tasks:
-        await asyncio.wait(list(tasks), timeout=options.graceful_timeout)
+        await asyncio.wait(list(tasks), timeout=CLEAN_UP_TIMEOUT)
     # connection_lost is called at the next turn of the loop.
     await anyio.lowlevel.checkpoint()
 

@@ -22,7 +22,7 @@ from wsproto.events import CloseConnection
 
 from consumers.server.lifespan import ASGIApplication, lifespan
 from consumers.server.options import Options
-from consumers.server.shutdown import Shutdown
+from consumers.server.shutdown import CLEAN_UP_TIMEOUT, Shutdown
 from consumers.server.tls import tls_context
 
 __all__ = ["serve_on_trio"]
@@ -59,7 +59,7 @@ async def serve_on_trio(
     listeners = _listeners(sockets, options)
     config = _config(options)
     ending = WorkerContext.event_class()
-    async with lifespan(app, options.graceful_timeout) as state:
+    async with lifespan(app, CLEAN_UP_TIMEOUT) as state:
         open_connections: set[_Connection] = set()
         async with trio.open_nursery() as nursery:
 

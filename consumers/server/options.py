@@ -149,8 +149,8 @@ class Options:
     graceful_timeout: float = field(
         default=10.0,
         metadata={
-            "help": "Seconds that connections have to end at shutdown; the lifespan "
-            "then has as long again."
+            "help": "Seconds that connections have to end at shutdown; then they are "
+            "cancelled."
         },
     )
     limit_concurrency: int | None = field(

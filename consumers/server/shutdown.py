@@ -10,9 +10,16 @@ from typing import Final
 import anyio
 from anyio.abc import TaskStatus
 
-__all__ = ["Shutdown"]
+__all__ = ["CLEAN_UP_TIMEOUT", "Shutdown"]
 
 logger: Final = logging.getLogger("consumers.server")
+
+CLEAN_UP_TIMEOUT: Final = 10.0
+"""Seconds that cancelled connections have to clean up, and after them the lifespan.
+
+Not the graceful timeout: whoever sets that to 0 wants connections to be cut, and not
+`on_disconnect` or the application's shutdown. As long as `limits.disconnect_timeout`.
+"""
 
 
 class Shutdown:

@@ -24,7 +24,7 @@ from consumers.server.serve import serve
 
 ROOT = Path(__file__).parent.parent.parent
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds after which a test that waits has failed."""
 
 

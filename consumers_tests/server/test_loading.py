@@ -149,6 +149,25 @@ def test_an_error_in_the_module_shows_its_own_traceback(project: Project) -> Non
     )
 
 
+def test_a_mistake_in_a_consumer_shows_where_it_is(project: Project) -> None:
+    """A class that this package refuses is shown without this package's frames."""
+    project.write(
+        "broken.py",
+        """
+        from consumers import WebSocketConsumer
+
+        class Chat(WebSocketConsumer):
+            def on_connect(self): ...
+        """,
+    )
+
+    text = refused("broken:app")
+
+    files = [line for line in text.splitlines() if line.startswith("  File ")]
+    assert files == [f'  File "{project.path}/broken.py", line 4, in <module>']
+    assert "must be 'async def'" in text.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

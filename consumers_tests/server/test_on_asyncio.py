@@ -6,13 +6,14 @@ import time
 
 import anyio
 import pytest
+from websockets.exceptions import ConnectionClosedError
 
 from consumers.errors import ConfigurationError
 from consumers.server.options import Options
 from consumers.server.serve import serve
 from consumers_tests.server.apps import Probe
 from consumers_tests.server.hostile import HANDSHAKES
-from consumers_tests.server.live import KINDS, PATIENCE, in_thread
+from consumers_tests.server.live import KINDS, PATIENCE, handshake, in_thread
 
 
 @pytest.mark.parametrize("ws", ["no_such_module:Protocol", "math:Protocol", "math:pi:"])
@@ -40,13 +41,41 @@ def test_uvicorn_does_not_call_the_application() -> None:
 
 def test_a_forgotten_connection_holds_up_nothing() -> None:
     """A handshake that wsproto can't decode stays in uvicorn's books; we end anyway."""
-    with in_thread(Probe(), KINDS["wsproto"]) as server:
+    with in_thread(Probe(), KINDS["wsproto"], graceful_timeout=60.0) as server:
         with server.raw(HANDSHAKES["extensions not ASCII"]) as sock:
             assert sock.recv(65536) == b""
         begun = time.monotonic()
         server.stop()
 
     assert time.monotonic() - begun < PATIENCE
+
+
+@pytest.mark.parametrize("ws", ["sansio", "wsproto"])
+def test_a_client_that_is_closing_does_not_break_the_end(ws: str) -> None:
+    """A stop while a client's close is under way ends everybody in order."""
+    probe = Probe()
+    close_frame = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
+    with in_thread(
+        probe, KINDS[ws], graceful_timeout=0.0, unacknowledged_timeout=None
+    ) as server:
+        # What it does not read keeps its connection in the server's books.
+        closing = server.raw(handshake("/flood"))
+        assert probe.flooding.wait(PATIENCE)
+        closing.sendall(close_frame)
+        with server.connect("/echo") as bystander:
+            bystander.send("the close frame was read before this")
+            bystander.recv(timeout=PATIENCE)
+            server.stop()
+            with pytest.raises(ConnectionClosedError, match="1012"):
+                bystander.recv(timeout=PATIENCE)
+
+    closing.close()
+    assert probe.lifespan == [
+        "lifespan.startup",
+        "connection ended",
+        "connection ended",
+        "lifespan.shutdown",
+    ]
 
 
 def test_an_application_that_ignores_the_disconnect_is_cancelled() -> None:

@@ -128,7 +128,7 @@ def test_a_stalled_client_does_not_hold_up_the_exit(backend: str) -> None:
         process.terminate()
 
         assert process.wait(PATIENCE) == 0
-        assert time.monotonic() - begun < 2.5
+        assert time.monotonic() - begun < 5
 
 
 @BACKENDS

@@ -52,6 +52,18 @@ def test_a_client_without_tls_hurts_nobody(kind: Kind) -> None:
             assert client.recv(timeout=PATIENCE) == "hello"
 
 
+def test_the_limit_of_the_end_holds_with_tls(kind: Kind) -> None:
+    """An application that does not end is cancelled over wss too."""
+    trusting = ssl.create_default_context(cafile=PEM)
+    probe = Probe()
+    with in_thread(probe, kind, ssl_certfile=PEM, graceful_timeout=0.0) as server:
+        url = f"wss://localhost:{server.port}/sleep"
+        with connect(url, ssl=trusting, proxy=None, sock=server.raw()):
+            server.stop()
+
+    assert probe.lifespan[-2:] == ["connection ended", "lifespan.shutdown"]
+
+
 def test_there_is_no_context_without_a_certificate() -> None:
     """Without a certificate the server speaks plain TCP."""
     assert tls_context(Options()) is None
