@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from string import Formatter
 from typing import Any, Final, TypeAlias, get_args
 from urllib.parse import quote
@@ -14,6 +15,8 @@ __all__ = ["Group", "GroupName", "Target", "name_of", "user_group"]
 
 _NAME: Final = re.compile(r"[!-~]{1,255}")
 _USERS: Final = "@user."
+# What an escaped value may hold: behind a parameter it would not tell where that ends.
+_IN_VALUES: Final = re.compile(r"[A-Za-z0-9_~%-]")
 
 
 def _parameters(pattern: str) -> tuple[str, ...]:
@@ -23,12 +26,22 @@ def _parameters(pattern: str) -> tuple[str, ...]:
         raise ConfigurationError(
             f"a group's pattern must have matching braces, got {pattern!r}; {error}"
         ) from error
-    names = tuple(name for _, name, _, _ in parts if name is not None)
-    if len(set(names)) != len(names) or not all(name.isidentifier() for name in names):
+    fields = [part[1:] for part in parts if part[1] is not None]
+    names = tuple(name for name, _, _ in fields if name is not None)
+    if len(set(names)) != len(names) or not all(
+        name is not None and name.isidentifier() and not spec and not conversion
+        for name, spec, conversion in fields
+    ):
         raise ConfigurationError(
             f"a group's parameters must be different names, got {pattern!r}; "
             "write 'chat.{channel}'"
         )
+    for (_, name, _, _), (following, _, _, _) in pairwise(parts):
+        if name is not None and (not following or _IN_VALUES.match(following)):
+            raise ConfigurationError(
+                "a separator must come after each parameter of a group, "
+                f"got {pattern!r}; write 'hall.{{row}}.{{seat}}'"
+            )
     return names
 
 
@@ -49,8 +62,8 @@ class Group:
     """Declares groups: ``room = Group("chat.{channel}", sends=Said)``.
 
     ``room("lobby")`` or ``room(channel="lobby")`` is the group ``chat.lobby``. Values
-    are escaped: whatever a path parameter holds, it can't name a group of another
-    pattern.
+    are escaped: different values make different names, and whatever a path parameter
+    holds, it stays between its separators.
     """
 
     def __init__(
@@ -92,7 +105,8 @@ class Group:
             ValueError: The name becomes longer than 255 characters.
         """
         given = dict(zip(self.parameters, values, strict=False)) | named
-        if len(values) > len(self.parameters) or set(given) != set(self.parameters):
+        count = len(values) + len(named)
+        if count != len(self.parameters) or set(given) != set(self.parameters):
             raise TypeError(
                 f"group {self.pattern!r} takes {list(self.parameters)}, "
                 f"got {[*values, *named]}"
@@ -164,4 +178,4 @@ def escape(value: str) -> str:
 
     One to one: different values make different names.
     """
-    return quote(value, safe="").replace(".", "%2E") or "%00"
+    return quote(value, safe="").replace(".", "%2E") or "%"
