@@ -104,8 +104,8 @@ class WebSocketConsumer(WebSocket):
         check_settings(
             cls.__qualname__, {name: own[name] for name in SETTINGS if name in own}
         )
-        # For annotations that name classes made in the same function, or in the class.
-        cls._namespace = {**callers_locals(), **own}
+        # For annotations that name classes made in the same function, in the class, or it.
+        cls._namespace = {**callers_locals(), cls.__name__: cls, **own}
         try:
             cls._prepare()
         except NameError:

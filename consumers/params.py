@@ -121,7 +121,8 @@ class Parameter:
 
     def __str__(self) -> str:
         kind = self.annotation
-        text = f"{self.name}: {kind.__name__ if isinstance(kind, type) else kind!r}"
+        shown = kind.__name__ if isinstance(kind, type) else repr(kind)
+        text = f"{self.name}: {shown}"
         return text if self.default is Required else f"{text} = {self.default!r}"
 
     def _check(self, owner: str) -> None:

@@ -101,12 +101,23 @@ class Provider:
     """``{parameter: what fills it}``."""
 
     @classmethod
-    def of(cls, marker: Provide, _above: tuple[Factory, ...] = ()) -> Provider:
+    def of(
+        cls,
+        marker: Provide,
+        namespace: Mapping[str, Any] | None = None,
+        *,
+        _above: tuple[Factory, ...] = (),
+    ) -> Provider:
         """Read a factory's signature, and those of all that it needs.
+
+        Args:
+            marker: Which factory.
+            namespace: Local names that annotations may use.
 
         Raises:
             ConfigurationError: The factories need each other in a circle, a parameter
                 can't be filled, or a value would outlive one that it needs.
+            NameError: An annotation names what is not defined yet.
         """
         factory = marker.factory
         name = _name(factory)
@@ -116,10 +127,10 @@ class Provider:
                 f"providers must not need themselves, got {circle}"
             )
         needs: dict[str, Provider | type[_ConnectionItself]] = {}
-        for parameter in _signature(factory).parameters.values():
+        for parameter in _signature(factory, namespace).parameters.values():
             inner = provider_of(parameter.annotation)
             if inner is not None:
-                need = cls.of(inner, (*_above, factory))
+                need = cls.of(inner, namespace, _above=(*_above, factory))
                 if _WIDTH[need.scope] < _WIDTH[marker.scope]:
                     raise ConfigurationError(
                         f"provider {name} must not outlive what it needs, got scope "
@@ -213,10 +224,14 @@ def _annotation_text(parameter: inspect.Parameter) -> str:
     return f"{parameter.annotation!r}"
 
 
-def _signature(factory: Factory) -> inspect.Signature:
+def _signature(
+    factory: Factory, namespace: Mapping[str, Any] | None
+) -> inspect.Signature:
     try:
-        return inspect.signature(factory, eval_str=True)
-    except (TypeError, ValueError, NameError) as error:
+        return inspect.signature(factory, locals=namespace, eval_str=True)
+    except NameError as error:
+        raise NameError(f"{error} in provider {_name(factory)}") from error
+    except (TypeError, ValueError) as error:
         raise ConfigurationError(
             f"provider {_name(factory)} must have a signature that can be read; {error}"
         ) from error

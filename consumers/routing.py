@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -24,7 +23,7 @@ from .errors import ConfigurationError
 from .messages import Receiving, codecs_of
 from .params import Binder
 from .plan import Plan, all_providers, check_settings
-from .signatures import read_signature
+from .signatures import callers_locals, read_signature
 
 __all__ = ["Router", "WebSocketRoute", "check_table"]
 
@@ -68,7 +67,7 @@ class WebSocketRoute(StarletteWebSocketRoute):
         owner = f"route {path!r}"
         self.named = name is not None
         """Whether it was given a name."""
-        self.consumer = _consumer_of(owner, endpoint, settings, _callers_locals())
+        self.consumer = _consumer_of(owner, endpoint, settings, callers_locals())
         """The class that serves it."""
         super().__init__(
             path, self.consumer, name=name or endpoint.__name__, middleware=middleware
@@ -280,14 +279,6 @@ def _normalized(path: str) -> str:
 
 def _names_in(path: str) -> list[str]:
     return [match[1] for match in PARAM_REGEX.finditer(path)]
-
-
-def _callers_locals() -> Mapping[str, Any]:
-    """Return the local names where a route is made, for a view's annotations."""
-    frame = sys._getframe()
-    while frame.f_globals is globals() and frame.f_back is not None:
-        frame = frame.f_back
-    return frame.f_locals
 
 
 def _consumer_of(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .depends import Dependencies
     from .providers import Scope
 
-__all__ = ["Signature", "read_signature"]
+__all__ = ["Signature", "callers_locals", "read_signature"]
 
 _HINTS: Final = "__consumers_hints__"
 
@@ -115,7 +115,7 @@ def read_signature(
                 f"{owner}: parameters are filled by name, got {argument}; name each one"
             )
         if marker is not None:
-            providers[argument.name] = Provider.of(marker)
+            providers[argument.name] = Provider.of(marker, namespace)
         elif is_connection(annotation):
             raise ConfigurationError(
                 f"{owner}: a consumer is the connection itself, got {argument}; leave "
@@ -141,6 +141,21 @@ def read_signature(
         providers,
         _dependencies(depends),
     )
+
+
+def callers_locals() -> dict[str, Any]:
+    """Return the local names where the application makes a class or a route.
+
+    For annotations that are text and name what only a function knows.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001  public, for all that
+    while frame.f_back is not None and (
+        frame.f_globals.get("__name__", "").partition(".")[0] == __package__
+        # Of a metaclass, or of a base class of the application's own.
+        or frame.f_code.co_name in ("__new__", "__init_subclass__")
+    ):
+        frame = frame.f_back
+    return dict(frame.f_locals)
 
 
 def _listed(names: tuple[str, ...]) -> str:
