@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from functools import partial
@@ -24,6 +24,7 @@ import anyio
 from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup, TaskStatus
 from starlette.exceptions import HTTPException, WebSocketException
+from starlette.websockets import WebSocketDisconnect
 
 from .clock import current_clock, move_on_after
 from .close import CloseEvent
@@ -188,9 +189,10 @@ class Runtime:
                 finally:
                     watchdog.forget(inbox)
                     self._wind_up()
+                    self._farewell()
         finally:
             _current.reset(token)
-            await self._farewell()
+            consumer._stage = State.ENDED
         if self._failures and self._outer is None:
             self._raise_failures()
 
@@ -282,7 +284,11 @@ class Runtime:
                 await consumer._view(consumer, **arguments)
             return
         async with consumer, providers:
-            await consumer._view(consumer, **arguments)
+            try:
+                await consumer._view(consumer, **arguments)
+            except WebSocketDisconnect as error:
+                if not consumer._silences(error):  # else the providers see no failure
+                    raise
 
     async def _messages(self) -> None:
         consumer, plan = self.consumer, self.consumer._plan
@@ -364,7 +370,8 @@ class Runtime:
         if closer is not None:
             with move_on_after(consumer.finish_timeout):
                 await closer.wait()
-        if consumer._outbox is not None:
+        # Whoever closed by close() has waited for the rest.
+        if consumer._outbox is not None and self._closer is None:
             with move_on_after(consumer._bounds.close_timeout):
                 await consumer._outbox.put_and_wait(None)
 
@@ -689,30 +696,23 @@ class Runtime:
         self._cancel(self._handlers)
         self._cancel(self._services)
 
-    async def _farewell(self) -> None:
-        """Send the close frame and run ``on_disconnect``.
+    def _farewell(self) -> None:
+        """Have the close frame sent, and ``on_disconnect`` run when all else has ended.
 
         In tasks of their own: a shield in the task that the server started stops a
-        scope's cancellation, but not a native ``Task.cancel()``.
+        scope's cancellation, but not a native ``Task.cancel()``. They do not wait for
+        what serves the connection: some servers' ``send`` can't be cancelled.
         """
         consumer = self.consumer
-        stage = consumer._stage
-        frame = stage is State.CONNECTING or (
+        stage, said = consumer._stage, anyio.Event()
+        if stage is State.CONNECTING or (
             stage is State.CLOSING and not consumer._close_sent
-        )
-        hook = self._entered and consumer._plan.on_disconnect is not None
-        try:
-            if frame or hook:
-                said = anyio.Event()
-                async with create_task_group() as group:
-                    if frame:
-                        group.start_soon(self._say_goodbye, said)
-                    else:
-                        said.set()
-                    if hook:
-                        group.start_soon(self._on_disconnect, said)
-        finally:
-            consumer._stage = State.ENDED
+        ):
+            self._group.start_soon(self._say_goodbye, said)
+        else:
+            said.set()
+        if self._entered and consumer._plan.on_disconnect is not None:
+            self._group.start_soon(self._on_disconnect, said, [*self._work.values()])
 
     async def _say_goodbye(self, said: anyio.Event) -> None:
         consumer = self.consumer
@@ -731,13 +731,17 @@ class Runtime:
             finally:
                 said.set()
 
-    async def _on_disconnect(self, said: anyio.Event) -> None:
+    async def _on_disconnect(
+        self, said: anyio.Event, work: Iterable[TaskHandle[Any]]
+    ) -> None:
         consumer = self.consumer
         signature = consumer._plan.on_disconnect
         assert signature is not None
         _current.set((self, _MAIN))
         bounds = consumer._bounds
         with CancelScope(shield=True) as scope:
+            for handle in work:
+                await handle.wait()
             with move_on_after(bounds.close_timeout):
                 await said.wait()
             if consumer.close_event is None:

@@ -252,12 +252,16 @@ class WebSocket(Connection):
             await self.ensure_closed(1000)
             return False
         if isinstance(error, WebSocketDisconnect):
-            own = getattr(error, "connection", self) is self
-            caught = catches(self.caught_close_codes, error.code)
-            return own and (caught or self._stage is State.CLOSING)
+            return self._silences(error)
         if isinstance(error, Exception) and self._stage is State.OPEN:
             await self.ensure_closed(*closing_by(error))
         return False
+
+    def _silences(self, error: WebSocketDisconnect) -> bool:
+        """Tell whether ``async with`` silences a disconnect."""
+        own = getattr(error, "connection", self) is self
+        caught = catches(self.caught_close_codes, error.code)
+        return own and (caught or self._stage is State.CLOSING)
 
     # -- receiving ------------------------------------------------------------------
 
