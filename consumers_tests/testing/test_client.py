@@ -87,13 +87,15 @@ async def test_no_answer_to_the_handshake_ends_by_the_deadline() -> None:
                 cancelled.append(True)
         await echo(scope, receive, send)
 
-    async with TestClient(app, deadline=0.02) as client:
+    async with TestClient(app) as client:
+        client.deadline = 0.02
         with pytest.raises(
             TimeoutError, match=r"answer to the handshake within 0.02 s"
         ):
             async with client.connect("/stuck"):
                 pass
         assert cancelled == [True]
+        client.deadline = 5
         async with client.connect("/") as ws:
             await ws.send("fine")
             assert await ws.receive() == "fine"
@@ -199,7 +201,8 @@ async def test_a_request_has_the_deadline_too() -> None:
         raise AssertionError
 
     app = Starlette(routes=[Route("/slow", slow)])
-    async with TestClient(app, deadline=0.02) as client:
+    async with TestClient(app) as client:
+        client.deadline = 0.02
         with pytest.raises(TimeoutError, match=r"response to /slow .*\n.*"):
             await client.request("GET", "/slow")
 

@@ -102,12 +102,14 @@ async def test_an_exception_is_not_lost_when_a_failure_is_expected() -> None:
 
 
 async def test_an_exception_ends_a_wait_under_a_limit_of_the_tests_own() -> None:
-    """Instead of the limit's `TimeoutError` the application's exception is raised."""
+    """A cancellation gives way to the application's exception, which tells why."""
     with pytest.raises(ZeroDivisionError):
         async with TestClient(accepting(failing)) as client:
-            with anyio.fail_after(0.05):
+            with anyio.CancelScope() as limit:
                 async with client.connect("/") as ws:
                     await ws.send("go")
+                    await client.settle()
+                    limit.cancel()
                     await anyio.sleep_forever()
 
 
@@ -221,10 +223,10 @@ async def test_leaving_tells_where_the_application_hangs() -> None:
         finally:
             ended.set()
 
-    async with TestClient(accepting(body), deadline=0.02) as client:
+    async with TestClient(accepting(body)) as client:
         with pytest.raises(TimeoutError) as caught:
             async with client.connect("/"):
-                pass
+                client.deadline = 0.02
         assert ended.is_set()
 
     text = str(caught.value)
@@ -262,10 +264,12 @@ async def test_an_application_that_cannot_be_cancelled_is_told() -> None:
         with anyio.CancelScope(shield=True):
             await release.wait()
 
-    async with TestClient(accepting(body), deadline=0.02) as client:
+    async with TestClient(accepting(body)) as client:
         with pytest.raises(LookupError) as caught:
             async with client.connect("/"):
+                client.deadline = 0.02
                 raise LookupError
+        client.deadline = 5
         assert "did not end although it was cancelled" in caught.value.__notes__[0]
         release.set()
         await client.settle()
@@ -280,9 +284,10 @@ async def test_an_application_that_outlives_the_client_is_told() -> None:
             await release.wait()
 
     with pytest.raises(TimeoutError, match="the application's tasks to end within"):
-        async with TestClient(accepting(body), deadline=0.02) as client:
+        async with TestClient(accepting(body)) as client:
             with pytest.raises(LookupError):
                 async with client.connect("/"):
+                    client.deadline = 0.02
                     raise LookupError
     release.set()
     await anyio.wait_all_tasks_blocked()

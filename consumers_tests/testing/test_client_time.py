@@ -77,13 +77,15 @@ async def test_settle_and_advance_have_the_deadline_too() -> None:
             await anyio.lowlevel.checkpoint()
 
     async with (
-        TestClient(accepting(body), deadline=0.02) as client,
+        TestClient(accepting(body)) as client,
         client.connect("/") as ws,
     ):
+        client.deadline = 0.02
         with pytest.raises(TimeoutError, match=r"come to rest within 0\.02 s"):
             await client.settle()
         with pytest.raises(TimeoutError, match=r"come to rest within 0\.02 s"):
             await client.advance(1)
         with pytest.raises(TimeoutError, match=r"come to rest within 0\.02 s"):
             await ws.receive_nothing()
+        client.deadline = 5
         stop.set()

@@ -137,9 +137,11 @@ async def test_start_and_stop_have_the_deadline() -> None:
 
     for hang, place in (("start", r"await sleep\(60\)"), ("stop", "sleep_forever")):
         expected = rf"(?s)the application to {hang} within 0.02 s.*{place}"
+        client = TestClient(Starlette(lifespan=lifespan))
+        client.deadline = 0.02 if hang == "start" else 5
         with pytest.raises(TimeoutError, match=expected):
-            async with TestClient(Starlette(lifespan=lifespan), deadline=0.02):
-                pass
+            async with client:
+                client.deadline = 0.02
     assert cancelled == ["start", "stop"]
 
 
@@ -153,8 +155,9 @@ async def test_the_lifespan_ends_although_the_test_was_cancelled() -> None:
         await anyio.lowlevel.checkpoint()
         stopped.append(True)
 
-    with anyio.move_on_after(0.01):
+    with anyio.CancelScope() as scope:
         async with TestClient(Starlette(lifespan=lifespan)):
+            scope.cancel()
             await anyio.sleep_forever()
 
     assert stopped == [True]
