@@ -86,6 +86,8 @@ class Inbox:
             # Servers may wait for ever when they are asked once more.
             self._end, self.closed = event, True
             self._left(event)
+        elif self.closed:
+            return _END  # it crossed our close
         elif (watchdog := self.watchdog) is not None:
             watchdog.busy[self] = watchdog.tick
             if not watchdog.awake:
