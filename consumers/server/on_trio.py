@@ -10,7 +10,8 @@ from typing import Any, Final
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import RawData
+from hypercorn.events import Event as ServerEvent
+from hypercorn.events import RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from hypercorn.trio.tcp_server import TCPServer
@@ -169,6 +170,13 @@ class _Connection(TCPServer):
             # One line: the usual reason is a client that speaks something else.
             logger.warning("a connection was dropped: %r", first)
             logger.debug("this is where it failed", exc_info=failures)
+
+    async def protocol_send(self, event: ServerEvent) -> None:
+        # Hypercorn tells a response of a disconnect before it is through with its last
+        # send, and Starlette's files and streams cancel themselves at that. The
+        # connection would stay open without a keep-alive timeout, and hold up a stop.
+        with trio.CancelScope(shield=isinstance(event, Updated)):
+            await super().protocol_send(event)
 
     async def _read_data(self) -> None:
         await super()._read_data()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import socket
 import time
+from pathlib import Path
+
+from starlette.responses import FileResponse
 
 from consumers_tests.server.apps import Probe
 from consumers_tests.server.live import KINDS, PATIENCE, handshake, in_thread
 
 TRIO = KINDS["hypercorn"]
+END_OF_FILE = Path(__file__).read_bytes()[-20:]
 
 
 def test_pings_do_not_hold_a_client_that_left() -> None:
@@ -30,6 +34,20 @@ def test_a_kept_alive_connection_ends_at_the_stop() -> None:
     with in_thread(Probe(), TRIO, graceful_timeout=60.0) as server:
         idle = server.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        begun = time.monotonic()
+        server.stop()
+
+    with idle:
+        assert time.monotonic() - begun < PATIENCE
+
+
+def test_a_connection_that_got_a_file_ends_at_the_stop() -> None:
+    """It is closed at once too, though Starlette cancels what sends a file."""
+    app = FileResponse(__file__)
+    with in_thread(app, TRIO, graceful_timeout=3 * PATIENCE) as server:
+        idle = server.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        while not idle.recv(65536).endswith(END_OF_FILE):
+            pass
         begun = time.monotonic()
         server.stop()
 
