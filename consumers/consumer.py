@@ -10,7 +10,7 @@ from .errors import ConfigurationError
 from .groups import Groups, Membership, Publication, Target, name_of
 from .plan import SETTINGS, Plan, check_settings, make_plan
 from .signatures import callers_locals
-from .state import Action, State
+from .state import OPEN, Action, State
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class WebSocketConsumer(WebSocket):
         check_settings(
             cls.__qualname__, {name: own[name] for name in SETTINGS if name in own}
         )
-        # For annotations that name classes made in the same function, in the class, or it.
+        # For annotations that name classes of the same function or class, or itself.
         cls._namespace = {**callers_locals(), cls.__name__: cls, **own}
         try:
             cls._prepare()
@@ -283,7 +283,7 @@ class WebSocketConsumer(WebSocket):
 
     def deliver(self, publication: Publication) -> None:
         """Take a publication. For the hub."""
-        if self._stage is not State.OPEN:
+        if self._stage is not OPEN:
             return
         interceptors = self._plan.interceptors
         if interceptors:

@@ -28,7 +28,7 @@ from .inbox import Inbox
 from .limits import DEFAULT_LIMITS, Limits
 from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
 from .refusal import Refusal, Refusals, closing_by
-from .state import TRANSITIONS, WHY, Action, State
+from .state import OPEN, TRANSITIONS, WHY, Action, State
 
 __all__ = ["WebSocket"]
 
@@ -319,7 +319,7 @@ class WebSocket(Connection):
         return await self.receive()
 
     async def _next_message(self) -> Event:
-        if self._stage is not State.OPEN:
+        if self._stage is not OPEN:
             await self._do(Action.RECEIVE)
         event = self._inbox.took(await self._inbox.next())
         if event["type"] == "websocket.disconnect":
@@ -387,7 +387,7 @@ class WebSocket(Connection):
         self._sends += 1
         if not self._sends & _CHECKPOINT_MASK:
             await checkpoint()
-        if self._stage is not State.OPEN:
+        if self._stage is not OPEN:
             await self._do(Action.SEND)
         if self._outbox is not None and not self._outbox.is_mine():
             if not await self._outbox.put_and_wait(event):
