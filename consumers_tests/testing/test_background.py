@@ -112,7 +112,9 @@ def test_a_loop_that_ends_first_takes_it_along() -> None:
 
 
 @pytest.mark.parametrize("plugin", ["pytest-asyncio strict", "pytest-asyncio", "anyio"])
-def test_fixtures_of_each_plugin(plugin: str, pytester: pytest.Pytester) -> None:
+def test_fixtures_of_each_plugin(
+    plugin: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fixtures may hold client and connection, though torn down in another task."""
     mark, test_mark, mode = {
         "pytest-asyncio strict": (
@@ -129,7 +131,10 @@ def test_fixtures_of_each_plugin(plugin: str, pytester: pytest.Pytester) -> None
         "filterwarnings = error\n"
     )
 
-    result = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider")
+    # Others take seconds to load.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    plugins = ("-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin")
+    result = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", *plugins)
 
     passed = 6 if plugin == "anyio" else 3  # anyio runs each on asyncio and on trio
     result.assert_outcomes(passed=passed)

@@ -26,7 +26,9 @@ def test_live_server_starts_servers(live_server: Callable[..., LiveServer]) -> N
     assert len({server.url() for server in servers}) == 2
 
 
-def test_live_server_stops_at_the_end_of_the_test(pytester: pytest.Pytester) -> None:
+def test_live_server_stops_at_the_end_of_the_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No server outlives the test that started it."""
     pytester.makepyfile(
         """
@@ -38,7 +40,7 @@ def test_live_server_stops_at_the_end_of_the_test(pytester: pytest.Pytester) -> 
             assert live_server(echo, log_level="critical").url("/x").endswith("/x")
         """
     )
-    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they load slowly
     pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").assert_outcomes(
         passed=1
     )
