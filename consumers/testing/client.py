@@ -112,7 +112,7 @@ class TestClient:
         exc_traceback: TracebackType | None,
     ) -> None:
         errors: list[BaseException] = []
-        for call in self._calls:
+        for call in tuple(self._calls):
             await call.stop(self.deadline)
         try:
             with (
