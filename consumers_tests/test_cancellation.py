@@ -1,0 +1,253 @@
+"""The application is cancelled at each tick in turn, and nothing of it is left.
+
+By a scope, as trio's servers and middleware do, and by a native ``Task.cancel()``, as
+uvicorn does at the end of its patience, once and twice.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from consumers import Limits, WebSocketConsumer
+from consumers.runtime import Runtime
+from consumers_tests.scripted import (
+    Outcome,
+    Script,
+    run,
+    text,
+    until_it_ends_by_itself,
+)
+
+LEAVES = {"type": "websocket.disconnect", "code": 1000}
+
+
+class Ending(WebSocketConsumer):
+    """Ends in some ticks, and publishes in its end."""
+
+    journal: list[str]
+
+    async def on_disconnect(self, code: int) -> None:
+        self.journal.append("began")
+        for _ in range(3):
+            await checkpoint()
+        await self.publish("room", "bye")
+        self.journal.append("finished")
+
+
+def _hooks(journal: list[str]) -> type[WebSocketConsumer]:
+    class Hooks(Ending):
+        async def on_handshake(self) -> None:
+            journal.append("entered")
+            await checkpoint()
+
+        async def on_connect(self) -> None:
+            await self.join("room", "lobby")
+            self.start_soon(self.work)
+            async with self.joining("snapshot"):
+                await self.send("snapshot")
+
+        async def work(self) -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await checkpoint()
+
+        async def on_receive(self, message: str) -> None:
+            await self.send(message)
+            await self.publish("room", message)
+
+    Hooks.journal = journal
+    return Hooks
+
+
+def _view(journal: list[str]) -> Callable[..., Any]:
+    async def view(ws: Any) -> None:
+        journal.append("entered")
+        try:
+            async with ws.joining("room"):
+                await ws.send("hello")
+            ws.start_soon(anyio.sleep_forever)
+            async for message in ws:
+                await ws.publish("room", message)
+        finally:
+            # Its own clean-up; whether it is cancelled is the view's affair.
+            journal.extend(["began", "finished"])
+
+    return view
+
+
+def _concurrent(journal: list[str]) -> type[WebSocketConsumer]:
+    class Concurrent(Ending):
+        concurrency = 3
+
+        async def on_connect(self) -> None:
+            journal.append("entered")
+            await self.join("room")
+
+        async def on_receive(self, message: str) -> None:
+            for _ in range(3):
+                await checkpoint()
+            await self.send(message)
+
+    Concurrent.journal = journal
+    return Concurrent
+
+
+def _stalled(journal: list[str]) -> type[WebSocketConsumer]:
+    class Stalled(Ending):
+        limits = Limits(outbox_messages=3)
+
+        async def on_connect(self) -> None:
+            journal.append("entered")
+            await self.join("room")
+
+        async def on_receive(self, message: str) -> None:
+            await self.publish("room", message)
+            if message == "three":
+                self.start_soon(self.send, "waits its turn")
+
+    Stalled.journal = journal
+    return Stalled
+
+
+def _denying(journal: list[str]) -> type[WebSocketConsumer]:
+    class Denying(Ending):
+        async def on_handshake(self) -> None:
+            journal.append("entered")
+            await checkpoint()
+            await self.reject(401, "who are you")
+
+    Denying.journal = journal
+    return Denying
+
+
+SCRIPTS = {
+    "hooks": Script(_hooks, [text("one"), text("two"), LEAVES]),
+    "view": Script(_view, [text("one"), LEAVES]),
+    "concurrency": Script(_concurrent, [*map(text, "abcde"), LEAVES]),
+    "stalled": Script(
+        _stalled,
+        [*map(text, ("one", "two", "three")), {"type": "script.resume"}, LEAVES],
+        stalls=True,
+    ),
+    "denial": Script(_denying, []),
+}
+asyncio_only = pytest.mark.parametrize(
+    "anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})], ids=str
+)
+all_scripts = pytest.mark.parametrize("name", SCRIPTS)
+
+
+def _wrong(outcomes: list[Outcome]) -> dict[int, Outcome]:
+    """Return ``{tick: outcome}`` of the runs that left something or were cut short."""
+    return {
+        tick: outcome
+        for tick, outcome in enumerate(outcomes, 1)
+        if outcome.left
+        or outcome.ended != (["began", "finished"] if outcome.entered else [])
+    }
+
+
+@all_scripts
+async def test_cancelled_by_a_scope_at_each_tick(name: str) -> None:
+    """Groups, tasks and outboxes are back to zero, and on_disconnect ran to its end."""
+    script = SCRIPTS[name]
+
+    outcomes = await until_it_ends_by_itself(lambda tick: run(script, tick, "scope"))
+
+    assert len(outcomes) > 5
+    assert _wrong(outcomes) == {}
+
+
+@pytest.mark.parametrize(
+    "anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})]
+)
+@all_scripts
+async def test_cancelled_natively_once_at_each_tick(name: str) -> None:
+    """A native Task.cancel(), which no shield stops, changes nothing about that."""
+    script = SCRIPTS[name]
+
+    outcomes = await until_it_ends_by_itself(lambda tick: run(script, tick, "native"))
+
+    assert len(outcomes) > 5
+    assert _wrong(outcomes) == {}
+
+
+@pytest.mark.parametrize(
+    "anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})]
+)
+@pytest.mark.parametrize("again", [1, 2, 5])
+@all_scripts
+async def test_cancelled_natively_twice_at_each_tick(name: str, again: int) -> None:
+    """Nor does a second one, some ticks later."""
+    script = SCRIPTS[name]
+
+    outcomes = await until_it_ends_by_itself(
+        lambda tick: run(script, tick, "twice", again)
+    )
+
+    assert _wrong(outcomes) == {}
+
+
+# Controls: without the guard these tests fail.
+
+
+class InTheServersTask(Runtime):
+    """Runs on_disconnect in the task that the server cancels, under the same shield."""
+
+    __slots__ = ()
+
+    def _farewell(self) -> None:
+        pass
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            if self._entered:
+                await self.end_it()
+
+    async def end_it(self) -> None:
+        said = anyio.Event()
+        said.set()
+        await self._on_disconnect(said, ())
+
+
+class Unshielded(InTheServersTask):
+    """Runs on_disconnect there without a shield."""
+
+    __slots__ = ()
+
+    async def end_it(self) -> None:
+        await self.consumer.on_disconnect(1012)
+
+
+async def test_without_a_shield_a_scope_cuts_on_disconnect_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Control: without the shield it is cancelled at its first await."""
+    monkeypatch.setattr("consumers.runtime.Runtime", Unshielded)
+
+    outcomes = await until_it_ends_by_itself(
+        lambda tick: run(SCRIPTS["hooks"], tick, "scope")
+    )
+
+    assert ["began"] in [outcome.ended for outcome in _wrong(outcomes).values()]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_without_a_task_of_its_own_a_native_cancel_cuts_it_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Control: a shield alone does not keep a second Task.cancel() from it."""
+    monkeypatch.setattr("consumers.runtime.Runtime", InTheServersTask)
+
+    outcomes = await until_it_ends_by_itself(
+        lambda tick: run(SCRIPTS["hooks"], tick, "twice", 2)
+    )
+
+    assert ["began"] in [outcome.ended for outcome in _wrong(outcomes).values()]
