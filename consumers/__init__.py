@@ -50,7 +50,7 @@ from .limits import Limits
 from .messages import Internal, intercepts, receives
 from .providers import Provide
 from .routing import Router, WebSocketRoute
-from .server import run
+from .server.run import run
 from .websocket import WebSocket
 
 __all__ = [

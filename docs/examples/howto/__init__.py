@@ -1,0 +1,1 @@
+"""What the how-to guides show, a file or two for each."""

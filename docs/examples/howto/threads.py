@@ -1,0 +1,42 @@
+"""Synchronous code: a hook in a worker thread, or one call of a hook."""
+
+import time
+from functools import partial
+
+import anyio
+from anyio import from_thread, to_thread
+
+from consumers import App, WebSocketConsumer, WebSocketRoute, receives
+
+
+def slow_sum(numbers: list[int]) -> int:
+    time.sleep(0.001)
+    return sum(numbers)
+
+
+class InAThread(WebSocketConsumer):
+    @receives(thread=True)
+    def on_receive(self, message: list[int]) -> None:
+        from_thread.run(self.send, slow_sum(message))
+
+
+class OneCall(WebSocketConsumer):
+    async def on_receive(self, message: list[int]) -> None:
+        await self.send(await to_thread.run_sync(partial(slow_sum, message)))
+
+
+class Bounded(WebSocketConsumer):
+    limiter = anyio.CapacityLimiter(4)  # instead of the 40 threads that all share
+
+    async def on_receive(self, message: list[int]) -> None:
+        call = partial(slow_sum, message)
+        await self.send(await to_thread.run_sync(call, limiter=self.limiter))
+
+
+app = App(
+    [
+        WebSocketRoute("/thread", InAThread),
+        WebSocketRoute("/call", OneCall),
+        WebSocketRoute("/bounded", Bounded),
+    ]
+)

@@ -1,0 +1,1 @@
+"""What the tutorial builds, one file per step."""
