@@ -315,7 +315,8 @@ async def _call(
         )
         return value
     value = factory(**arguments)
-    return await value if inspect.isawaitable(value) else value
+    # Not all that can be awaited: a connection can be, and so can some pools.
+    return await value if inspect.iscoroutine(value) else value
 
 
 def _may_swallow(error: BaseException) -> bool:

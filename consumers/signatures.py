@@ -98,7 +98,7 @@ def read_signature(
     if len(arguments) < len(given):
         raise ConfigurationError(
             f"{owner} must take {_listed(given)}, got {len(arguments)} parameters; "
-            f"write async def {function.__name__}(self, {', '.join(given)})"
+            f"write async def {function.__name__}({', '.join(given)})"
         )
     parameters: list[Parameter] = []
     providers: dict[str, Provider] = {}
