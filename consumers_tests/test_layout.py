@@ -22,7 +22,8 @@ TOP_LEVEL = {
 WHOLE = {
     "benchmarks": "that the benchmarks measure what they say",
     "cancellation": "cancels an application at every checkpoint",
-    "chat": "drives the chat example in a browser",
+    "chat": "the chat example in process",
+    "chat_browser": "drives the chat example in a browser",
     "embedding": "inside Starlette, FastAPI, Django, beside python-socketio",
     "examples": "runs docs/examples",
     "exports": "the public names",

@@ -1,0 +1,268 @@
+"""The chat example in a browser: two pages, a server in a process of its own."""
+
+import json
+import re
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from consumers.close import CLOSE_CODES, should_return
+from consumers_tests.browser import CHROMIUM, chromium
+from consumers_tests.server.live import Process
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
+)
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+LEAST_WAIT = "Math.random = () => 0"
+INNER_HTML = """() => {
+    try { document.body.innerHTML = "<i>x</i>"; return "done"; }
+    catch (error) { return error.name; }
+}"""
+
+
+def serve(backend: str, port: int = 0) -> Process:
+    return Process(
+        *("--app-dir", "docs/examples", "--backend", backend, "--port", str(port)),
+        *("--no-access-log", "chat.app:app"),
+    )
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[BrowserContext]:
+    """Run the browser; its tabs are different people, since each keeps its own name."""
+    with chromium() as browser:
+        context = browser.new_context()
+        context.set_default_timeout(5000)
+        yield context
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Serve the chat; give the port."""
+    with serve("asyncio") as process:
+        yield process.server().port
+
+
+class Tabs:
+    """The pages of one test."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.pages: list[Page] = []
+
+    def open(self, port: int, path: str = "/", script: str = "") -> Page:
+        page = self.context.new_page()
+        self.pages.append(page)
+        page.on("dialog", lambda dialog: pytest.fail(f"alert: {dialog.message}"))
+        page.add_init_script(script)
+        page.goto(f"http://127.0.0.1:{port}{path}")
+        return page
+
+    def enter(self, port: int, room: str, name: str, script: str = "") -> Page:
+        """Open a room as somebody who has given this name before."""
+        named = f"sessionStorage.setItem('name', {json.dumps(name)}); {script}"
+        return self.open(port, f"/r/{room}", named)
+
+
+@pytest.fixture
+def tabs(context: BrowserContext) -> Iterator[Tabs]:
+    tabs = Tabs(context)
+    yield tabs
+    for page in tabs.pages:
+        page.close()
+
+
+@pytest.fixture
+def room() -> str:
+    return uuid4().hex
+
+
+def expect_connected(*pages: Page) -> None:
+    for page in pages:
+        expect(page.locator("#state")).to_have_text("Connected")
+
+
+def say(page: Page, text: str) -> None:
+    field(page).fill(text)
+    field(page).press("Enter")
+
+
+def expect_people(page: Page, *names: str) -> None:
+    expect(page.locator("#people .name")).to_have_text(list(names))
+
+
+def field(page: Page) -> Locator:
+    return page.get_by_label("Message", exact=True)
+
+
+def test_the_first_page_leads_into_a_room(port: int, room: str, tabs: Tabs) -> None:
+    """It asks for a name and a room, and what it was given leads to both."""
+    page = tabs.open(port)
+    page.get_by_label("Your name").fill("Ana")
+    page.get_by_label("Another room").fill("Book Club")
+    page.get_by_role("button", name="Join").click()
+
+    expect_connected(page)
+    expect(page).to_have_url(f"http://127.0.0.1:{port}/r/book-club")
+    expect(page.get_by_role("heading", level=1)).to_have_text("#book-club")
+    expect_people(page, "Ana")
+
+
+def test_two_people_talk(port: int, room: str, tabs: Tabs) -> None:
+    """Each sees what both say, its own apart, and who is typing; a reload keeps it."""
+    ana, bo = tabs.enter(port, room, "Ana"), tabs.enter(port, room, "Bo")
+    expect_people(ana, "Ana", "Bo")
+
+    field(ana).press_sequentially("hel")
+    expect(bo.get_by_text("Ana is typing…")).to_be_visible()
+    say(ana, "hello Bo")
+    expect(bo.get_by_role("log")).to_contain_text("hello Bo")
+    expect(bo.get_by_text("is typing…")).to_have_count(0)
+    say(bo, "hello Ana")
+    expect(ana.get_by_role("log")).to_contain_text("hello Ana")
+    ana.reload()
+
+    expect_people(bo, "Bo", "Ana")
+    expect(bo.get_by_text("Ana left")).to_have_count(0)
+    for page, own, others in (
+        (ana, "hello Bo", "hello Ana"),
+        (bo, "hello Ana", "hello Bo"),
+    ):
+        expect(page.locator(".message .text")).to_have_text(["hello Bo", "hello Ana"])
+        expect(page.locator(".message.own .text")).to_have_text(own)
+        expect(page.locator(".message:not(.own) .text")).to_have_text(others)
+        expect(page.locator(".message time").first).to_have_text(
+            re.compile(r"\d\d:\d\d")
+        )
+        expect(field(page)).to_be_empty()
+
+
+def test_who_is_here(port: int, room: str, tabs: Tabs) -> None:
+    """The list is live, a line tells who comes and goes, two tabs are one person."""
+    ana = tabs.enter(port, room, "Ana")
+    expect_people(ana, "Ana")
+
+    bo = tabs.enter(port, room, "Bo")
+    expect_people(ana, "Ana", "Bo")
+    expect(ana.get_by_role("log")).to_contain_text("Bo joined")
+
+    second = tabs.enter(port, room, "Bo")
+    expect_people(second, "Ana", "Bo")
+    second.close()
+    say(bo, "still here")
+    expect(ana.get_by_role("log")).to_contain_text("still here")
+    expect_people(ana, "Ana", "Bo")
+
+    bo.close()
+    expect_people(ana, "Ana")
+    expect(ana.get_by_role("log")).to_contain_text("Bo left")
+
+
+def test_html_is_shown_as_text(port: int, room: str, tabs: Tabs) -> None:
+    """A name or message with a tag in it is read as written, and does nothing."""
+    bo, hostile = tabs.enter(port, room, "Bo"), tabs.enter(port, room, HOSTILE)
+    expect_people(bo, "Bo", HOSTILE)
+
+    field(hostile).press_sequentially("<b>")
+    expect(bo.get_by_text(f"{HOSTILE} is typing…")).to_be_visible()
+    say(hostile, HOSTILE)
+
+    for page in (bo, hostile):
+        expect(page.locator(".message .text")).to_have_text(HOSTILE)
+        expect(page.locator(".message .author")).to_have_text(HOSTILE)
+        expect(page.locator("img")).to_have_count(0)
+    expect(bo.get_by_role("log")).to_contain_text(f"{HOSTILE} joined")
+    # Were a script of the page to make HTML of it, the policy would forbid that.
+    assert bo.evaluate(INNER_HTML) == "TypeError"
+
+
+def test_who_is_refused_is_told_why(port: int, room: str, tabs: Tabs) -> None:
+    """A name that the server refuses leads back to the first page, which explains."""
+    page = tabs.enter(port, room, "x" * 41)
+
+    expect(page.get_by_role("alert")).to_contain_text("can't be used")
+    expect(page.get_by_label("Another room")).to_have_value(room)
+
+
+def test_a_refused_message_is_not_tried_again(port: int, room: str, tabs: Tabs) -> None:
+    """After a close that is for good the page says so, and waits for its user."""
+    page = tabs.enter(port, room, "Ana")
+    expect_connected(page)
+    page.evaluate("document.getElementById('text').removeAttribute('maxlength')")
+
+    say(page, "x" * 2001)
+
+    expect(page.get_by_role("status")).to_contain_text("The server did not accept that")
+    expect(page.get_by_role("status")).not_to_contain_text("Reconnecting")
+    page.get_by_role("button", name="Try now").click()
+    expect_connected(page)
+
+
+def test_the_page_honours_close_codes(port: int, tabs: Tabs) -> None:
+    """It comes back after the codes for which a client should, and after no other."""
+    codes = [*CLOSE_CODES, *range(4400, 4600)]
+    returning = tabs.open(port).evaluate(
+        "async (codes) => {"
+        "  const { shouldReturn } = await import('/static/connection.js');"
+        "  return codes.filter(shouldReturn);"
+        "}",
+        codes,
+    )
+
+    assert returning == [code for code in codes if should_return(code)]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_restart_is_seen_and_recovered_from(
+    backend: str, room: str, tabs: Tabs
+) -> None:
+    """Pages say that they wait, keep what was said, come back and go on."""
+    with serve(backend) as process:
+        port = process.server().port
+        ana, bo = (tabs.enter(port, room, name, LEAST_WAIT) for name in ("Ana", "Bo"))
+        expect_connected(ana, bo)
+        say(ana, "before")
+        expect(bo.get_by_role("log")).to_contain_text("before")
+
+        process.terminate()
+
+        for page in (ana, bo):
+            expect(
+                page.get_by_text(re.compile(r"Reconnecting in \d+ s…"))
+            ).to_be_visible()
+            expect(page.get_by_role("button", name="Send")).to_be_disabled()
+        say(bo, "not lost")  # does not go out, and stays where it was written
+        process.wait(5)
+
+    with serve(backend, port) as process:
+        process.server()
+        expect_connected(ana, bo)
+        expect(field(bo)).to_have_value("not lost")
+        bo.get_by_role("button", name="Send").click()
+        for page in (ana, bo):
+            expect(page.locator(".message .text")).to_have_text(["before", "not lost"])
+            expect(page.locator("#people .name")).to_have_count(2)
+
+
+def test_waits_grow_up_to_half_a_minute(room: str, tabs: Tabs) -> None:
+    """Each failure doubles the wait; a person can end it."""
+    with serve("asyncio") as process:
+        port = process.server().port
+        page = tabs.enter(port, room, "Ana", "Math.random = () => 0.5")
+        expect_connected(page)
+        page.clock.install()
+        process.terminate()
+        process.wait(5)
+
+    for seconds in (1, 2, 4, 8, 16, 30, 30):
+        expect(page.get_by_text(f"Reconnecting in {seconds} s…")).to_be_visible()
+        page.clock.run_for(seconds * 1000)
+
+    with serve("asyncio", port) as process:
+        process.server()
+        page.get_by_role("button", name="Try now").click()
+        expect_connected(page)
