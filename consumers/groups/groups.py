@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from functools import partial
+from typing import Any, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import EventLoopToken, RunVar, checkpoint, current_token
 
-from consumers.errors import ConfigurationError
+from consumers.close import check_code, check_reason
+from consumers.errors import ConfigurationError, MessageNotEncodable
 from consumers.layers import Layer, MemoryLayer
 
 from .declaration import Group, GroupName, Target, name_of, user_group
@@ -20,6 +21,8 @@ from .publication import Publication
 from .sync import SyncGroups, run_in
 
 __all__ = ["Groups", "Present"]
+
+T = TypeVar("T")
 
 # Deliveries after which a publisher lets others run. Below it, a checkpoint would cost
 # more than it gives.
@@ -41,9 +44,10 @@ class Present:
 class _Loop:
     """What belongs to one event loop: its members and its layer."""
 
-    __slots__ = ("deliveries", "hub", "layer")
+    __slots__ = ("deliveries", "hub", "layer", "token")
 
     def __init__(self, layer: Layer) -> None:
+        self.token = current_token()
         self.hub = Hub()
         self.layer = layer
         self.deliveries = 0
@@ -66,8 +70,7 @@ class Groups:
         Raises:
             ConfigurationError: There is no such layer, or a pattern is declared twice.
         """
-        scheme = urlsplit(url).scheme
-        if scheme != "memory":
+        if url.partition("://")[:2] != ("memory", "://"):
             raise ConfigurationError(
                 f"a layer's URL must be 'memory://', got {url!r}; publications to "
                 "other processes need a layer that this release does not have"
@@ -82,7 +85,7 @@ class Groups:
         self.sync = SyncGroups(self)
         """The same for threads, without ``await``."""
         self.loops: set[EventLoopToken] = set()
-        """The event loops that had members. Normally one; a live server has its own."""
+        """The event loops that have members: normally one."""
         self._loop: RunVar[_Loop | None] = RunVar(f"consumers.groups.{id(self)}", None)
 
     @asynccontextmanager
@@ -96,7 +99,7 @@ class Groups:
             yield
         finally:
             self._loop.set(None)
-            self.loops.discard(current_token())
+            self.loops.discard(loop.token)
             await loop.layer.stop()
 
     # -- publishing -----------------------------------------------------------------
@@ -131,15 +134,11 @@ class Groups:
     async def _publish(
         self, name: GroupName, message: Any, exclude: Member | None
     ) -> None:
-        publication = Publication(name.name, message, exclude)
-        await self._publish_here(publication)
-        if len(self.loops) > 1:
-            for token in self.loops - {current_token()}:
-                await to_thread.run_sync(run_in, token, self._publish_here, publication)
+        await self._everywhere(
+            self._publish_here, Publication(name.name, message, exclude)
+        )
 
-    async def _publish_here(self, publication: Publication) -> None:
-        """Publish to the members on the running event loop."""
-        loop = await self._here()
+    async def _publish_here(self, loop: _Loop, publication: Publication) -> None:
         await loop.layer.publish(publication)
         loop.deliveries += len(loop.hub.get(publication.group))
         if loop.deliveries >= _DELIVERIES_BETWEEN_CHECKPOINTS:
@@ -150,8 +149,10 @@ class Groups:
 
     async def count(self, group: Target) -> int:
         """Return how many connections are members of ``group``."""
-        loop = await self._here()
-        return len(loop.hub.get(name_of(group).name))
+        return sum(await self._everywhere(self._count_here, name_of(group).name))
+
+    async def _count_here(self, loop: _Loop, group: str) -> int:
+        return len(loop.hub.get(group))
 
     async def presence(self, group: Target) -> list[Present]:
         """Return who is in ``group``: each user once, first joined first.
@@ -165,14 +166,21 @@ class Groups:
                 f"group {name.group.pattern!r} must be declared with presence=True to "
                 f"tell who is in it, got presence={name.group.presence}"
             )
-        loop = await self._here()
         found: dict[str, Present] = {}
-        for member, membership in loop.hub.get(name.name).items():
-            key = member.user.identity or member.id
-            known = found.get(key)
-            ids = (*known.connections, member.id) if known else (member.id,)
-            found[key] = Present(key, ids, membership.metadata)
+        for present in await self._everywhere(self._presence_here, name.name):
+            for key, connection, metadata in present:
+                known = found.get(key)
+                others = known.connections if known else ()
+                found[key] = Present(key, (*others, connection), metadata)
         return list(found.values())
+
+    async def _presence_here(
+        self, loop: _Loop, group: str
+    ) -> list[tuple[str, str, Any]]:
+        return [
+            (member.user.identity or member.id, member.id, membership.metadata)
+            for member, membership in loop.hub.get(group).items()
+        ]
 
     # -- from outside ---------------------------------------------------------------
 
@@ -181,9 +189,19 @@ class Groups:
 
         Returns when their ends have begun; handlers that run may finish within
         ``finish_timeout``.
+
+        Raises:
+            ValueError: The code may not be sent, or the reason is too long.
         """
-        loop = await self._here()
-        members = list(loop.hub.get(user_group(user).name))
+        check_code(code)
+        check_reason(reason)
+        name = user_group(user).name
+        return sum(await self._everywhere(self._disconnect_here, name, code, reason))
+
+    async def _disconnect_here(
+        self, loop: _Loop, group: str, code: int, reason: str
+    ) -> int:
+        members = list(loop.hub.get(group))
         for member in members:
             member.end(code, reason)
         return len(members)
@@ -194,9 +212,9 @@ class Groups:
         """Make a connection a member. For the framework: consumers call ``join``."""
         loop = await self._here()
         name = name_of(target)
-        self.loops.add(current_token())
         if name.name not in loop.hub.members:
             await loop.layer.subscribe(name.name)
+        self.loops.add(loop.token)
         return loop.hub.add(name.name, member)
 
     async def remove(self, target: Target, member: Member) -> None:
@@ -204,6 +222,7 @@ class Groups:
         loop = await self._here()
         name = name_of(target).name
         if loop.hub.remove(name, member):
+            self._forget_if_empty(loop)
             await loop.layer.unsubscribe(name)
 
     def leave_all(self, names: Iterable[str], member: Member) -> None:
@@ -215,12 +234,48 @@ class Groups:
         if loop is not None:
             for name in names:
                 loop.hub.remove(name, member)
+            self._forget_if_empty(loop)
 
     def release(self, membership: Membership, member: Member) -> None:
         """Deliver what was held for a member. For the framework."""
         loop = self._loop.get()
         if loop is not None:
             loop.hub.release(membership, member)
+
+    def _forget_if_empty(self, loop: _Loop) -> None:
+        if not loop.hub.members:
+            self.loops.discard(loop.token)
+
+    async def _everywhere(
+        self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
+    ) -> list[T]:
+        """Call ``function`` here and on every other event loop that has members."""
+        loop = await self._here()
+        others = self.loops - {loop.token} if self.loops else ()
+        if not others:
+            return [await function(loop, *args)]
+        results: list[T] = []
+        unencodable: MessageNotEncodable | None = None
+        try:
+            results.append(await function(loop, *args))
+        except MessageNotEncodable as error:
+            unencodable = error
+        for token in others:
+            ask = partial(run_in, self.loops, token, self._there, function, *args)
+            try:
+                # With a limiter of its own: the default one's threads may all be
+                # waiting for such a call.
+                results += await to_thread.run_sync(ask, limiter=CapacityLimiter(1))
+            except MessageNotEncodable as error:
+                unencodable = error
+        if unencodable is not None:
+            raise unencodable
+        return results
+
+    async def _there(
+        self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
+    ) -> T:
+        return await function(await self._here(), *args)
 
     async def _here(self) -> _Loop:
         """Return what belongs to the running event loop, started."""

@@ -22,17 +22,22 @@ T = TypeVar("T")
 
 
 def run_in(
-    token: EventLoopToken, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
-) -> T | None:
+    loops: set[EventLoopToken],
+    token: EventLoopToken,
+    function: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+) -> list[T]:
     """Run a coroutine function in another event loop, from a thread.
 
     Returns:
-        What it returns; ``None`` where the loop has ended in the meantime.
+        What it returns, as the only item; none where the loop has ended, which then is
+        taken out of ``loops``.
     """
     try:
-        return from_thread.run(function, *args, token=token)
+        return [from_thread.run(function, *args, token=token)]
     except anyio.RunFinishedError:
-        return None
+        loops.discard(token)
+        return []
 
 
 class SyncGroups:
@@ -57,37 +62,37 @@ class SyncGroups:
     def disconnect(self, *, user: str, code: int = 1008, reason: str = "") -> int:
         """Close every connection of one user. As ``Groups.disconnect``."""
         close = partial(self._groups.disconnect, user=user, code=code, reason=reason)
-        return sum(self._each(close))
+        return sum(self._run(close))
 
     def count(self, group: Target) -> int:
         """Return how many connections are members. As ``Groups.count``."""
-        return sum(self._each(self._groups.count, group))
+        return sum(self._run(self._groups.count, group))
 
     def presence(self, group: Target) -> list[Present]:
         """Return who is in ``group``. As ``Groups.presence``."""
-        return [
-            present
-            for found in self._each(self._groups.presence, group)
-            for present in found
-        ]
+        found = self._run(self._groups.presence, group)
+        return found[0] if found else []
 
-    def _run(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> None:
-        # Publishing reaches the members on every loop from any of them.
-        for token in self._tokens()[:1]:
-            run_in(token, function, *args)
-
-    def _each(
+    def _run(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
     ) -> list[T]:
-        results = [run_in(token, function, *args) for token in self._tokens()]
-        return [result for result in results if result is not None]
+        """Return what ``function`` returns, as the only item; none without members."""
+        if _in_event_loop():
+            raise StateError(
+                "groups.sync is for threads, got a call from a coroutine, which would "
+                "wait for itself; write await groups.publish(...)"
+            )
+        # From one event loop, every call reaches the members on all of them.
+        for token in list(self._groups.loops):
+            results = run_in(self._groups.loops, token, function, *args)
+            if results:
+                return results
+        return []
 
-    def _tokens(self) -> list[EventLoopToken]:
-        try:
-            anyio.get_current_task()
-        except anyio.NoEventLoopError:
-            return list(self._groups.loops)
-        raise StateError(
-            "groups.sync is for threads, got a call from a coroutine, which would wait "
-            "for itself; write await groups.publish(...)"
-        )
+
+def _in_event_loop() -> bool:
+    try:
+        anyio.get_current_task()
+    except anyio.NoEventLoopError:
+        return False
+    return True

@@ -2,7 +2,10 @@
 
 A layer carries publications between the processes of one application. Each process has
 one layer, which its groups feed with what is published here, and which hands back what
-was published anywhere, this process included.
+was published anywhere, this process included. Of a publication a layer reads the
+``group``; what it delivers is a publication again.
+
+``consumers_tests/layers/conformance.py`` holds the tests that every layer must pass.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ SEAT = Group("hall.{row}.{seat}")
 values = st.text() | st.text(alphabet=".%@{}/\x002E0a-_é", max_size=2)
 
 
-# -- names ------------------------------------------------------------------------------
+# -- names ----------------------------------------------------------------------------
 
 
 def test_a_pattern_makes_names() -> None:
@@ -105,7 +105,9 @@ def test_values_must_be_those_of_the_pattern(
     given_values: tuple[str, ...], named: dict[str, str]
 ) -> None:
     """A value too many, too few or of another name is the caller's fault."""
-    with pytest.raises(TypeError, match=r"group 'chat.\{channel\}' takes \['channel'\]"):
+    with pytest.raises(
+        TypeError, match=r"group 'chat.\{channel\}' takes \['channel'\]"
+    ):
         ROOM(*given_values, **named)
 
 
@@ -122,7 +124,7 @@ def test_separators_may_be_other_characters() -> None:
     assert Group("{{{a}}}")("b").name == "{b}"
 
 
-# -- declarations -----------------------------------------------------------------------
+# -- declarations ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ def test_what_a_group_sends_is_a_class(sends: Any) -> None:
         Group("chat", sends=sends)
 
 
-# -- targets ----------------------------------------------------------------------------
+# -- targets --------------------------------------------------------------------------
 
 
 def test_what_names_a_group() -> None:

@@ -1,0 +1,37 @@
+"""Members that keep what they get, for tests of groups without a connection."""
+
+from itertools import count
+from typing import Any
+
+from starlette.authentication import UnauthenticatedUser
+
+from consumers.codecs import CODECS, Codec
+from consumers.groups import Membership, Publication
+
+_ids = count(1)
+
+
+class Recorder:
+    """A member that keeps what it gets, encoded as a connection would."""
+
+    def __init__(self, codec: Codec | None = None, user: Any = None) -> None:
+        self.codec = codec or CODECS["json"]
+        self.user = user or UnauthenticatedUser()
+        self.id = f"connection-{next(_ids)}"
+        self.events: list[Any] = []
+        self.ends: list[tuple[int, str]] = []
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts that it got."""
+        return [event["text"] for event in self.events]
+
+    def deliver(self, publication: Publication) -> None:
+        self.events.append(publication.encoded(self.codec)[0])
+
+    def hold(self, membership: Membership, publication: Publication) -> None:
+        assert membership.held is not None
+        membership.held.append(publication)
+
+    def end(self, code: int, reason: str) -> None:
+        self.ends.append((code, reason))

@@ -1,0 +1,1 @@
+"""Tests of layers, and what any layer can be tested with."""
