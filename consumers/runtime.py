@@ -628,13 +628,15 @@ class Runtime:
         What a client did wrong, a refusal, and the client's leaving are no failures.
         """
         causes = list(leaves(error))
-        if all(self._is_known(cause) for cause in causes):
-            for cause in causes:
+        known = [cause for cause in causes if self._is_known(cause)]
+        if len(known) == len(causes):
+            for cause in known:
                 self._take_note(cause)
             silent = (ConnectionClosed, get_cancelled_exc_class())
-            return not all(isinstance(cause, silent) for cause in causes)
-        if isinstance(error, BaseExceptionGroup):
-            error = error.split(self._is_known)[1] or error
+            return not all(isinstance(cause, silent) for cause in known)
+        if known and isinstance(error, BaseExceptionGroup):
+            # By a function, since before 3.13 it takes no method.
+            error = error.split(lambda each: each in known)[1] or error
         self._failures.append(error)
         log.error(
             "connection %s of %s: an exception %s",
