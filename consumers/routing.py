@@ -9,11 +9,20 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, Final
 
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.middleware import Middleware
-from starlette.routing import PARAM_REGEX, BaseRoute, Host, Match, Mount, Route
+from starlette.routing import (
+    PARAM_REGEX,
+    BaseRoute,
+    Host,
+    Match,
+    Mount,
+    Route,
+    compile_path,
+)
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 from starlette.types import ASGIApp, Scope
 
@@ -232,17 +241,19 @@ def _below(prefix: str, route: BaseRoute, mounted_at: str | None) -> BaseRoute:
         return route.under(prefix, mounted_at=mounted_at)
     if not prefix:
         return route
-    if isinstance(route, Mount):
-        return Mount(prefix + route.path, app=route.app, name=route.name)
-    if isinstance(route, Route):
-        return Route(
-            prefix + route.path,
-            route.endpoint,
-            methods=list(route.methods or ()) or None,
-            name=route.name,
-            include_in_schema=route.include_in_schema,
+    if not isinstance(route, Route | Mount | StarletteWebSocketRoute):
+        # A Mount around it would take all that is below the prefix.
+        raise ConfigurationError(
+            f"a prefix goes before a Route, WebSocketRoute or Mount, got {route!r}; "
+            "put it into the application's own table"
         )
-    return Mount(prefix, routes=[route])
+    made = copy(route)
+    made.path = prefix + route.path
+    rest = "/{path:path}" if isinstance(route, Mount) else ""
+    made.path_regex, made.path_format, made.param_convertors = compile_path(
+        made.path + rest
+    )
+    return made
 
 
 def _normalized(path: str) -> str:
