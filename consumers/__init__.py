@@ -15,6 +15,7 @@ messages   how messages are received
 groups     publications to many, over ``layers`` between processes
 websocket  one connection in pull style, with its ``inbox`` and ``outbox``
 connection what is known of it from its handshake, which a ``refusal`` may end
+forms      the ways to receive and send that name a codec
 codecs     between messages and ASGI events
 state      what may be done when
 close      close codes

@@ -9,7 +9,7 @@ Source of the events: ASGI WebSocket, spec version 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final, NoReturn, Self, TypeAlias
@@ -23,6 +23,7 @@ from .close import CaughtCodes, CloseEvent, catches, check_code, check_reason
 from .codecs import CODECS, Codec, Event
 from .connection import Connection
 from .errors import ConnectionClosed, Rejected, StateError, shorten
+from .forms import Forms, Sending
 from .headers import Headers, checked_headers, checked_subprotocol
 from .inbox import Inbox
 from .limits import DEFAULT_LIMITS, Limits
@@ -32,7 +33,6 @@ from .state import OPEN, TRANSITIONS, WHY, Action, State
 
 __all__ = ["WebSocket"]
 
-Sending: TypeAlias = "Coroutine[Any, Any, None]"
 
 # Sends between two checkpoints, so that a loop of ready sends lets others run: at every
 # send a checkpoint costs microseconds, at every 64th next to nothing.
@@ -42,7 +42,7 @@ _CHECKPOINT_MASK: Final = 63
 _CODE_WAIT: Final = 1.0
 
 
-class WebSocket(Connection):
+class WebSocket(Connection, Forms):
     """One connection over ASGI, in pull style.
 
     ``receive`` and ``send`` use the types that the class or the route sets; the forms
@@ -166,8 +166,8 @@ class WebSocket(Connection):
         """Read the first event. Does nothing where it was read before."""
         if self._connect_seen:
             return
-        self._connect_seen = True
         event = await self._asgi_receive()
+        self._connect_seen = True
         if event["type"] == "websocket.disconnect":
             self._left(event)
         elif event["type"] != "websocket.connect":
@@ -277,24 +277,6 @@ class WebSocket(Connection):
         """
         return self._receive_codec.decode(await self._next_message())
 
-    async def receive_text(self) -> str:
-        """Receive a text message. Otherwise as :meth:`receive`."""
-        text: str = CODECS["text"].decode(await self._next_message())
-        return text
-
-    async def receive_bytes(self) -> bytes:
-        """Receive a binary message. Otherwise as :meth:`receive`."""
-        data: bytes = CODECS["bytes"].decode(await self._next_message())
-        return data
-
-    async def receive_json(self) -> Any:
-        """Receive JSON from a text message. Otherwise as :meth:`receive`."""
-        return CODECS["json"].decode(await self._next_message())
-
-    async def receive_msgpack(self) -> Any:
-        """Receive MessagePack from a binary message. Otherwise as :meth:`receive`."""
-        return CODECS["msgpack"].decode(await self._next_message())
-
     async def receive_event(self) -> Event:
         """Receive a raw ASGI event; the client's disconnect too is returned.
 
@@ -327,7 +309,7 @@ class WebSocket(Connection):
         return event
 
     # -- sending --------------------------------------------------------------------
-    # Plain functions that return a coroutine: one frame less on a message's way.
+    # A plain function that returns a coroutine: one frame less on a message's way.
 
     def send(self, message: Any) -> Sending:
         """Send a message as ``send_type`` says.
@@ -344,22 +326,6 @@ class WebSocket(Connection):
             StateError: The connection is not open.
         """
         return self._transmit(self._send_codec.encode(message))
-
-    def send_text(self, message: str) -> Sending:
-        """Send a text message. Otherwise as :meth:`send`."""
-        return self._transmit(CODECS["text"].encode(message))
-
-    def send_bytes(self, message: bytes) -> Sending:
-        """Send a binary message. Otherwise as :meth:`send`."""
-        return self._transmit(CODECS["bytes"].encode(message))
-
-    def send_json(self, message: Any) -> Sending:
-        """Send a value as JSON in a text message. Otherwise as :meth:`send`."""
-        return self._transmit(CODECS["json"].encode(message))
-
-    def send_msgpack(self, message: Any) -> Sending:
-        """Send a value as MessagePack in a binary message. Else as :meth:`send`."""
-        return self._transmit(CODECS["msgpack"].encode(message))
 
     async def send_event(self, event: Event) -> None:
         """Send a raw ASGI event.
