@@ -24,6 +24,7 @@ import anyio
 from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup, TaskStatus
 from starlette.exceptions import HTTPException, WebSocketException
+from starlette.types import Scope as ASGIScope
 from starlette.websockets import WebSocketDisconnect
 
 from .clock import current_clock, move_on_after
@@ -36,7 +37,7 @@ from .errors import (
     Rejected,
     StateError,
 )
-from .groups import Groups, user_group
+from .groups import STATE_KEY, Groups, user_group
 from .identity import known
 from .limits import DEFAULT_LIMITS, Limits
 from .providers import resolve
@@ -70,7 +71,7 @@ class Application(Protocol):
 
 
 _default_groups: Final = Groups()
-"""For consumers that are in no `App`: one for the process."""
+"""For consumers whose application says nothing of groups: one for the process."""
 
 _Task: TypeAlias = object  # names one task of a connection
 _MAIN: Final[_Task] = object()  # the one that the server started
@@ -156,7 +157,7 @@ class Runtime:
         self._ended: anyio.Event  # all but these has ended; there if `_outer` is
         self._provided: dict[Factory, Any] | None = None
         consumer._runtime = self
-        consumer._groups = _default_groups if app is None else app.groups
+        consumer._groups = _groups_of(consumer.scope, app)
         consumer._bounds = consumer.limits or (
             DEFAULT_LIMITS if app is None else app.limits
         )
@@ -765,6 +766,14 @@ class Runtime:
                 type(consumer).__name__,
                 bounds.disconnect_timeout,
             )
+
+
+def _groups_of(scope: ASGIScope, app: Application | None) -> Groups:
+    """Return the groups of the `App`, or those in the state of the lifespan."""
+    if app is not None:
+        return app.groups
+    groups: Groups | None = (scope.get("state") or {}).get(STATE_KEY)
+    return _default_groups if groups is None else groups
 
 
 WebSocketConsumer._serve = serve

@@ -1,12 +1,13 @@
 """Groups: publications to many connections at once."""
 
 from .declaration import Group, GroupName, Target, name_of, user_group
-from .groups import Groups, Present
+from .groups import STATE_KEY, Groups, Present
 from .hub import Member, Membership
 from .publication import Publication
 from .sync import SyncGroups
 
 __all__ = [
+    "STATE_KEY",
     "Group",
     "GroupName",
     "Groups",

@@ -90,6 +90,8 @@ class Group:
                     f"what group {pattern!r} sends must be a class or a union of "
                     f"classes, got {sends!r}"
                 )
+        self.groups: object = None
+        """The ``Groups`` that it is declared in, if in any."""
         self.parameters = _parameters(pattern)
         if not _NAME.fullmatch(pattern) or pattern.startswith("@"):
             raise ConfigurationError(

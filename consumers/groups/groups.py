@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import EventLoopToken, RunVar, checkpoint, current_token
@@ -20,9 +21,14 @@ from .hub import Hub, Member, Membership
 from .publication import Publication
 from .sync import SyncGroups, run_in
 
-__all__ = ["Groups", "Present"]
+__all__ = ["STATE_KEY", "Groups", "Present"]
+
+log = logging.getLogger("consumers")
 
 T = TypeVar("T")
+
+STATE_KEY: Final = "consumers.groups"
+"""Where the lifespan's state has the groups."""
 
 # Deliveries after which a publisher lets others run. Below it, a checkpoint would cost
 # more than it gives.
@@ -82,6 +88,8 @@ class Groups:
             raise ConfigurationError(
                 f"each pattern must be declared once, got {patterns!r}"
             )
+        for group in self.declared:
+            group.groups = self
         self.sync = SyncGroups(self)
         """The same for threads, without ``await``."""
         self.loops: set[EventLoopToken] = set()
@@ -89,14 +97,18 @@ class Groups:
         self._loop: RunVar[_Loop | None] = RunVar(f"consumers.groups.{id(self)}", None)
 
     @asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+    async def lifespan(self, app: object = None) -> AsyncIterator[dict[str, Any]]:
         """Run the groups' part of a lifespan: ``FastAPI(lifespan=groups.lifespan)``.
 
-        ``memory://`` needs none, but may have it.
+        Consumers in that application's table then join these groups: servers pass on
+        the state that is yielded. A lifespan of one's own does so too::
+
+            async with groups.lifespan(app) as state:
+                yield {**state, "pool": pool}
         """
         loop = await self._here()
         try:
-            yield
+            yield {STATE_KEY: self}
         finally:
             self._loop.set(None)
             self.loops.discard(loop.token)
@@ -212,10 +224,21 @@ class Groups:
         """Make a connection a member. For the framework: consumers call ``join``."""
         loop = await self._here()
         name = name_of(target)
+        if name.group.groups not in (None, self):
+            self._warn_of_strangers(name.group)
         if name.name not in loop.hub.members:
             await loop.layer.subscribe(name.name)
         self.loops.add(loop.token)
         return loop.hub.add(name.name, member)
+
+    def _warn_of_strangers(self, group: Group) -> None:
+        group.groups = self  # once
+        log.warning(
+            "%r is declared in other Groups than those of the connection that joins it: "
+            "what is published there does not reach it; write App(groups=groups), or "
+            "lifespan=groups.lifespan where the application is not an App",
+            group,
+        )
 
     async def remove(self, target: Target, member: Member) -> None:
         """End a membership. Does nothing where there is none."""
