@@ -1,4 +1,4 @@
-"""The forms of receiving and sending that name a codec, whatever the types are set to."""
+"""The forms of receiving and sending that name a codec, whatever types are set."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, ClassVar, Final, NoReturn, Self, TypeAlias
+from typing import Any, ClassVar, Final, NoReturn, Self
 
 from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
