@@ -90,6 +90,7 @@ class Groups:
             )
         for group in self.declared:
             group.groups = self
+        self._strangers: set[Group] = set()  # declared elsewhere, and warned of
         self.sync = SyncGroups(self)
         """The same for threads, without ``await``."""
         self.loops: set[EventLoopToken] = set()
@@ -224,15 +225,15 @@ class Groups:
         """Make a connection a member. For the framework: consumers call ``join``."""
         loop = await self._here()
         name = name_of(target)
-        if name.group.groups not in (None, self):
-            self._warn_of_strangers(name.group)
+        if name.group.groups not in (None, self) and name.group not in self._strangers:
+            self._warn_of(name.group)
         if name.name not in loop.hub.members:
             await loop.layer.subscribe(name.name)
         self.loops.add(loop.token)
         return loop.hub.add(name.name, member)
 
-    def _warn_of_strangers(self, group: Group) -> None:
-        group.groups = self  # once
+    def _warn_of(self, group: Group) -> None:
+        self._strangers.add(group)
         log.warning(
             "%r is declared in other Groups than those of the connection that joins it: "
             "what is published there does not reach it; write App(groups=groups), or "
