@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeAlias
@@ -103,6 +103,7 @@ class Runtime:
         "_app",
         "_clock",
         "_closer",
+        "_closes_by",
         "_closing",
         "_connecting",
         "_ended",
@@ -137,6 +138,7 @@ class Runtime:
         self._connecting = True  # until on_connect has returned
         self._entered = False  # whether a hook was, so that on_disconnect is due
         self._finishing = False  # whether its end has a deadline
+        self._closes_by: float | None = None  # when our close frame is given up
         self._over = False  # whether no task may start any more
         self._timed = False  # whether handshake_timeout runs
         self._failures: list[BaseException] = []
@@ -373,8 +375,14 @@ class Runtime:
                 await closer.wait()
         # Whoever closed by close() has waited for the rest.
         if consumer._outbox is not None and self._closer is None:
-            with move_on_after(consumer._bounds.close_timeout):
+            with self._for_close_timeout():
                 await consumer._outbox.put_and_wait(None)
+
+    def _for_close_timeout(self) -> AbstractContextManager[CancelScope]:
+        """Bound what has to go out at the end: all of it, not each part of it."""
+        if self._closes_by is None:
+            self._closes_by = self._clock.time() + self.consumer._bounds.close_timeout
+        return move_on_after(self._closes_by - self._clock.time())
 
     # -- calling hooks --------------------------------------------------------------
 
@@ -719,8 +727,7 @@ class Runtime:
 
     async def _say_goodbye(self, said: anyio.Event) -> None:
         consumer = self.consumer
-        with CancelScope(shield=True) as scope:
-            self._clock.cancel_after(scope, consumer._bounds.close_timeout)
+        with CancelScope(shield=True), self._for_close_timeout():
             try:
                 if consumer._stage is State.CONNECTING:
                     assert self._refusal is not None
@@ -745,7 +752,7 @@ class Runtime:
         with CancelScope(shield=True) as scope:
             for handle in work:
                 await handle.wait()
-            with move_on_after(bounds.close_timeout):
+            with self._for_close_timeout():
                 await said.wait()
             if consumer.close_event is None:
                 consumer.close_event = CloseEvent(1006, "", False, "network")

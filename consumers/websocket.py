@@ -19,16 +19,16 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from .clock import move_on_after
-from .close import CaughtCodes, CloseEvent, catches, check_code, check_reason
+from .close import CloseEvent, catches, check_code, check_reason
 from .codecs import CODECS, Codec, Event
 from .connection import Connection
 from .errors import ConnectionClosed, Rejected, StateError, shorten
 from .forms import Forms, Sending
 from .headers import Headers, checked_headers, checked_subprotocol
 from .inbox import Inbox
-from .limits import DEFAULT_LIMITS, Limits
+from .limits import DEFAULT_LIMITS
 from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
-from .refusal import Refusal, Refusals, closing_by
+from .refusal import Refusal, closing_by
 from .state import OPEN, TRANSITIONS, WHY, Action, State
 
 __all__ = ["WebSocket"]
@@ -51,9 +51,11 @@ class WebSocket(Connection, Forms):
     """
 
     auto_accept: ClassVar[bool] = True
-    caught_close_codes: ClassVar[CaughtCodes] = None
-    refusals: ClassVar[Refusals] = "http"
-    limits: ClassVar[Limits | None] = None
+    # CaughtCodes, Refusals, and Limits or None: Any for the reason that
+    # WebSocketConsumer gives.
+    caught_close_codes: ClassVar[Any] = None
+    refusals: ClassVar[Any] = "http"
+    limits: ClassVar[Any] = None
 
     _receive_codec: ClassVar[Codec] = CODECS["text"]
     _send_codec: ClassVar[Codec] = CODECS["text"]
