@@ -156,8 +156,7 @@ class App(Router):
             for consumer in consumers_in(self.routes):
                 for provider in consumer.prepare().providers_of("app"):
                     await resolve(provider, stack=stack, made=self.provided, wider={})
-            self._tasks = await stack.enter_async_context(create_task_group())
-            stack.callback(self._tasks.cancel_scope.cancel)
+            self._tasks = await stack.enter_async_context(_tasks())
             stack.callback(self._no_tasks)
             state: Mapping[str, Any] | None = None
             if self._lifespan is not None:
@@ -214,6 +213,20 @@ class App(Router):
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     # Before accept: the server answers 403.
     await send({"type": "websocket.close", "code": 1000})
+
+
+@asynccontextmanager
+async def _tasks() -> AsyncIterator[TaskGroup]:
+    """Hold tasks that end with the block; what the block raises stays as it is."""
+    failure: Exception | None = None
+    async with create_task_group() as tasks:
+        try:
+            yield tasks
+        except Exception as error:
+            failure = error  # the task group would make a group of it
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _logged(

@@ -1,0 +1,458 @@
+"""`App`: sockets and HTTP, middleware, lifespan and state in one application."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from consumers import (
+    App,
+    ConfigurationError,
+    Groups,
+    Limits,
+    Provide,
+    StateError,
+    WebSocketConsumer,
+    WebSocketRoute,
+)
+from consumers.testing import Refused, TestClient
+
+log: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _empty_log() -> None:
+    log.clear()
+
+
+class Count(WebSocketConsumer):
+    """Counts who is here, where HTTP can see it."""
+
+    async def on_connect(self) -> None:
+        self.scope["app"].state.clients += 1
+        await self.send("counted")
+
+    async def on_disconnect(self, code: int) -> None:
+        self.scope["app"].state.clients -= 1
+
+
+async def clients(request: Request) -> Response:
+    """Tell how many are here."""
+    return JSONResponse(request.app.state.clients)
+
+
+async def test_sockets_and_http_share_state() -> None:
+    """S54: `request.app` is the application that the sockets see."""
+    app = App([WebSocketRoute("/ws", Count), Route("/clients", clients)])
+    app.state.clients = 0
+    async with TestClient(app) as client:
+        async with client.connect("/ws") as ws:
+            assert await ws.receive() == "counted"
+            assert (await client.request("GET", "/clients")).json() == 1
+        assert (await client.request("GET", "/clients")).json() == 0
+
+
+async def test_http_reaches_the_groups() -> None:
+    """An HTTP endpoint publishes to those who are connected."""
+
+    class Listener(WebSocketConsumer):
+        async def on_connect(self) -> None:
+            await self.join("news")
+            await self.send("joined")
+
+    async def publish(request: Request) -> Response:
+        await request.app.groups.publish("news", "extra")
+        return Response(status_code=204)
+
+    app = App([WebSocketRoute("/ws", Listener), Route("/publish", publish)])
+    async with TestClient(app) as client, client.connect("/ws") as ws:
+        assert await ws.receive() == "joined"
+        assert (await client.request("GET", "/publish")).status == 204
+        assert await ws.receive() == "extra"
+
+
+async def test_a_mistake_of_the_table_is_told_at_once() -> None:
+    """What is not a group, or not limits, is refused with what to write."""
+    with pytest.raises(ConfigurationError) as caught:
+        App(groups="memory://")  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "groups must be an instance of Groups, got 'memory://'; "
+        "write groups=Groups(url)"
+    )
+
+    with pytest.raises(ConfigurationError) as caught:
+        App(limits={"inbox": 1})  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "limits must be an instance of Limits, got {'inbox': 1}; "
+        "write limits=Limits(idle_timeout=60)"
+    )
+
+
+async def test_limits_are_the_application_s_unless_the_class_has_some() -> None:
+    """A class's own limits win."""
+
+    class Idle(WebSocketConsumer):
+        async def on_receive(self, message: str) -> None: ...
+
+    routes = [
+        WebSocketRoute("/app", Idle),
+        WebSocketRoute("/own", Idle, limits=Limits(idle_timeout=60)),
+    ]
+    app = App(routes, limits=Limits(idle_timeout=5))
+    async with (
+        TestClient(app) as client,
+        client.connect("/own") as long,
+        client.connect("/app") as short,
+    ):
+        await client.advance(5)
+        assert (await short.receive_close()).code == 1001
+        assert long.closed is None
+
+
+# -- HTTP -----------------------------------------------------------------------------
+
+
+async def failing(request: Request) -> Response:
+    """Fail."""
+    raise ZeroDivisionError
+
+
+async def apologise(request: Request, error: Exception) -> Response:
+    """Say sorry."""
+    return PlainTextResponse("sorry", 503)
+
+
+async def test_http_errors_are_handled_as_in_starlette() -> None:
+    """Exception handlers are for HTTP, and sockets pass none of them."""
+
+    class Failing(WebSocketConsumer):
+        async def on_connect(self) -> None:
+            raise ZeroDivisionError
+
+    app = App(
+        [Route("/fail", failing), WebSocketRoute("/ws", Failing)],
+        exception_handlers={ZeroDivisionError: apologise},
+    )
+    async with TestClient(app, raise_server_exceptions=False) as client:
+        assert (await client.request("GET", "/fail")).text == "sorry"
+        assert (await client.request("GET", "/nothing")).status == 404
+        async with client.connect("/ws") as ws:
+            assert (await ws.receive_close()).code == 1011
+
+
+async def test_a_socket_does_not_find_an_http_route() -> None:
+    """S09: a handshake for a path that only HTTP has is refused with 403."""
+    app = App([Route("/clients", clients)])
+    async with TestClient(app) as client:
+        with pytest.raises(Refused) as caught:
+            async with client.connect("/clients"):
+                raise AssertionError
+    assert caught.value.status == 403
+
+
+async def other(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve what the table does not have."""
+    await PlainTextResponse(f"other {scope['path']}")(scope, receive, send)
+
+
+async def test_another_application_for_http() -> None:
+    """What no route takes goes to `http`, slashes and all; sockets don't."""
+    app = App([Route("/clients", clients), WebSocketRoute("/ws", Count)], http=other)
+    app.state.clients = 0
+    async with TestClient(app) as client:
+        assert (await client.request("GET", "/clients")).json() == 0
+        assert (await client.request("GET", "/clients/")).text == "other /clients/"
+        assert (await client.request("GET", "/ws")).text == "other /ws"
+        with pytest.raises(Refused) as caught:
+            async with client.connect("/other"):
+                raise AssertionError
+    assert caught.value.status == 403
+
+
+# -- middleware -----------------------------------------------------------------------
+
+
+class Seeing:
+    """Middleware that sees everything, and stops those with a word."""
+
+    def __init__(self, app: ASGIApp, name: str) -> None:
+        self.app, self.name = app, name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        log.append(f"{self.name} {scope['type']}")
+        if scope["type"] == "websocket" and scope["path"] == "/stopped":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        await self.app(scope, receive, send)
+
+
+async def test_middleware_is_around_everything() -> None:
+    """S56: sockets, requests and the lifespan pass it, the first outermost."""
+    app = App(
+        [WebSocketRoute("/ws", Count), Route("/clients", clients)],
+        middleware=[Middleware(Seeing, name="a"), Middleware(Seeing, name="b")],
+    )
+    app.state.clients = 0
+    async with TestClient(app) as client:
+        async with client.connect("/ws") as ws:
+            assert await ws.receive() == "counted"
+        await client.request("GET", "/clients")
+        with pytest.raises(Refused):
+            async with client.connect("/stopped"):
+                raise AssertionError
+
+    assert log == [
+        *("a lifespan", "b lifespan"),
+        *("a websocket", "b websocket"),
+        *("a http", "b http"),
+        "a websocket",
+    ]
+
+
+class Visits(WebSocketConsumer):
+    async def on_connect(self) -> None:
+        await self.send(str(self.session.get("visits")))
+
+
+async def visit(request: Request) -> Response:
+    """Count a visit in the session."""
+    request.session["visits"] = request.session.get("visits", 0) + 1
+    return Response()
+
+
+async def test_a_socket_reads_the_session() -> None:
+    """S57: what HTTP put into the signed cookie, the socket finds."""
+    app = App(
+        [WebSocketRoute("/ws", Visits), Route("/visit", visit)],
+        middleware=[Middleware(SessionMiddleware, secret_key="secret")],
+    )
+    async with TestClient(app) as client:
+        cookies = (await client.request("GET", "/visit")).cookies
+        async with client.connect("/ws", cookies=cookies) as ws:
+            assert await ws.receive() == "1"
+        async with client.connect("/ws", cookies={"session": "forged"}) as ws:
+            assert await ws.receive() == "None"
+
+
+async def test_without_its_middleware_the_session_explains_itself() -> None:
+    """The error says what to write."""
+    async with TestClient(Visits) as client:
+        with pytest.raises(StateError) as caught:
+            async with client.connect("/ws") as ws:
+                await ws.receive()
+
+    assert str(caught.value) == (
+        "a session needs Starlette's SessionMiddleware around the application; write "
+        "App([...], middleware=[Middleware(SessionMiddleware, secret_key=...)])"
+    )
+
+
+# -- lifespan -------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def lifespan(app: App) -> AsyncIterator[Mapping[str, Any]]:
+    """Have something while the application runs."""
+    app.state.clients = 0
+    log.append("up")
+    yield {"pool": "a pool"}
+    log.append("down")
+
+
+class Pool(WebSocketConsumer):
+    async def on_connect(self) -> None:
+        await self.send(self.state.pool)
+
+
+async def test_a_lifespan_gives_state_to_sockets_and_requests() -> None:
+    """What it yields is `self.state` and `request.state`; it gets the application."""
+
+    async def pool(request: Request) -> Response:
+        return PlainTextResponse(request.state.pool)
+
+    routes = [WebSocketRoute("/ws", Pool), Route("/pool", pool)]
+    app = App(routes, lifespan=lifespan)
+    async with TestClient(app) as client:
+        assert log == ["up"]
+        async with client.connect("/ws") as ws:
+            assert await ws.receive() == "a pool"
+        assert (await client.request("GET", "/pool")).text == "a pool"
+        assert app.state.clients == 0
+    assert log == ["up", "down"]
+
+
+async def test_an_application_may_start_again() -> None:
+    """One application serves one test after another, in one loop or many."""
+    app = App([WebSocketRoute("/ws", Pool)], lifespan=lifespan, groups=Groups())
+    for _ in range(2):
+        async with TestClient(app) as client, client.connect("/ws") as ws:
+            assert await ws.receive() == "a pool"
+    assert log == ["up", "down"] * 2
+
+
+async def test_a_lifespan_that_fails() -> None:
+    """The server is told, and what was set up before is torn down."""
+
+    def number() -> Any:
+        log.append("number up")
+        yield 42
+        log.append("number down")
+
+    class Numbered(WebSocketConsumer):
+        async def on_connect(
+            self, it: Annotated[int, Provide(number, scope="app")]
+        ) -> None: ...
+
+    @asynccontextmanager
+    async def broken(app: App) -> AsyncIterator[None]:
+        try:
+            raise ZeroDivisionError
+        finally:
+            log.append("broken")
+        yield
+
+    app = App([WebSocketRoute("/ws", Numbered)], lifespan=broken)
+    with pytest.raises(ZeroDivisionError):
+        async with TestClient(app):
+            raise AssertionError
+    assert log[:2] == ["number up", "broken"]
+    assert app.provided == {}
+
+
+def one() -> int:
+    """Give a value."""
+    return 1
+
+
+class Numbered(WebSocketConsumer):
+    async def on_connect(self, it: Annotated[int, Provide(one, scope="app")]) -> None:
+        await self.send(str(it))
+
+
+async def test_a_mounted_application_serves_without_a_lifespan() -> None:
+    """Connections, groups and parameters need none."""
+
+    class Joining(WebSocketConsumer):
+        async def on_connect(self, room: str) -> None:
+            await self.join(room)
+            await self.publish(room, f"{self.url.path} {self.path_params}")
+
+    inner = App([WebSocketRoute("/x", Joining, mounted_at="/in/{room}")])
+    app = Starlette(routes=[Mount("/in/{room}", inner)])
+    async with TestClient(app) as client, client.connect("/in/a/x") as ws:
+        assert await ws.receive() == "/in/a/x {'room': 'a'}"
+
+
+async def test_what_a_mounted_application_needs_a_lifespan_for() -> None:
+    """The error says how to pass it, and then it works."""
+    inner = App([WebSocketRoute("/x", Numbered)])
+
+    async with TestClient(Starlette(routes=[Mount("/in", inner)])) as client:
+        with pytest.raises(StateError, match=r"pass lifespan=app\.lifespan to the app"):
+            async with client.connect("/in/x"):
+                raise AssertionError
+        with pytest.raises(StateError) as caught:
+            inner.start_soon(anyio.sleep_forever)
+    assert str(caught.value) == (
+        "app.start_soon needs the application's lifespan, which does not run; "
+        "mounted elsewhere, pass lifespan=app.lifespan"
+    )
+
+    outer = Starlette(routes=[Mount("/in", inner)], lifespan=inner.lifespan)
+    async with TestClient(outer) as client, client.connect("/in/x") as ws:
+        assert await ws.receive() == "1"
+
+
+async def test_an_application_in_an_application() -> None:
+    """The inner one has its own groups and lifespan."""
+    inner = App([WebSocketRoute("/x", Numbered)])
+    outer = App([Mount("/in", inner)], lifespan=inner.lifespan)
+    async with TestClient(outer) as client, client.connect("/in/x") as ws:
+        assert await ws.receive() == "1"
+        assert (outer.provided, inner.provided) == ({}, {one: 1})
+
+
+async def test_mount_hands_everything_on() -> None:
+    """S11: below the prefix another application serves, with its `root_path`."""
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        text = f"{scope['root_path']} {scope['path']}"
+        if scope["type"] == "http":
+            await PlainTextResponse(text)(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": text})
+        await receive()
+
+    app = App()
+    app.mount("/inner", inner, name="inner")
+    async with TestClient(app) as client:
+        async with client.connect("/inner/x") as ws:
+            assert await ws.receive() == "/inner /inner/x"
+        assert (await client.request("GET", "/inner/y")).text == "/inner /inner/y"
+    assert app.url_path_for("inner", path="z") == "/inner/z"
+
+
+# -- work that outlives a connection --------------------------------------------------
+
+
+async def test_work_of_the_application_outlives_a_connection() -> None:
+    """It ends with the application, and can be cancelled before."""
+    app = App()
+    done = anyio.Event()
+
+    async def work() -> None:
+        try:
+            done.set()
+            await anyio.sleep_forever()
+        finally:
+            log.append("ended")
+
+    @app.websocket_route("/ws")
+    class Starting(WebSocketConsumer):
+        async def on_connect(self) -> None:
+            app.start_soon(work)
+
+    async with TestClient(app) as client:
+        async with client.connect("/ws"):
+            with anyio.fail_after(5):
+                await done.wait()
+        assert log == []
+        handle = app.start_soon(work)
+        await client.settle()
+        handle.cancel()
+        await client.settle()
+        assert log == ["ended"]
+    assert log == ["ended"] * 2
+
+
+async def test_work_of_the_application_fails_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An exception is logged, and nothing else ends."""
+
+    async def failing_work(number: int) -> None:
+        raise ValueError(number)
+
+    app = App([WebSocketRoute("/ws", Numbered)])
+    async with TestClient(app) as client:
+        app.start_soon(failing_work, 7)
+        await client.settle()
+        async with client.connect("/ws") as ws:
+            assert await ws.receive() == "1"
+
+    (record,) = (each for each in caplog.records if each.levelno == logging.ERROR)
+    assert "failing_work of the application failed" in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ValueError)
