@@ -253,8 +253,8 @@ class WebSocket(Connection, Forms):
         if error is None:
             await self.ensure_closed(1000)
             return False
-        if isinstance(error, WebSocketDisconnect):
-            return self._silences(error)
+        if isinstance(error, WebSocketDisconnect) and self._silences(error):
+            return True
         if isinstance(error, Exception) and self._stage is State.OPEN:
             await self.ensure_closed(*closing_by(error))
         return False
