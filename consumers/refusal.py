@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from starlette.exceptions import HTTPException, WebSocketException
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope
 
 from .close import MAX_REASON_BYTES, refusal_code
-from .codecs import Event
+from .codecs import CODECS, Event
 from .errors import InvalidMessage, InvalidParameters
 from .headers import checked_headers
 from .outbox import EventSend
@@ -45,8 +45,8 @@ class Refusal:
         """Make the answer in the form that the application and the server allow.
 
         Raises:
-            TypeError: ``content`` has no JSON form.
-            ValueError: The same, or a header can't be sent; the caller's fault.
+            MessageNotEncodable: ``content`` has no JSON form; the caller's fault.
+            ValueError: A header can't be sent; the caller's fault.
         """
         self.status = status
         """The HTTP status that it stands for."""
@@ -126,4 +126,5 @@ def _denial(status: int, content: Any, headers: Mapping[str, str] | None) -> Res
     }
     if content is None or isinstance(content, str):
         return PlainTextResponse(content or "", status, checked)
-    return JSONResponse(content, status, checked)
+    body = CODECS["json"].encode(content)["text"]
+    return Response(body, status, checked, "application/json")
