@@ -281,32 +281,42 @@ async def test_a_class_is_told_of_every_code_by_its_hook() -> None:
 # -- what is asked of every file -----------------------------------------------------
 
 
-def example_name(path: Path) -> str:
-    """Return the name of the file, or of the folder that it belongs to."""
-    return path.relative_to(EXAMPLES).parts[0].removesuffix(".py")
+def module_name(path: Path) -> str:
+    """Return the name by which a file of docs/examples is imported."""
+    parts = path.relative_to(EXAMPLES).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
-def mentioned(test: Path) -> Iterator[str]:
-    """Yield what a test imports, and what it names as `module:app` for a server."""
-    for node in ast.walk(ast.parse(test.read_text())):
+def mentioned(file: Path, package: str = "") -> Iterator[str]:
+    """Yield the modules that a file imports, names as `module:app`, or as a path."""
+    for node in ast.walk(ast.parse(file.read_text())):
         match node:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=str(module), level=0):
-                yield module
+            case ast.ImportFrom(module=module, names=names, level=level):
+                source = ".".join(filter(None, (package if level else "", module)))
+                yield source
+                yield from (f"{source}.{alias.name}" for alias in names)
             case ast.Constant(value=str(text)) if SERVED.fullmatch(text):
                 yield text.partition(":")[0]
+            case ast.Constant(value=str(text)) if text.endswith(".py"):
+                yield text.removesuffix(".py").replace("/", ".")
 
 
 def test_every_example_is_run() -> None:
-    """Each example is imported by a test, or named for a server in one."""
-    run = {
-        module.partition(".")[0]
-        for test in TESTS.rglob("*.py")
-        for module in mentioned(test)
-    }
+    """Each file is imported, served or run by a test, or by an example that is."""
+    files = {module_name(path): path for path in FILES if path.name != "__init__.py"}
+    reached = {name for test in TESTS.rglob("*.py") for name in mentioned(test)}
+    found = set(files) & reached
+    while found:
+        reached |= found
+        found = {
+            name
+            for module in found
+            for name in mentioned(files[module], module.rpartition(".")[0])
+        } & (set(files) - reached)
 
-    assert {example_name(path) for path in FILES} - run == set()
+    assert set(files) - reached == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))

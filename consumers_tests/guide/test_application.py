@@ -205,23 +205,28 @@ def with_session(secret: str) -> App:
 
     @app.websocket_route("/function")
     async def view(ws: WebSocket) -> None:
-        await ws.send(ws.session.get("user", "nobody"))
+        user = ws.session.get("user", "nobody")
+        ws.session["user"] = "eve"
+        await ws.send(user)
 
     @app.websocket_route("/class")
     class Consumer(WebSocketConsumer):
         async def on_connect(self) -> None:
-            await self.send(self.session.get("user", "nobody"))
+            user = self.session.get("user", "nobody")
+            self.session["user"] = "eve"
+            await self.send(user)
 
     return app
 
 
 @both_styles
 async def test_s57_a_session_is_a_signed_cookie(path: str) -> None:
-    """A request's session is the socket's; a cookie signed by others is not."""
+    """A socket reads the session of requests; a cookie signed by others is none."""
     async with TestClient(with_session("secret")) as client:
         response = await client.request("GET", "/sign-in?user=ada")
         async with client.connect(path, cookies=response.cookies) as ws:
             assert await ws.receive() == "ada"
+            assert "set-cookie" not in ws.response_headers  # so it can't write it
         async with client.connect(path) as ws:
             assert await ws.receive() == "nobody"
     async with (

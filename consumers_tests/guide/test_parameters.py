@@ -67,6 +67,7 @@ CONVERTED = [
     (int, "42", 42),
     (int, "-1", -1),
     (float, "4.2", 4.2),
+    (float, "inf", float("inf")),
     (bool, "TRUE", True),
     (bool, "1", True),
     (bool, "false", False),
