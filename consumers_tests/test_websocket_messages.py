@@ -34,7 +34,7 @@ async def test_messages_come_in_order_until_the_client_leaves() -> None:
 async def test_iterating_gives_messages_and_raises_the_end() -> None:
     """The client's leaving ends the loop by an exception, for `async with` to judge."""
     peer = Peer()
-    messages = []
+    messages: list[str] = []
 
     async def iterate() -> None:
         async for message in ws:
@@ -51,7 +51,7 @@ async def test_iterating_gives_messages_and_raises_the_end() -> None:
 async def test_iterating_ends_with_our_own_close() -> None:
     """A loop whose body closes the connection just ends."""
     peer = Peer()
-    messages = []
+    messages: list[str] = []
     async with peer.opens(WebSocket) as ws:
         peer.says(text("a"), text("b"))
         async for message in ws:
@@ -102,9 +102,7 @@ async def test_nothing_is_sent_before_accept() -> None:
     """The error says what to do first."""
     peer = Peer()
     async with peer.connects(WebSocket) as ws:
-        with pytest.raises(
-            StateError, match="can't send: the connection was not"
-        ):
+        with pytest.raises(StateError, match="can't send: the connection was not"):
             await ws.send("a")
 
     assert peer.sent == []
