@@ -30,6 +30,7 @@ WHOLE = {
     "layout": "this file",
     "must_run": "nothing is skipped silently in CI",
     "peers": "defects measured in other frameworks",
+    "peers_chanx": "the same, where none runs beside",
     "project": "pyproject.toml, Makefile, the wheel",
     "typing": "what type checkers see",
 }
