@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, TypeAlias
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias
 
 import anyio
 
@@ -93,13 +94,18 @@ class _Entry:
         self.failed = False
 
 
+# The late entry that the current task makes, or a task that started it. Tasks may outlive
+# its making; then it is nobody's turn.
+_making: Final[ContextVar[_Entry | None]] = ContextVar("making", default=None)
+
+
 class Outbox:
     """What waits for one client."""
 
-    __slots__ = ("_entries", "_size", "_waiting", "_writer")
+    __slots__ = ("_entries", "_made", "_size", "_waiting")
 
     def __init__(self) -> None:
-        self._writer = 0  # the id of the task that empties it
+        self._made: _Entry | None = None  # the late one that is being made
         self._entries: deque[_Entry] = deque()
         self._waiting = 0  # publications
         self._size = 0  # their bytes
@@ -143,8 +149,11 @@ class Outbox:
         return not entry.failed
 
     def is_mine(self) -> bool:
-        """Tell whether the caller is the writer, whose turn it is already."""
-        return anyio.get_current_task().id == self._writer
+        """Tell whether the caller makes the event whose turn it is, or helps to.
+
+        What it sends itself can't wait for that event.
+        """
+        return self._made is not None and _making.get() is self._made
 
     async def run(self, send: EventSend) -> None:
         """Send all, in order, until nothing waits.
@@ -156,11 +165,12 @@ class Outbox:
             Exception: From ``send``, or from a late publication's maker.
         """
         entries = self._entries
-        self._writer = anyio.get_current_task().id
         try:
             while entries:
                 entry = entries[0]
-                event = entry.event if entry.late is None else await entry.late()
+                event = entry.event
+                if entry.late is not None:
+                    event = await self._make(entry, entry.late)
                 try:
                     if entry.suspended is not None:
                         await entry.suspended
@@ -176,6 +186,14 @@ class Outbox:
                     entry.out.set()
         finally:
             self._give_up()
+
+    async def _make(self, entry: _Entry, late: Late) -> Event | None:
+        self._made = entry
+        _making.set(entry)
+        try:
+            return await late()
+        finally:
+            self._made = None
 
     def _add(self, entry: _Entry) -> None:
         self._entries.append(entry)

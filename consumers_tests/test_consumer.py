@@ -271,7 +271,8 @@ class Screened(WebSocketConsumer):
                 return {"text": "changed"}
             case "more":
                 await self.send("before")
-                await self.send_json("it")
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self.send_json, "it")
             case "fail":
                 raise ValueError("an interceptor's bug")
             case "close":
@@ -301,7 +302,7 @@ async def test_interceptors_see_change_and_drop() -> None:
 
 
 async def test_an_interceptor_may_send() -> None:
-    """What it sends comes before what it returns, and nothing overtakes."""
+    """What it and its tasks send comes before what it returns; nothing overtakes."""
     groups = Groups()
     async with serving(Screened, groups=groups) as client, client.connect("/") as ws:
         await groups.publish("lobby", "first")

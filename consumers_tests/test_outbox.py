@@ -107,23 +107,47 @@ async def test_waiting_for_what_is_there() -> None:
     assert server.sent == ["one"]
 
 
-async def test_the_writer_knows_itself() -> None:
-    """What a late publication's maker calls can tell that it is its turn already."""
+async def test_a_maker_knows_that_it_is_its_turn() -> None:
+    """What it calls, and its child tasks, can tell; others, and later ones, can't."""
     outbox = Outbox()
-    mine: list[bool] = []
+    mine: list[tuple[str, bool]] = []
+
+    def ask(who: str) -> None:
+        mine.append((who, outbox.is_mine()))
+
+    async def child() -> None:
+        ask("child")
+
+    async def survivor() -> None:
+        ask("survivor")
+        await wait_all_tasks_blocked()
+        ask("survivor, later")
 
     async def late() -> None:
-        mine.append(outbox.is_mine())
-
-    outbox.put_late(late, 1)
-    assert not outbox.is_mine()
-    with fail_after(5):
+        ask("maker")
         async with create_task_group() as group:
-            group.start_soon(outbox.run, Server().send)
-            await wait_all_tasks_blocked()
-            mine.append(outbox.is_mine())
+            group.start_soon(child)
+        outside.start_soon(survivor)
+        await checkpoint()
+        ask("maker, later")
 
-    assert mine == [True, False]
+    with fail_after(5):
+        async with create_task_group() as outside:
+            outbox.put_late(late, 1)
+            ask("publisher")
+            outside.start_soon(outbox.run, Server().send)
+            await checkpoint()
+            ask("another task")
+
+    assert sorted(mine) == [
+        ("another task", False),
+        ("child", True),
+        ("maker", True),
+        ("maker, later", True),
+        ("publisher", False),
+        ("survivor", True),
+        ("survivor, later", False),
+    ]
 
 
 # -- bounds ----------------------------------------------------------------------------
