@@ -94,7 +94,7 @@ class _Entry:
         self.failed = False
 
 
-# The late entry that the current task makes, or a task that started it. Tasks may outlive
+# The late entry that the current task, or one that started it, makes. Tasks may outlive
 # its making; then it is nobody's turn.
 _making: Final[ContextVar[_Entry | None]] = ContextVar("making", default=None)
 

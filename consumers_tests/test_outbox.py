@@ -111,6 +111,7 @@ async def test_a_maker_knows_that_it_is_its_turn() -> None:
     """What it calls, and its child tasks, can tell; others, and later ones, can't."""
     outbox = Outbox()
     mine: list[tuple[str, bool]] = []
+    asked = anyio.Event()
 
     def ask(who: str) -> None:
         mine.append((who, outbox.is_mine()))
@@ -120,6 +121,7 @@ async def test_a_maker_knows_that_it_is_its_turn() -> None:
 
     async def survivor() -> None:
         ask("survivor")
+        asked.set()
         await wait_all_tasks_blocked()
         ask("survivor, later")
 
@@ -128,7 +130,7 @@ async def test_a_maker_knows_that_it_is_its_turn() -> None:
         async with create_task_group() as group:
             group.start_soon(child)
         outside.start_soon(survivor)
-        await checkpoint()
+        await asked.wait()
         ask("maker, later")
 
     with fail_after(5):
