@@ -233,10 +233,10 @@ class Runtime:
         authenticate = None if self._app is None else self._app.authenticate
         first = plan.on_connect
         asks = first is not None and not first.is_plain
-        if plan.on_handshake or authenticate or asks or not consumer.auto_accept:
-            if bounds.handshake_timeout is not None:
-                self._timed = True
-                self._clock.cancel_after(self._scope, bounds.handshake_timeout)
+        waits = plan.on_handshake or authenticate or asks or not consumer.auto_accept
+        if waits and bounds.handshake_timeout is not None:
+            self._timed = True
+            self._clock.cancel_after(self._scope, bounds.handshake_timeout)
         values: dict[str, Any] = {}
         if plan.binder.parameters:
             values = plan.binder.bind(consumer.path_params, consumer.query_params)

@@ -235,9 +235,9 @@ class Groups:
     def _warn_of(self, group: Group) -> None:
         self._strangers.add(group)
         log.warning(
-            "%r is declared in other Groups than those of the connection that joins it: "
-            "what is published there does not reach it; write App(groups=groups), or "
-            "lifespan=groups.lifespan where the application is not an App",
+            "%r is declared in other Groups than those of the connection that joins "
+            "it: what is published there does not reach it; write App(groups=groups), "
+            "or lifespan=groups.lifespan where the application is not an App",
             group,
         )
 
