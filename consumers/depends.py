@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any, NoReturn
 
+from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
@@ -43,7 +44,10 @@ class Dependencies:
                 for argument in arguments
             ]
         )
-        self._dependant = get_dependant(path="", call=call)
+        self._call = call
+        # {names of the path's parameters: what FastAPI made of the signature}
+        self._dependants: dict[tuple[str, ...], Dependant] = {}
+        self._dependant(())
 
     async def solve(
         self, connection: HTTPConnection[Any], stack: AsyncExitStack
@@ -61,7 +65,7 @@ class Dependencies:
         }
         solved = await solve_dependencies(
             request=WebSocket(scope, _not_here, _not_here),
-            dependant=self._dependant,
+            dependant=self._dependant(tuple(scope.get("path_params", ()))),
             dependency_overrides_provider=_Overrides(scope.get("app")),
             async_exit_stack=stack,
             embed_body_fields=False,
@@ -74,6 +78,17 @@ class Dependencies:
                 }
             )
         return solved.values
+
+    def _dependant(self, names: tuple[str, ...]) -> Dependant:
+        """Return what FastAPI makes of the signature below a path with ``names``.
+
+        It takes a parameter from the path if the path has it, and else from the query;
+        one class may be routed to many paths.
+        """
+        if names not in self._dependants:
+            path = "".join(f"/{{{name}}}" for name in names)
+            self._dependants[names] = get_dependant(path=path, call=self._call)
+        return self._dependants[names]
 
 
 class _Overrides:

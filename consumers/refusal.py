@@ -91,7 +91,7 @@ def end_by(
     """
     match error:
         case InvalidParameters():
-            return None, (400, {"errors": dict(error.errors)}, None)
+            return (1008, ""), (400, {"errors": dict(error.errors)}, None)
         case HTTPException():
             headers = error.headers
             return (1008, ""), (error.status_code, error.detail, headers)
