@@ -115,6 +115,7 @@ class Runtime:
         "_outer",
         "_over",
         "_provided",
+        "_providing",
         "_pull",
         "_reading",
         "_refusal",
@@ -158,6 +159,7 @@ class Runtime:
         self._outer: TaskGroup | None = None  # for providers that outlive the others
         self._ended: anyio.Event  # all but these has ended; there if `_outer` is
         self._provided: dict[Factory, Any] | None = None
+        self._providing: anyio.Lock | None = None  # there if they are
         consumer._runtime = self
         consumer._groups = _groups_of(consumer.scope, app)
         consumer._bounds = consumer.limits or (
@@ -413,18 +415,25 @@ class Runtime:
         """Return the values that last longer than a call, made where they were not."""
         app_wide = {} if self._app is None else self._app.provided
         providers = self.consumer._plan.providers_of("connection")
-        if self._provided is None:
-            if self._outer is not None:
-                self._provided = await self._outer.start(
-                    self._provide, providers, app_wide
-                )
-            else:
-                made: dict[Factory, Any] = {}
-                async with AsyncExitStack() as stack:  # none of them has a teardown
-                    await self._make(providers, app_wide, stack, made)
-                self._provided = made
-        assert self._provided is not None
+        if not providers:
+            return {"connection": {}, "app": app_wide}
+        if self._providing is None:
+            self._providing = anyio.Lock()
+        async with self._providing:  # several handlers may ask at once
+            if self._provided is None:
+                self._provided = await self._provide_first(providers, app_wide)
         return {"connection": self._provided, "app": app_wide}
+
+    async def _provide_first(
+        self, providers: tuple[Provider, ...], app_wide: Mapping[Factory, Any]
+    ) -> dict[Factory, Any]:
+        made: dict[Factory, Any] = {}
+        if self._outer is not None:
+            made = await self._outer.start(self._provide, providers, app_wide)
+            return made
+        async with AsyncExitStack() as stack:  # none of them has a teardown
+            await self._make(providers, app_wide, stack, made)
+        return made
 
     async def _make(
         self,

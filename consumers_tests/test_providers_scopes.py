@@ -288,3 +288,66 @@ async def test_a_replacement_may_have_a_teardown_and_needs_of_its_own() -> None:
         await ws.send("still there")
 
     assert log == ["sync up", "still there", "replacement down", "sync down"]
+
+
+async def test_hooks_at_once_share_a_connection_s_value() -> None:
+    """Two messages that need it first, at one time, get one value."""
+
+    async def slow() -> AsyncIterator[object]:
+        log.append("up")
+        await anyio.lowlevel.checkpoint()
+        yield object()
+        log.append("down")
+
+    seen: list[object] = []
+
+    class Both(WebSocketConsumer):
+        concurrency = 2
+
+        async def on_receive(
+            self,
+            message: str,
+            it: Annotated[object, Provide(slow, scope="connection")],
+        ) -> None:
+            seen.append(it)
+            await self.send(message)
+
+    async with TestClient(Both) as client, client.connect("/") as ws:
+        for message in ("a", "b"):
+            await ws.send(message)
+        assert {await ws.receive(), await ws.receive()} == {"a", "b"}
+
+    assert seen[0] is seen[1]
+    assert log == ["up", "down"]
+
+
+async def test_the_last_hook_may_be_the_first_to_ask() -> None:
+    """Cancelled from outside, `on_disconnect` still gets a connection's value."""
+
+    async def slow() -> AsyncIterator[str]:
+        await anyio.lowlevel.checkpoint()
+        yield "made late"
+        await anyio.lowlevel.checkpoint()
+        log.append("down")
+
+    class Last(WebSocketConsumer):
+        async def on_receive(self, message: str) -> None:
+            await self.send("waiting")
+            await anyio.sleep_forever()
+
+        async def on_disconnect(
+            self, code: int, it: Annotated[str, Provide(slow, scope="connection")]
+        ) -> None:
+            log.append(f"{code} {it}")
+
+    async def cancelled(client: TestClient) -> None:
+        async with client.connect("/") as ws:
+            await ws.send("wait")
+            await ws.receive()
+            raise InterruptedError
+
+    async with TestClient(Last) as client:
+        with pytest.raises(InterruptedError):
+            await cancelled(client)
+
+    assert log == ["1012 made late", "down"]
