@@ -91,13 +91,18 @@ async def test_a_loop_that_reads_on_lets_others_run() -> None:
     async with server.inbox() as (inbox, _):
         server.sends(GONE)
 
+        ended = False
+
         async def read_on() -> None:
-            while True:
+            nonlocal ended
+            for _ in range(1000):
                 await following(inbox)
+            ended = True
 
         async with create_task_group() as group:
             group.start_soon(read_on)
             await wait_a_little()
+            assert not ended
             group.cancel_scope.cancel()
 
 
