@@ -430,9 +430,9 @@ class Runtime:
         made: dict[Factory, Any] = {}
         if self._outer is not None:
             made = await self._outer.start(self._provide, providers, app_wide)
-            return made
-        async with AsyncExitStack() as stack:  # none of them has a teardown
-            await self._make(providers, app_wide, stack, made)
+        else:
+            async with AsyncExitStack() as stack:  # none of them has a teardown
+                await self._make(providers, app_wide, stack, made)
         return made
 
     async def _make(
