@@ -24,6 +24,8 @@ WHOLE = {
     "cancellation": "cancels an application at every checkpoint",
     "chat": "the chat example in process",
     "chat_browser": "drives the chat example in a browser",
+    "docs": "that the documentation and README.md hold",
+    "docs_examples": "runs those of the tutorial and the how-to guides",
     "embedding": "inside Starlette, FastAPI, Django, beside python-socketio",
     "examples": "runs docs/examples",
     "exports": "the public names",

@@ -2,11 +2,11 @@
 
 import time
 from functools import partial
+from typing import Annotated
 
-import anyio
-from anyio import from_thread, to_thread
+from anyio import CapacityLimiter, from_thread, to_thread
 
-from consumers import App, WebSocketConsumer, WebSocketRoute, receives
+from consumers import App, Provide, WebSocketConsumer, WebSocketRoute, receives
 
 
 def slow_sum(numbers: list[int]) -> int:
@@ -25,12 +25,17 @@ class OneCall(WebSocketConsumer):
         await self.send(await to_thread.run_sync(partial(slow_sum, message)))
 
 
-class Bounded(WebSocketConsumer):
-    limiter = anyio.CapacityLimiter(4)  # instead of the 40 threads that all share
+def four_threads() -> CapacityLimiter:
+    return CapacityLimiter(4)  # instead of the 40 that all share
 
-    async def on_receive(self, message: list[int]) -> None:
+
+Few = Annotated[CapacityLimiter, Provide(four_threads, scope="app")]
+
+
+class Bounded(WebSocketConsumer):
+    async def on_receive(self, message: list[int], few: Few) -> None:
         call = partial(slow_sum, message)
-        await self.send(await to_thread.run_sync(call, limiter=self.limiter))
+        await self.send(await to_thread.run_sync(call, limiter=few))
 
 
 app = App(

@@ -1,0 +1,170 @@
+"""Runs the examples of the tutorial and of the how-to guides."""
+
+from datetime import UTC, datetime, timedelta
+
+import anyio.to_thread
+import pytest
+from howto import background, expiry, mounted, origin, providers, publish, refuse
+from howto import threads as in_threads
+from msgspec import Struct
+from tutorial import counter, greeter
+
+from consumers import Identity
+from consumers.testing import Refused, TestClient
+
+
+async def refusal(client: TestClient, path: str, **options: str) -> Refused:
+    """Return how a handshake was refused."""
+    with pytest.raises(Refused) as caught:
+        async with client.connect(path, headers=options):
+            pass
+    return caught.value
+
+
+async def test_greeter_greets_as_often_as_it_should() -> None:
+    """The name comes from the path, the number from the query; then it closes."""
+    async with (
+        TestClient(greeter.app) as client,
+        client.connect("/greet/Ada?times=2") as ws,
+    ):
+        assert [message async for message in ws] == ["Hello, Ada!"] * 2
+        assert ws.closed is not None
+        assert ws.closed.code == 1000
+
+
+async def test_greeter_tells_what_is_wrong() -> None:
+    """The refusal has the status and the body that the tutorial prints."""
+    async with TestClient(greeter.app) as client:
+        refused = await refusal(client, "/greet/Ada?times=100")
+
+    assert refused.status == 400
+    assert refused.json() == {"errors": {"times": "Expected `int` <= 10"}}
+
+
+async def test_counter_counts() -> None:
+    """It reads what the tutorial says that a client sends, and answers as it says."""
+    async with TestClient(counter.app) as client, client.connect("/counter") as ws:
+        await ws.send('{"type": "add", "amount": 2}')
+        assert await ws.receive() == '{"type":"total","value":2}'
+        await ws.send(counter.Add(3))
+        assert await ws.receive(counter.Total) == counter.Total(5)
+        await ws.send(counter.Reset())
+        assert await ws.receive(counter.Total) == counter.Total(0)
+        await ws.send({"type": "multiply"})
+        assert (await ws.receive_close()).code == 1008
+
+
+class Note(Struct):
+    """What `publish.tell_user` sends."""
+
+    note: str
+
+
+async def test_published_from_a_view_and_from_a_thread() -> None:
+    """An HTTP request, synchronous code and a call for one user reach the client."""
+    async with (
+        TestClient(publish.app) as client,
+        client.connect("/prices/TEA?user=42") as ws,
+        client.connect("/prices/TEA") as other,
+    ):
+        response = await client.request("POST", "/prices/TEA?value=3.5")
+        assert response.json() == {"watching": 2}
+        for each in (ws, other):
+            assert await each.receive(publish.Price) == publish.Price("TEA", 3.5)
+
+        await anyio.to_thread.run_sync(publish.import_prices, [("TEA", 4.0)])
+        for each in (ws, other):
+            assert await each.receive(publish.Price) == publish.Price("TEA", 4.0)
+
+        await anyio.to_thread.run_sync(publish.tell_user, "42", "for you")
+        assert await ws.receive(Note) == Note("for you")
+        await other.receive_nothing()
+
+
+async def test_work_stops_when_told_and_when_the_client_leaves() -> None:
+    """A handle ends one task; what `app.start_soon` runs outlives the connection."""
+    background.log.clear()
+    async with TestClient(background.app) as client:
+        async with client.connect("/ticker") as ws:
+            await client.advance(1)
+            assert await ws.receive() == "tick 1"
+            await ws.send("stop")
+            await client.advance(10)
+            await ws.receive_nothing()
+        await client.advance(1)
+
+    assert background.log == ["left with 1000"]
+
+
+async def test_refused_by_status_or_by_close() -> None:
+    """With `refusals="close"` a script can read why; nobody stays counted."""
+    async with TestClient(refuse.app) as client:
+        assert (await refusal(client, "/theatre")).status == 401
+        async with client.connect("/browser/theatre") as ws:
+            event = await ws.receive_close()
+        assert (event.code, event.reason) == (4401, "who are you?")
+
+        path = "/theatre?token=secret"
+        async with client.connect(path), client.connect(path):
+            refused = await refusal(client, path)
+            assert refused.status == 503
+            assert refused.json() == {"seats": 2}
+            assert refused.headers["retry-after"] == "60"
+
+    assert refuse.Theatre.taken == 0
+
+
+@pytest.mark.parametrize("path", ["/thread", "/call", "/bounded"])
+async def test_synchronous_code_runs_in_threads(path: str) -> None:
+    """Each way gives the same answer."""
+    async with TestClient(in_threads.app) as client, client.connect(path) as ws:
+        await ws.send([1, 2, 3])
+        assert await ws.receive(int) == 6
+
+
+async def test_an_app_is_mounted_in_a_starlette() -> None:
+    """Its `authenticate` is asked."""
+    async with (
+        TestClient(mounted.app) as client,
+        client.connect("/ws/hello", headers={"x-name": "Ada"}) as ws,
+    ):
+        assert await ws.receive() == "Hello, Ada!"
+
+
+async def test_credentials_end() -> None:
+    """The connection is closed when they do, and not before."""
+    ends = datetime.now(UTC) + timedelta(seconds=600)
+    query = {"ends": ends.timestamp()}
+    async with (
+        TestClient(expiry.app) as client,
+        client.connect("/account", query=query) as ws,
+    ):
+        await client.advance(500)
+        await ws.receive_nothing()
+        await client.advance(100)
+        assert (await ws.receive_close()).code == 4401
+
+
+async def test_foreign_pages_are_refused() -> None:
+    """One's own pages, and clients that are no browsers, get in."""
+    async with TestClient(origin.app) as client:
+        evil = await refusal(client, "/basket", origin="https://evil.example")
+        assert evil.status == 403
+        for headers in ({}, {"origin": "https://shop.example"}):
+            async with client.connect("/basket", headers=headers) as ws:
+                await ws.send("tea")
+                assert await ws.receive() == "put tea into the basket"
+
+
+async def test_providers_live_as_long_as_their_scope() -> None:
+    """The application's database is open while it runs, and closed after it."""
+    opened: list[providers.Database] = []
+
+    async with TestClient(providers.app) as client:
+        async with client.connect("/orders", identity=Identity("42")) as ws:
+            await ws.send("tea")
+            assert await ws.receive() == "tea for nobody in the real one"
+        opened += providers.app.provided.values()
+        assert [each.open for each in opened] == [True]
+
+    assert [each.open for each in opened] == [False]
