@@ -43,10 +43,10 @@ class Identity(BaseUser):
                 f"an identity's key must be a non-empty string, got {self.key!r}; "
                 "write str(user.id)"
             )
-        if self.expires is not None and self.expires.tzinfo is None:
+        if self.expires is not None and getattr(self.expires, "tzinfo", None) is None:
             raise ValueError(
-                f"an identity's expiry must have a time zone, got {self.expires!r}; "
-                "write datetime.now(UTC) + lifetime"
+                "an identity's expiry must be a time with a time zone, got "
+                f"{self.expires!r}; write datetime.now(UTC) + lifetime"
             )
 
     @property

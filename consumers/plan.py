@@ -73,6 +73,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         NameError: An annotation names what is not defined yet.
     """
     _check_spelling(cls)
+    _check_init(cls)
     hooks: dict[str, Signature | None] = {}
     for name in HOOKS:
         hook = inspect.getattr_static(cls, name, None)
@@ -203,6 +204,21 @@ def _interceptors(
                     f"got {found[kind]!r} and {name!r} for {kind.__name__}"
                 )
     return found
+
+
+def _check_init(cls: type) -> None:
+    """Check that an ASGI server can make an instance."""
+    if "__init__" not in vars(cls):
+        return
+    signature = inspect.signature(vars(cls)["__init__"])
+    try:
+        signature.bind("self", "scope", "receive", "send")
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{cls.__qualname__}.__init__ must take the arguments of an ASGI "
+            f"application, got {signature}; write __init__(self, scope, receive, "
+            "send), or begin in on_connect"
+        ) from error
 
 
 def _check_spelling(cls: type) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "Provider",
     "in_scope",
     "is_connection",
+    "misplaced",
     "overrides",
     "provider_of",
     "resolve",
@@ -138,6 +139,8 @@ class Provider:
                         f"{need.scope!r}; give it scope={need.scope!r}"
                     )
                 needs[parameter.name] = need
+            elif isinstance(parameter.default, Provide):
+                raise misplaced(f"provider {name}", parameter)
             elif is_connection(parameter.annotation):
                 if marker.scope == "app":
                     raise ConfigurationError(
@@ -235,6 +238,14 @@ def _signature(
         raise ConfigurationError(
             f"provider {_name(factory)} must have a signature that can be read; {error}"
         ) from error
+
+
+def misplaced(owner: str, parameter: inspect.Parameter) -> ConfigurationError:
+    """Return what says that a marker stands where a default does."""
+    return ConfigurationError(
+        f"{owner}: a provider goes into the annotation, got {parameter}; write "
+        f"{parameter.name}: Annotated[T, Provide(factory)]"
+    )
 
 
 def is_connection(annotation: Any) -> bool:

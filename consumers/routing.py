@@ -150,6 +150,7 @@ class Router:
         Raises:
             ConfigurationError: The pattern or the function can't work.
         """
+        path = _normalized(path)
 
         def add(endpoint: Callable[..., Any]) -> WebSocketRoute:
             route = WebSocketRoute(
@@ -167,13 +168,14 @@ class Router:
         Raises:
             ConfigurationError: A path lacks what its endpoint asks for.
         """
+        prefix = "/" + prefix.strip("/") if prefix.strip("/") else ""
         for route in router.routes:
             self.routes.append(_below(prefix, route, self._mounted_at))
         self._changed()
 
     def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
         """Hand everything below ``path`` to another ASGI application."""
-        self.routes.append(Mount(path, app=app, name=name))
+        self.routes.append(Mount(f"/{path.lstrip('/')}", app=app, name=name))
         self._changed()
 
     def _changed(self) -> None:
@@ -262,10 +264,15 @@ def _normalized(path: str) -> str:
     Raises:
         ConfigurationError: A part in braces is not a parameter.
     """
+    if not isinstance(path, str):
+        raise ConfigurationError(
+            f"a path must be a text, got {path!r}; write WebSocketRoute(path, "
+            "endpoint) or @app.websocket_route(path)"
+        )
     if not path.startswith("/"):
         path = f"/{path}"
-    count = path.count("{}")
-    for index in range(count):
+    known = path.count(_ANONYMOUS)  # below a prefix, of a path that was read before
+    for index in range(known, known + path.count("{}")):
         path = path.replace("{}", f"{{{_ANONYMOUS}{index}:path}}", 1)
     for braces in _BRACES.findall(path):
         match = PARAM_REGEX.fullmatch(braces)

@@ -18,7 +18,15 @@ from starlette.requests import HTTPConnection
 
 from .errors import ConfigurationError
 from .params import Parameter
-from .providers import Factory, Provider, is_connection, provider_of, resolve
+from .providers import (
+    Factory,
+    Provide,
+    Provider,
+    is_connection,
+    misplaced,
+    provider_of,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from .depends import Dependencies
@@ -116,7 +124,9 @@ def read_signature(
             )
         if marker is not None:
             providers[argument.name] = Provider.of(marker, namespace)
-        elif is_connection(annotation):
+        elif isinstance(argument.default, Provide):
+            raise misplaced(owner, argument)
+        elif is_connection(annotation) or _is_named_like_one(argument):
             raise ConfigurationError(
                 f"{owner}: a consumer is the connection itself, got {argument}; leave "
                 f"{argument.name!r} out and use self"
@@ -156,6 +166,12 @@ def callers_locals() -> dict[str, Any]:
     ):
         frame = frame.f_back
     return dict(frame.f_locals)
+
+
+def _is_named_like_one(argument: inspect.Parameter) -> bool:
+    """Tell whether it is what other frameworks' hooks get first: the connection."""
+    unsaid = argument.annotation is inspect.Parameter.empty
+    return unsaid and argument.name in ("ws", "websocket")
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -125,6 +125,21 @@ def test_other_names_are_the_application_s_own(name: str) -> None:
     assert making(**{name: on_receive})
 
 
+def test_a_server_can_make_an_instance() -> None:
+    """An `__init__` of one's own takes what an ASGI application takes."""
+
+    def takes_nothing(self: Any) -> None: ...
+
+    assert told(__init__=takes_nothing) == (
+        "Chat.__init__ must take the arguments of an ASGI application, got (self: Any) "
+        "-> None; write __init__(self, scope, receive, send), or begin in on_connect"
+    )
+
+    def passing_on(self: Any, *args: Any, **keywords: Any) -> None: ...
+
+    assert making(__init__=passing_on)
+
+
 # -- settings -------------------------------------------------------------------------
 
 NAMES = "'text', 'bytes', 'json', 'msgpack', 'event'"

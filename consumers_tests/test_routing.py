@@ -423,6 +423,40 @@ async def test_other_routes_are_included_too() -> None:
     assert app.url_path_for("page") == "/api/page"
 
 
+@pytest.mark.parametrize("prefix", ["/api", "api", "/api/", "api/"])
+async def test_slashes_around_a_prefix_do_not_matter(prefix: str) -> None:
+    """Every route gets one slash on either side of it."""
+    router = Router([Route("/page", page), WebSocketRoute("/words", Words)])
+    app = App()
+    app.include_router(router, prefix=prefix)
+    app.mount(prefix.strip("/") + "/m", PlainTextResponse("mounted"))
+
+    assert await first_message(app, "/api/words?word=w") == "w"
+    async with TestClient(app) as client:
+        assert (await client.request("GET", "/api/page")).text == "/api/page"
+        assert (await client.request("GET", "/api/m/x")).text == "mounted"
+
+
+async def test_anonymous_parts_below_an_anonymous_prefix() -> None:
+    """Any number of them, wherever they stand."""
+    router = Router([WebSocketRoute("/x/{}/y/{}", Params)])
+    app = App()
+    app.include_router(router, prefix="/{}")
+
+    assert await first_message(app, "/a/x/b/y/c/d") == "{}"
+
+
+def test_the_decorator_without_its_path() -> None:
+    """Forgotten parentheses are told at once."""
+    with pytest.raises(ConfigurationError) as caught:
+        App().websocket_route(view)  # type: ignore[arg-type]
+
+    assert str(caught.value) == (
+        f"a path must be a text, got {view!r}; write WebSocketRoute(path, endpoint) or "
+        "@app.websocket_route(path)"
+    )
+
+
 def test_what_can_not_have_a_prefix() -> None:
     """A host is not below a path."""
     host = Host("a.org", StarletteRouter())

@@ -309,6 +309,39 @@ def test_what_nobody_can_fill(function: Hook, text: str) -> None:
     assert str(caught.value) == text
 
 
+def test_a_connection_by_name_alone() -> None:
+    """Without an annotation, the name that other frameworks give it is enough."""
+
+    async def on_connect(websocket, room: str) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_signature(on_connect, "Chat", from_url=True)
+
+    assert str(caught.value) == (
+        "Chat: a consumer is the connection itself, got websocket; leave 'websocket' "
+        "out and use self"
+    )
+
+
+def test_a_provider_is_no_default() -> None:
+    """The marker stands in the annotation, in hooks and in factories."""
+
+    async def on_connect(it: int = Provide(number)) -> None: ...  # type: ignore[assignment]
+
+    def factory(it: int = Provide(number)) -> None: ...  # type: ignore[assignment]
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_signature(on_connect, "Chat", from_url=True)
+    text = str(caught.value)
+    assert text.startswith("Chat: a provider goes into the annotation, got it: 'int' =")
+    assert text.endswith("; write it: Annotated[T, Provide(factory)]")
+
+    async def on_receive(it: Annotated[int, Provide(factory)]) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="factory: a provider goes into the"):
+        read_signature(on_receive, "Chat", namespace=locals())
+
+
 def test_what_only_a_provider_can_fill() -> None:
     """Hooks after the handshake get nothing from the URL."""
     with pytest.raises(ConfigurationError) as caught:
