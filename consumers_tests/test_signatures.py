@@ -390,17 +390,3 @@ def test_a_view_without_its_connection() -> None:
 
 async def read_nothing() -> None:
     """Take nothing."""
-
-
-async def test_a_connection_that_a_factory_returns_is_not_awaited() -> None:
-    """A consumer can be awaited, which serves it; a factory may still give it back."""
-
-    def own(ws: WebSocket) -> WebSocket:
-        return ws
-
-    class Chat(WebSocketConsumer):
-        async def on_connect(self, ws: Annotated[Any, Provide(own)]) -> None:
-            await ws.send(str(ws is self))
-
-    async with TestClient(Chat) as client, client.connect("/") as ws:
-        assert await ws.receive() == "True"
