@@ -239,6 +239,28 @@ async def test_a_failed_snapshot_leaves_the_group() -> None:
     assert await groups.count("lobby") == 0
 
 
+async def test_a_failed_snapshot_that_is_caught_leaves_the_group_too() -> None:
+    """The connection goes on, without the group and without what was held for it."""
+
+    class Caught(Snapshot):
+        async def on_receive(self, message: str) -> None:
+            try:
+                await super().on_receive(message)
+            except ValueError:
+                await self.send("sorry")
+
+    groups = Groups()
+    async with (
+        serving(Caught, groups=groups) as client,
+        client.connect("/?fail=1") as ws,
+    ):
+        await ws.send("1")
+        assert await ws.receive() == '"sorry"'
+        assert await groups.count("lobby") == 0
+        await groups.publish("lobby", "unheard")
+        await ws.receive_nothing()
+
+
 async def test_what_waits_for_a_snapshot_is_bounded(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

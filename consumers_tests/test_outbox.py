@@ -185,6 +185,27 @@ def test_their_bytes_are_counted() -> None:
     assert not outbox.fits(6, limits)
 
 
+async def test_what_was_sent_counts_no_longer() -> None:
+    """There is room as soon as one publication is out, while others still wait."""
+    server, outbox = Server(), Outbox()
+    limits = Limits(outbox_messages=2, outbox_bytes=10)
+
+    async def first() -> Event:
+        return text("first")
+
+    async def second() -> None:
+        assert outbox.fits(4, limits)
+        assert not outbox.fits(5, limits)
+
+    outbox.put_late(first, 4)
+    outbox.put_late(second, 6)
+    assert not outbox.fits(0, limits)
+    with fail_after(5):
+        await outbox.run(server.send)
+
+    assert server.sent == ["first"]
+
+
 # -- when it ends early ----------------------------------------------------------------
 
 

@@ -296,6 +296,27 @@ async def test_members_on_several_event_loops_are_one_group() -> None:
     assert seen[2] == 1
 
 
+@pytest.mark.parametrize("failing", ["here", "there"])
+async def test_what_cannot_be_sent_on_one_loop_reaches_the_other(failing: str) -> None:
+    """The publisher learns of it when members on every event loop have got theirs."""
+    groups = Groups()
+    here = Recorder(CODECS["text" if failing == "here" else "json"])
+    there = Recorder(CODECS["text" if failing == "there" else "json"])
+    await groups.add("lobby", there)
+
+    async def work() -> None:
+        await groups.add("lobby", here)
+        with pytest.raises(MessageNotEncodable):
+            await groups.publish("lobby", 1)
+        await groups.remove("lobby", here)
+
+    with fail_after(5):
+        await elsewhere(work)
+
+    assert (here.events, there.texts) == ([], ["1"]) or failing == "there"
+    assert (here.texts, there.events) == (["1"], []) or failing == "here"
+
+
 async def test_an_event_loop_that_has_ended_is_forgotten() -> None:
     """Members that went down with their event loop disturb nobody."""
     groups = Groups()
