@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeAlias
 
 import anyio
 from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_class
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.types import Scope as ASGIScope
 from starlette.websockets import WebSocketDisconnect
@@ -40,14 +40,14 @@ from .errors import (
 from .groups import STATE_KEY, Groups, user_group
 from .identity import known
 from .limits import DEFAULT_LIMITS, Limits
-from .providers import resolve
+from .providing import Providing
 from .refusal import Denial, end_by, leaves
 from .state import State
 from .watchdog import current_watchdog
 
 if TYPE_CHECKING:
     from .identity import Authenticate
-    from .providers import Factory, Provider, Scope
+    from .providers import Factory, Scope
     from .signatures import Signature
 
 __all__ = ["APP_KEY", "IDENTITY_KEY", "Application", "Runtime", "serve"]
@@ -106,17 +106,15 @@ class Runtime:
         "_closes_by",
         "_closing",
         "_connecting",
-        "_ended",
         "_entered",
         "_failures",
         "_finishing",
         "_group",
         "_handlers",
-        "_outer",
         "_over",
-        "_provided",
         "_providing",
         "_pull",
+        "_raises",
         "_reading",
         "_refusal",
         "_scope",
@@ -156,10 +154,8 @@ class Runtime:
         self._scope = CancelScope()  # around the main task's work
         self._reading: CancelScope | None = None  # around its reading, if that is apart
         self._group: TaskGroup
-        self._outer: TaskGroup | None = None  # for providers that outlive the others
-        self._ended: anyio.Event  # all but these has ended; there if `_outer` is
-        self._provided: dict[Factory, Any] | None = None
-        self._providing: anyio.Lock | None = None  # there if they are
+        self._providing: Providing | None = None  # once a hook has asked for something
+        self._raises = True  # at its end; not where providers end after it
         consumer._runtime = self
         consumer._groups = _groups_of(consumer.scope, app)
         consumer._bounds = consumer.limits or (
@@ -198,21 +194,15 @@ class Runtime:
         finally:
             _current.reset(token)
             consumer._stage = State.ENDED
-        if self._failures and self._outer is None:
+        if self._failures and self._raises:
             self._raise_failures()
 
     async def run_with_providers(self) -> None:
-        """Serve a connection with providers that have a teardown when it ends.
-
-        They are set up and torn down by a task of their own: entered in a hook's task
-        and left in another, a cancel scope in one of them would break.
-        """
-        async with create_task_group() as self._outer:
-            self._ended = anyio.Event()
-            try:
-                await self.run()
-            finally:
-                self._ended.set()
+        """Serve a connection with providers that have a teardown when it ends."""
+        self._providing = self._make_providing()
+        self._raises = False
+        async with self._providing.held():
+            await self.run()
         if self._failures:
             self._raise_failures()
 
@@ -254,7 +244,7 @@ class Runtime:
                 arguments = {each.name: values[each.name] for each in first.parameters}
                 if asks and consumer._stage in (State.CONNECTING, State.OPEN):
                     # Before accept, so that one that refuses does it with a status.
-                    wider = await self._wider()
+                    wider = await self._provided()
                     arguments |= await first.fill(consumer, stack, wider)
             if consumer.auto_accept and consumer._stage is State.CONNECTING:
                 await consumer.accept()
@@ -399,7 +389,7 @@ class Runtime:
         if signature.is_plain:
             return await function(*given, **arguments)
         async with AsyncExitStack() as stack:
-            wider = await self._wider()
+            wider = await self._provided()
             arguments |= await signature.fill(self.consumer, stack, wider)
             return await function(*given, **arguments)
 
@@ -411,71 +401,21 @@ class Runtime:
     ) -> Any:
         return await self._call(signature, function, {}, message)
 
-    async def _wider(self) -> Mapping[Scope, Mapping[Factory, Any]]:
-        """Return the values that last longer than a call, made where they were not."""
-        app_wide = {} if self._app is None else self._app.provided
-        providers = self.consumer._plan.providers_of("connection")
-        if not providers:
-            return {"connection": {}, "app": app_wide}
+    def _provided(self) -> Awaitable[Mapping[Scope, Mapping[Factory, Any]]]:
+        """Return the values that last longer than a call, for who awaits them."""
         if self._providing is None:
-            self._providing = anyio.Lock()
-        async with self._providing:  # several handlers may ask at once
-            if self._provided is None:
-                self._provided = await self._provide_first(providers, app_wide)
-        return {"connection": self._provided, "app": app_wide}
+            self._providing = self._make_providing()
+        return self._providing.values()
 
-    async def _provide_first(
-        self, providers: tuple[Provider, ...], app_wide: Mapping[Factory, Any]
-    ) -> dict[Factory, Any]:
-        made: dict[Factory, Any] = {}
-        if self._outer is not None:
-            made = await self._outer.start(self._provide, providers, app_wide)
-        else:
-            async with AsyncExitStack() as stack:  # none of them has a teardown
-                await self._make(providers, app_wide, stack, made)
-        return made
-
-    async def _make(
-        self,
-        providers: tuple[Provider, ...],
-        app_wide: Mapping[Factory, Any],
-        stack: AsyncExitStack,
-        made: dict[Factory, Any],
-    ) -> None:
-        for provider in providers:
-            await resolve(
-                provider,
-                stack=stack,
-                made=made,
-                wider={"app": app_wide},
-                connection=self.consumer,
-            )
-
-    async def _provide(
-        self,
-        providers: tuple[Provider, ...],
-        app_wide: Mapping[Factory, Any],
-        *,
-        task_status: TaskStatus[dict[Factory, Any]],
-    ) -> None:
-        """Hold the providers of the connection's scope until all else has ended."""
-        scope = CancelScope()
-        try:
-            with scope:
-                async with AsyncExitStack() as stack:
-                    made: dict[Factory, Any] = {}
-                    await self._make(providers, app_wide, stack, made)
-                    # From here on nothing cancels it but its own deadline, so that the
-                    # teardown runs whatever happens around it.
-                    scope.shield = True
-                    task_status.started(made)
-                    await self._ended.wait()
-                    timeout = self.consumer._bounds.disconnect_timeout
-                    self._clock.cancel_after(scope, timeout)
-        except Exception as error:
-            if not scope.shield:
-                raise  # to the hook that asked for them
-            self._judge(error)
+    def _make_providing(self) -> Providing:
+        consumer = self.consumer
+        return Providing(
+            consumer,
+            consumer._plan.providers_of("connection"),
+            {} if self._app is None else self._app.provided,
+            timeout=consumer._bounds.disconnect_timeout,
+            failed=self._judge,
+        )
 
     # -- tasks ----------------------------------------------------------------------
 

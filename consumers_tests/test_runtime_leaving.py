@@ -9,6 +9,7 @@ from anyio.lowlevel import checkpoint
 
 from consumers import App, ConnectionClosed, WebSocketConsumer, WebSocketRoute
 from consumers.testing import ServerStyle, TestClient
+from consumers.watchdog import Watchdog
 from consumers_tests.doubles import PATIENCE, Journal, both_servers, serving
 
 ENOUGH = 0.4
@@ -260,3 +261,61 @@ async def test_hooks_are_watched_though_the_host_of_the_watchdog_leaves() -> Non
                 await client.advance(1)
 
     assert journal == ["began", "began", "cancelled", 1006, "cancelled", 1006] * 3
+
+
+async def test_the_watchdog_does_not_spin_in_cancelled_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While all hooks that run are cancelled and clean up, it is not started again."""
+    looks = 0
+    look = Watchdog._look
+    go_on = anyio.Event()
+
+    async def count(self: Watchdog, host: Any) -> None:
+        nonlocal looks
+        looks += 1
+        await look(self, host)
+
+    class Cleaning(WebSocketConsumer):
+        async def on_connect(self) -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await go_on.wait()
+
+    monkeypatch.setattr(Watchdog, "_look", count)
+    async with serving(Cleaning) as client, client.connect("/"), client.connect("/"):
+        await client.settle()
+        before = looks
+        for call in client._calls:
+            call.cancel()
+        for _ in range(100):
+            await checkpoint()
+        assert looks - before <= 2
+        go_on.set()
+
+
+async def test_two_tasks_may_receive_at_once() -> None:
+    """Two receivers of a view get a message each, also after reading ahead."""
+    journal = Journal()
+    app = App()
+
+    @app.websocket_route("/")
+    async def view(ws: Any) -> None:
+        await anyio.sleep(0.1)  # the watchdog has it read ahead
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(receive, ws)
+
+    async def receive(ws: Any) -> None:
+        journal.add("receiving")
+        journal.add(await ws.receive())
+
+    async with TestClient(app) as client, client.connect("/") as ws:
+        await journal.wait_for("receiving")
+        await client.settle()
+        await ws.send("one")
+        await ws.send("two")
+        await journal.wait_for("one")
+        await journal.wait_for("two")
