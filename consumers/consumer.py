@@ -155,6 +155,7 @@ class WebSocketConsumer(WebSocket):
     async def on_connect(self, *parameters: Any, **named: Any) -> None:
         """Begin, after accept. Parameters as for :meth:`on_handshake`.
 
+        Its providers are made before accept: one that raises ``HTTPException`` refuses.
         No message is handled before it returns. Cancelled at once when the client
         leaves and no message waits.
         """

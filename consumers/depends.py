@@ -5,6 +5,9 @@ Dependencies are solved by FastAPI itself, for each call of the hook; so are ``Q
 where the connection belongs to a FastAPI application, and those of our own test client
 everywhere. Dependencies get the connection as a Starlette ``WebSocket`` for reading:
 accepting and sending are the consumer's.
+
+Those of a router or an application (``include_router(router, dependencies=[...])``)
+reach FastAPI's own routes alone: a consumer asks for what it needs in a hook.
 """
 
 from __future__ import annotations

@@ -278,6 +278,30 @@ async def test_a_dependency_must_not_receive_or_send() -> None:
                 raise AssertionError
 
 
+async def test_a_router_s_dependencies_do_not_reach_a_consumer() -> None:
+    """FastAPI calls those for its own routes alone; a hook has to ask for them."""
+
+    def locked() -> None:
+        raise HTTPException(403)
+
+    class Open(WebSocketConsumer):
+        async def on_connect(self) -> None:
+            await self.send("open")
+
+    class Locked(WebSocketConsumer):
+        async def on_handshake(self, it: Annotated[None, Depends(locked)]) -> None: ...
+
+    router = APIRouter()
+    router.routes.append(WebSocketRoute("/open", Open))
+    router.routes.append(WebSocketRoute("/locked", Locked))
+    app = FastAPI(dependencies=[Depends(locked)])
+    app.include_router(router, dependencies=[Depends(locked)])
+
+    async with TestClient(app) as client, client.connect("/open") as ws:
+        assert await ws.receive() == "open"
+    assert (await refusal(app, "/locked")).status == 403
+
+
 async def test_dependencies_in_a_view() -> None:
     """A function view may depend on things as well, until it returns."""
     app = FastAPI()
