@@ -75,7 +75,7 @@ app = Starlette(
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     monkeypatch.chdir(tmp_path)
     made = Project(tmp_path)
-    made.write("echo.py", ECHO)
+    made.write("probing.py", ECHO)
     with made.undone():
         yield made
 
@@ -141,17 +141,17 @@ def test_options_arrive(
     module = sys.modules["consumers.cli.run"]
     monkeypatch.setattr(module, "serve_until_signal", record)
 
-    result = consumers("run", "echo:app", *arguments)
+    result = consumers("run", "probing:app", *arguments)
 
     assert result.exit_code == 0, result.output
-    assert seen == [("echo:app", Options(**settings))]
+    assert seen == [("probing:app", Options(**settings))]
 
 
 def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """An option can be set by a variable with its name."""
     monkeypatch.setenv("CONSUMERS_RUN_PORT", "70000")
 
-    result = consumers("run", "echo:app")
+    result = consumers("run", "probing:app")
 
     assert result.stderr == "error: port must be between 0 and 65535, got 70000\n"
 
@@ -159,19 +159,43 @@ def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "echo"], "MODULE:APP was expected, got 'echo'; write 'echo:app'"),
-        (["run", "ehco:app"], "a module 'ehco' was expected in "),
-        (["run", "echo:ap"], "an ASGI application was expected at 'echo:ap', got no "),
-        (["run", "echo:not_an_application"], "'echo:not_an_application' must be an A"),
-        (["run", "echo:make"], "'echo:make' must be an ASGI application, got <funct"),
+        (
+            ["run", "probing"],
+            "MODULE:APP was expected, got 'probing'; write 'probing:app'",
+        ),
+        (["run", "probnig:app"], "a module 'probnig' was expected in "),
+        (
+            ["run", "probing:ap"],
+            "an ASGI application was expected at 'probing:ap', got no ",
+        ),
+        (
+            ["run", "probing:not_an_application"],
+            "'probing:not_an_application' must be an A",
+        ),
+        (
+            ["run", "probing:make"],
+            "'probing:make' must be an ASGI application, got <funct",
+        ),
         (["run", "broken:app"], "module 'broken' must import without an error, got "),
-        (["run", "echo:app", "--host", "192.0.2.1"], "port 8000 on 192.0.2.1 must be"),
-        (["run", "echo:app", "--ssl-certfile", "x"], "ssl_certfile must be a file, "),
-        (["run", "echo:app", "--env-file", "x"], "env_file must be a file, got 'x'"),
-        (["run", "echo:app", "--uds", "x", "--fd", "3"], "one address was expected, "),
-        (["routes", "echo:app"], "an application with a URL table was expected at "),
-        (["routes", "ehco:app"], "a module 'ehco' was expected in "),
-        (["routes", "echo:app", "--env-file", "x"], "env_file must be a file, got 'x'"),
+        (
+            ["run", "probing:app", "--host", "192.0.2.1"],
+            "port 8000 on 192.0.2.1 must be",
+        ),
+        (
+            ["run", "probing:app", "--ssl-certfile", "x"],
+            "ssl_certfile must be a file, ",
+        ),
+        (["run", "probing:app", "--env-file", "x"], "env_file must be a file, got 'x'"),
+        (
+            ["run", "probing:app", "--uds", "x", "--fd", "3"],
+            "one address was expected, ",
+        ),
+        (["routes", "probing:app"], "an application with a URL table was expected at "),
+        (["routes", "probnig:app"], "a module 'probnig' was expected in "),
+        (
+            ["routes", "probing:app", "--env-file", "x"],
+            "env_file must be a file, got 'x'",
+        ),
     ],
 )
 def test_an_error_is_one_line(
@@ -195,7 +219,7 @@ def test_an_error_is_one_line(
 
 def test_a_wrong_value_is_a_usage_error() -> None:
     """A value of the wrong kind is refused by the option's name."""
-    result = consumers("run", "echo:app", "--ws-ping-interval", "soon")
+    result = consumers("run", "probing:app", "--ws-ping-interval", "soon")
 
     assert result.exit_code == 2
     assert "'soon' is neither a number nor 'off'" in result.stderr
@@ -204,11 +228,11 @@ def test_a_wrong_value_is_a_usage_error() -> None:
 def test_a_namesake_is_told_by_both_ways_in(project: Project) -> None:
     """A consumers.py beside the application is told, by script and by module."""
     project.write("site/consumers.py", ECHO)
-    project.write("site/echo.py", ECHO)
+    project.write("site/probing.py", ECHO)
 
-    result = consumers("run", "echo:app", "--app-dir", "site")
+    result = consumers("run", "probing:app", "--app-dir", "site")
     by_module = subprocess.run(
-        [sys.executable, "-m", "consumers", "run", "echo:app", "--app-dir", "site"],
+        [sys.executable, "-m", "consumers", "run", "probing:app", "--app-dir", "site"],
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -24,7 +24,7 @@ from consumers_tests.server.project import ECHO, Project
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     monkeypatch.chdir(tmp_path)
     made = Project(tmp_path)
-    made.write("echo.py", ECHO)
+    made.write("probing.py", ECHO)
     with made.undone():
         yield made
 
@@ -41,13 +41,13 @@ def test_a_module_of_the_current_directory(project: Project) -> None:
     project.write("shop/__init__.py", "")
     project.write("shop/live.py", f"{ECHO}class Site:\n    app = app\n")
 
-    assert isinstance(load("echo:app", Options()), Probe)
+    assert isinstance(load("probing:app", Options()), Probe)
     assert isinstance(load("shop.live:Site.app", Options()), Probe)
 
 
 def test_a_factory_is_called(project: Project) -> None:
     """With factory, what the function returns is the application."""
-    assert isinstance(load("echo:make", Options(factory=True)), Probe)
+    assert isinstance(load("probing:make", Options(factory=True)), Probe)
 
 
 def test_app_dir_is_searched(project: Project) -> None:
@@ -63,39 +63,42 @@ def test_app_dir_is_searched(project: Project) -> None:
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
-        ("echo", "MODULE:APP was expected, got 'echo'; write 'echo:app'"),
-        ("echo.py", "MODULE:APP was expected, got 'echo.py'; write 'echo:app'"),
+        ("probing", "MODULE:APP was expected, got 'probing'; write 'probing:app'"),
+        (
+            "probing.py",
+            "MODULE:APP was expected, got 'probing.py'; write 'probing:app'",
+        ),
         (
             "./shop/x.py:site",
             "MODULE:APP was expected, got './shop/x.py:site'; write 'shop.x:site'",
         ),
         (":app", "MODULE:APP was expected, got ':app'; write 'module:app'"),
-        ("echo:", "MODULE:APP was expected, got 'echo:'; write 'echo:app'"),
+        ("probing:", "MODULE:APP was expected, got 'probing:'; write 'probing:app'"),
         (
-            "ehco:app",
-            "a module 'ehco' was expected in '{here}', got none; did you mean 'echo'?",
+            "probnig:app",
+            "a module 'probnig' was expected in '{here}', got none; did you mean 'probing'?",
         ),
         (
             "zzz.live:app",
             "a module 'zzz' was expected in '{here}', got none",
         ),
         (
-            "echo:ap",
+            "probing:ap",
             (
-                "an ASGI application was expected at 'echo:ap', got no 'ap' in "
-                "'{here}/echo.py'; did you mean 'app'?"
+                "an ASGI application was expected at 'probing:ap', got no 'ap' in "
+                "'{here}/probing.py'; did you mean 'app'?"
             ),
         ),
         (
-            "echo:site",
+            "probing:site",
             (
-                "an ASGI application was expected at 'echo:site', got no 'site' in "
-                "'{here}/echo.py'; did you mean 'app'?"
+                "an ASGI application was expected at 'probing:site', got no 'site' in "
+                "'{here}/probing.py'; did you mean 'app'?"
             ),
         ),
         (
-            "echo:not_an_application",
-            "'echo:not_an_application' must be an ASGI application, got 42",
+            "probing:not_an_application",
+            "'probing:not_an_application' must be an ASGI application, got 42",
         ),
     ],
 )
@@ -108,17 +111,17 @@ def test_a_mistake_in_the_target_is_told(
 
 def test_a_factory_without_the_option_is_told(project: Project) -> None:
     """A function without parameters is taken for a factory, and WSGI for WSGI."""
-    assert refused("echo:make").endswith(
+    assert refused("probing:make").endswith(
         "; add --factory if it returns the application"
     )
-    assert refused("echo:wsgi").endswith(
+    assert refused("probing:wsgi").endswith(
         "; a WSGI application needs a server of its own"
     )
 
 
 def test_an_application_with_the_option_is_told(project: Project) -> None:
     """What can't be called without arguments is no factory."""
-    assert refused("echo:app", factory=True).endswith(
+    assert refused("probing:app", factory=True).endswith(
         "; leave --factory out if it is the application"
     )
 
@@ -207,7 +210,7 @@ def test_a_namesake_is_told(project: Project, name: str) -> None:
     file = project.write(name, ECHO)
     shown = file if file.name == "consumers.py" else file.parent
 
-    for target in ("echo:app", "consumers:app"):
+    for target in ("probing:app", "consumers:app"):
         assert refused(target) == (
             f"the name 'consumers' belongs to this package, got '{shown}' beside the "
             "application; rename it, or move it into a package of yours"
