@@ -351,3 +351,26 @@ async def test_the_last_hook_may_be_the_first_to_ask() -> None:
             await cancelled(client)
 
     assert log == ["1012 made late", "down"]
+
+
+async def test_a_generator_may_replace_a_connection_s_function() -> None:
+    """Its teardown waits for the connection's end, though the original has none."""
+
+    def plain() -> str:
+        return "plain"
+
+    class Plain(WebSocketConsumer):
+        async def on_connect(
+            self, it: Annotated[str, Provide(plain, scope="connection")]
+        ) -> None:
+            await self.send(it)
+
+        async def on_receive(self, message: str) -> None:
+            log.append(message)
+
+    fake = {plain: generator}
+    async with TestClient(Plain, overrides=fake) as client, client.connect("/") as ws:
+        assert await ws.receive() == "sync"
+        await ws.send("still there")
+
+    assert log == ["sync up", "still there", "sync down"]
