@@ -25,6 +25,7 @@ from consumers.server.lifespan import ASGIApplication, lifespan
 from consumers.server.options import Options
 from consumers.server.shutdown import CLEAN_UP_TIMEOUT, Shutdown
 from consumers.server.tls import tls_context
+from consumers.server.trio_websocket import Context, Protocol
 
 __all__ = ["serve_on_trio"]
 
@@ -66,11 +67,7 @@ async def serve_on_trio(
 
             async def serve_stream(stream: _Stream) -> None:
                 connection = _Connection(
-                    ASGIWrapper(app),
-                    config,
-                    _Context(ending),
-                    State(state.copy()),
-                    stream,
+                    app, config, options, ending, State(state.copy()), stream
                 )
                 open_connections.add(connection)
                 try:
@@ -121,23 +118,6 @@ def _config(options: Options) -> Config:
     return config
 
 
-class _Context(WorkerContext):
-    """What Hypercorn asks about the server, one for each connection."""
-
-    def __init__(self, ending: Event) -> None:
-        super().__init__(None)
-        self.terminated = ending
-        self.client_left = trio.Event()
-
-    async def sleep(self, wait: float) -> None:  # type: ignore[override]
-        """Sleep between two pings, but not when there is nobody to ping.
-
-        Hypercorn would, and keeps the socket of a client that left until the next one.
-        """
-        with trio.move_on_after(wait):
-            await self.client_left.wait()
-
-
 class _Connection(TCPServer):
     """One connection, whose failure is nobody else's.
 
@@ -148,13 +128,15 @@ class _Connection(TCPServer):
 
     def __init__(
         self,
-        app: ASGIWrapper,
+        app: ASGIApplication,
         config: Config,
-        context: _Context,
+        options: Options,
+        ending: Event,
         state: State,
         stream: _Stream,
     ) -> None:
-        super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]
+        context = Context(ending, options, self.cut)
+        super().__init__(ASGIWrapper(app), config, context, state, stream)  # type: ignore[arg-type]
         self.client_left = context.client_left
         # Shielded: a server that is cancelled ends its connections itself, in order.
         self.scope = trio.CancelScope(shield=True)
@@ -178,7 +160,26 @@ class _Connection(TCPServer):
         with trio.CancelScope(shield=isinstance(event, Updated)):
             await super().protocol_send(event)
 
+    async def _close(self) -> None:
+        # For the same reason. Nothing in it waits for the client.
+        with trio.CancelScope(shield=True):
+            await super()._close()
+
     async def _read_data(self) -> None:
+        # Before the first byte: Hypercorn names the class of its protocol itself.
+        given = self.protocol
+        if isinstance(given.protocol, H11Protocol):
+            given.protocol = Protocol(
+                given.app,
+                given.config,
+                given.context,
+                given.task_group,
+                given.state,
+                given.ssl,
+                given.client,
+                given.server,
+                given.send,
+            )
         await super()._read_data()
         self.client_left.set()
 
@@ -218,12 +219,16 @@ class _Connection(TCPServer):
     def abort(self) -> None:
         """Cut the connection, and cancel the application."""
         # The socket first: Hypercorn's send is shielded, and only this ends it.
+        self.cut()
+        self.scope.cancel()
+
+    def cut(self) -> None:
+        """Cut the connection, as if the network had; the application is told 1006."""
         stream: _Stream = self.stream
         if isinstance(stream, trio.SSLStream):
             stream.transport_stream.socket.close()
         else:
             stream.socket.close()
-        self.scope.cancel()
 
 
 async def _end(

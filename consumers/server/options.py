@@ -113,14 +113,11 @@ class Options:
     )
     ws_ping_timeout: float | None = field(
         default=20.0,
-        metadata={"help": "Seconds a client has to answer a ping; asyncio only."},
+        metadata={"help": "Seconds a client has to answer a ping."},
     )
     ws_per_message_deflate: bool = field(
         default=False,
-        metadata={
-            "help": "Compress messages, for 34 KiB per connection. Hypercorn always "
-            "does when the client offers it."
-        },
+        metadata={"help": "Compress messages, for 34 KiB per connection."},
     )
     unacknowledged_timeout: float | None = field(
         default=30.0,

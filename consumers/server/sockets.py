@@ -67,8 +67,8 @@ def prepare(sock: socket.socket, options: Options) -> None:
     ):
         # Accepted sockets inherit it. Without it a peer that stops reading is never
         # evicted: uvicorn queues its ping behind what the peer does not read and
-        # waits for the buffer to drain at close, and Hypercorn's send can't be
-        # cancelled and its pings have no timeout.
+        # waits for the buffer to drain at close, and on Hypercorn, whose send can't be
+        # cancelled, the ping waits for it.
         milliseconds = max(1, round(options.unacknowledged_timeout * 1000))
         sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, milliseconds)
 

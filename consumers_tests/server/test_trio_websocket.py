@@ -1,0 +1,178 @@
+"""What our WebSockets on Hypercorn do that Hypercorn's own do not."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Queue
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from consumers.server import trio_websocket
+from consumers_tests.server.apps import MIB, Probe
+from consumers_tests.server.live import (
+    KINDS,
+    PATIENCE,
+    Kind,
+    Server,
+    handshake,
+    in_thread,
+)
+
+TRIO = KINDS["hypercorn"]
+OFFER = handshake(Sec_WebSocket_Extensions="permessage-deflate")
+MASK = b"\x00\x00\x00\x00"
+PING = 9
+CLOSE = 8
+
+
+@contextmanager
+def opened(server: Server, path: str = "/echo") -> Iterator[socket.socket]:
+    """Connect a WebSocket without a client that would answer by itself."""
+    with server.raw(handshake(path)) as sock:
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += sock.recv(1)
+        yield sock
+
+
+def frames(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Yield opcode and payload of each frame, until the server ends the connection."""
+    while head := sock.recv(2, socket.MSG_WAITALL):
+        payload = sock.recv(head[1], socket.MSG_WAITALL) if head[1] else b""
+        yield head[0] & 0x0F, payload
+
+
+def text(payload: bytes) -> bytes:
+    """Return a short text frame of a client's."""
+    return bytes([0x81, 0x80 | len(payload)]) + MASK + payload
+
+
+@pytest.mark.parametrize(
+    ("payload", "code", "reason"),
+    [
+        (struct.pack("!H", 1000), 1000, ""),
+        (struct.pack("!H", 1001) + b"tab closed", 1001, "tab closed"),
+        (struct.pack("!H", 4123), 4123, ""),
+        (b"", 1005, ""),
+    ],
+)
+def test_the_application_learns_the_clients_close(
+    payload: bytes, code: int, reason: str
+) -> None:
+    """Code and reason are those of the client's frame; 1005 stands for none."""
+    probe = Probe()
+    with in_thread(probe, TRIO) as server, opened(server) as client:
+        client.sendall(bytes([0x88, 0x80 | len(payload)]) + MASK + payload)
+
+        assert list(frames(client)) == [(CLOSE, payload)]
+        assert probe.disconnects.get(timeout=PATIENCE) == {
+            "type": "websocket.disconnect",
+            "code": code,
+            "reason": reason,
+        }
+
+
+def test_the_application_learns_its_own_close() -> None:
+    """After the application's close the disconnect has its code and reason."""
+    events: Queue[Any] = Queue()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close", "code": 4001, "reason": "done"})
+            events.put(await receive())
+
+    with in_thread(app, TRIO) as server, server.connect("/") as client:
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=PATIENCE)
+        event = events.get(timeout=PATIENCE)
+
+    assert (event["code"], event["reason"]) == (4001, "done")
+
+
+def test_a_frame_that_can_not_be_read_is_answered() -> None:
+    """Text that is not UTF-8 closes with 1007, and the application learns it."""
+    probe = Probe()
+    with in_thread(probe, TRIO) as server, opened(server) as client:
+        client.sendall(text(b"\xff\xfe"))
+
+        (opcode, payload), *more = frames(client)
+
+    assert (opcode, payload[:2], more) == (CLOSE, struct.pack("!H", 1007), [])
+    assert probe.disconnects.get(timeout=PATIENCE)["code"] == 1007
+
+
+def test_a_message_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends on after the close frame is dropped after a while."""
+    monkeypatch.setattr(trio_websocket, "_LINGER", 0.2)
+    probe = Probe()
+    with (
+        in_thread(probe, TRIO, ws_max_size=1000) as server,
+        opened(server) as client,
+    ):
+        client.sendall(b"\x82\xff" + (100 * MIB).to_bytes(8, "big") + MASK)
+        with pytest.raises(OSError, match=r"Broken pipe|reset"):  # noqa: PT012
+            for _ in range(100 * 16):
+                client.sendall(b"x" * 65536)
+
+    assert probe.disconnects.get(timeout=PATIENCE)["code"] == 1009
+
+
+@pytest.mark.parametrize("kind", [KINDS["sansio"], KINDS["wsproto"], TRIO])
+@pytest.mark.parametrize("compress", [False, True])
+def test_compression_is_an_option(kind: Kind, compress: bool) -> None:
+    """What a client offers is taken when the option says so, and not otherwise."""
+    with (
+        in_thread(Probe(), kind, ws_per_message_deflate=compress) as server,
+        server.raw(OFFER) as client,
+    ):
+        answer = client.recv(65536).lower()
+
+    assert answer.startswith(b"http/1.1 101 ")
+    assert (b"permessage-deflate" in answer) is compress
+
+
+PINGS = {"ws_ping_interval": 0.02, "ws_ping_timeout": 0.2}
+
+
+def test_a_client_that_answers_no_ping_is_dropped() -> None:
+    """Silence after a ping ends the connection with 1006; an answer keeps it."""
+    probe = Probe()
+    with (
+        in_thread(probe, TRIO, **PINGS) as server,
+        server.connect("/echo") as answering,
+        opened(server) as silent,
+    ):
+        assert [opcode for opcode, _ in frames(silent)] == [PING]
+        assert probe.disconnects.get(timeout=PATIENCE)["code"] == 1006
+
+        answering.send("still here")
+        assert answering.recv(timeout=PATIENCE) == "still here"
+
+
+def test_without_the_timeout_silence_is_allowed() -> None:
+    """With no ws_ping_timeout a client is pinged on, whatever it answers."""
+    settings = {**PINGS, "ws_ping_timeout": None}
+    with (
+        in_thread(Probe(), TRIO, **settings) as server,
+        opened(server) as silent,
+    ):
+        pinged = frames(silent)
+        assert [next(pinged)[0] for _ in range(5)] == [PING] * 5
+
+
+def test_an_application_that_is_behind_loses_no_client() -> None:
+    """While messages wait for the application, an answer that can't be read counts."""
+    with (
+        in_thread(Probe(), TRIO, graceful_timeout=0.0, **PINGS) as server,
+        opened(server, "/sleep") as client,
+    ):
+        client.sendall(text(b"hello") * 20)
+        pinged = frames(client)
+        assert [next(pinged)[0] for _ in range(3)] == [PING] * 3
