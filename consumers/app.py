@@ -16,13 +16,13 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .application import APP_KEY
 from .errors import ConfigurationError, StateError
 from .groups import Groups
 from .identity import Authenticate
 from .limits import DEFAULT_LIMITS, Limits
 from .providers import Factory, resolve
 from .routing import Router, WebSocketRoute, check_table, consumers_in
-from .runtime import APP_KEY
 
 __all__ = ["App"]
 

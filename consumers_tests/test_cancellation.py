@@ -226,7 +226,7 @@ class InTheServersTask(Runtime):
 
     __slots__ = ()
 
-    def _farewell(self) -> None:
+    def _say_farewell(self) -> None:
         pass
 
     async def run(self) -> None:
@@ -237,9 +237,8 @@ class InTheServersTask(Runtime):
                 await self.end_it()
 
     async def end_it(self) -> None:
-        said = anyio.Event()
-        said.set()
-        await self._on_disconnect(said, ())
+        with anyio.CancelScope(shield=True):
+            await self.consumer.on_disconnect(1012)
 
 
 class Unshielded(InTheServersTask):

@@ -1,0 +1,45 @@
+"""What the runtime asks of the application that a connection came through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from starlette.types import Scope
+
+from .groups import STATE_KEY, Groups
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from .identity import Authenticate
+    from .providers import Factory
+
+__all__ = ["APP_KEY", "IDENTITY_KEY", "Application", "groups_of"]
+
+APP_KEY: Final = "consumers.app"
+"""Where the scope has the `App` that the connection came through."""
+
+IDENTITY_KEY: Final = "consumers.identity"
+"""Where the scope has an identity that is taken as it is. Set by test clients."""
+
+
+class Application(Protocol):
+    """What the runtime asks of an `App`."""
+
+    groups: Groups
+    authenticate: Authenticate | None
+    limits: Limits
+    provided: Mapping[Factory, Any]
+
+
+_default_groups: Final = Groups()
+"""For consumers whose application says nothing of groups: one for the process."""
+
+
+def groups_of(scope: Scope) -> Groups:
+    """Return the groups of the `App`, or those in the state of the lifespan."""
+    app: Application | None = scope.get(APP_KEY)
+    if app is not None:
+        return app.groups
+    groups: Groups | None = (scope.get("state") or {}).get(STATE_KEY)
+    return _default_groups if groups is None else groups
