@@ -48,6 +48,7 @@ __all__ = ["Runtime", "serve"]
 
 log = logging.getLogger("consumers")
 
+
 def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
     """Serve one connection, from its first event to its end.
 
