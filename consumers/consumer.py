@@ -334,6 +334,9 @@ class WebSocketConsumer(WebSocket):
     async def _accepted(self) -> None:
         await self._runtime.accepted()
 
+    def _following(self) -> Awaitable[Event]:
+        return self._runtime.following()
+
     def _closing(self) -> None:
         self._runtime.closing()
 

@@ -266,6 +266,12 @@ class Runtime:
                 if error.connection is not consumer:
                     raise
 
+    def following(self) -> Awaitable[Any]:
+        """Return what to await for the next event."""
+        if self.consumer._bounds.idle_timeout is None:
+            return self.consumer._inbox.next()
+        return self._next_in_time()
+
     async def _next_in_time(self) -> Any:
         timeout = self.consumer._bounds.idle_timeout
         assert timeout is not None

@@ -9,7 +9,7 @@ Source of the events: ASGI WebSocket, spec version 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final, NoReturn, Self
@@ -286,7 +286,7 @@ class WebSocket(Connection, Forms):
             StateError: The connection was not accepted.
         """
         await self._do(Action.RECEIVE)
-        return self._inbox.took(await self._inbox.next())
+        return self._inbox.took(await self._following())
 
     def __aiter__(self) -> Self:
         """Receive until the connection ends."""
@@ -305,7 +305,7 @@ class WebSocket(Connection, Forms):
     async def _next_message(self) -> Event:
         if self._stage is not OPEN:
             await self._do(Action.RECEIVE)
-        event = self._inbox.took(await self._inbox.next())
+        event = self._inbox.took(await self._following())
         if event["type"] == "websocket.disconnect":
             await self._raise_gone()
         return event
@@ -465,6 +465,10 @@ class WebSocket(Connection, Forms):
 
     async def _accepted(self) -> None:
         """The handshake was accepted."""
+
+    def _following(self) -> Awaitable[Event]:
+        """Return what to await for the next event."""
+        return self._inbox.next()
 
     def _closing(self) -> None:
         """Our close has begun."""

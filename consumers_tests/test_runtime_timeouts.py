@@ -98,6 +98,28 @@ async def test_an_idle_client_is_closed_with_1001() -> None:
             assert (await ws.receive_close()).code == 1001
 
 
+@pytest.mark.parametrize("auto_accept", [True, False])
+async def test_an_idle_client_of_a_view_is_closed_too(auto_accept: bool) -> None:
+    """A view that waits for a message learns of it as of its own close, silently."""
+    app = App(limits=Limits(idle_timeout=10))
+
+    @app.websocket_route("/", auto_accept=auto_accept)
+    async def view(ws: Any) -> None:
+        if not auto_accept:
+            await ws.accept()
+        async for message in ws:
+            await ws.send(message)
+        raise AssertionError("the loop ends by ConnectionClosed")
+
+    async with TestClient(app) as client, client.connect("/") as ws:
+        await client.advance(9)
+        await ws.send("still here")
+        assert await ws.receive() == "still here"
+        await client.advance(10)
+
+        assert (await ws.receive_close()).code == 1001
+
+
 async def test_a_working_hook_is_not_idle() -> None:
     """The time that a message is handled for does not count."""
     go_on = anyio.Event()
