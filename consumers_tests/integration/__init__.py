@@ -1,0 +1,1 @@
+"""The framework over real sockets, with a client that is not ours."""
