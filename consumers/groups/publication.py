@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from consumers.codecs import Codec, Event
+from consumers.errors import MessageNotEncodable, shorten
 from consumers.messages import Internal
 
 __all__ = ["Publication"]
@@ -38,6 +39,11 @@ class Publication:
         if encoded is None:
             event = codec.encode(self.message)
             text = event.get("text")
-            size = len(event["bytes"]) if text is None else len(text.encode())
+            try:
+                size = len(event["bytes"]) if text is None else len(text.encode())
+            except UnicodeEncodeError as error:
+                raise MessageNotEncodable(
+                    f"a text must have a form in UTF-8, got {shorten(text)}; {error}"
+                ) from error
             encoded = self._encoded[codec] = (event, size)
         return encoded

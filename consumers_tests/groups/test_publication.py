@@ -70,3 +70,9 @@ def test_internal_publications_are_marked() -> None:
 
     assert Publication("lobby", Tick()).internal
     assert not Publication("lobby", "tick").internal
+
+
+def test_half_a_character_is_the_publishers_fault() -> None:
+    """A lone surrogate has no form in UTF-8, so that no server could send it."""
+    with pytest.raises(MessageNotEncodable, match="surrogates"):
+        Publication("lobby", "\ud800").encoded(CODECS["text"])

@@ -76,8 +76,10 @@ def test_app_dir_is_searched(project: Project) -> None:
         ("probing:", "MODULE:APP was expected, got 'probing:'; write 'probing:app'"),
         (
             "probnig:app",
-            "a module 'probnig' was expected in '{here}', got none; "
-            "did you mean 'probing'?",
+            (
+                "a module 'probnig' was expected in '{here}', got none; "
+                "did you mean 'probing'?"
+            ),
         ),
         (
             "zzz.live:app",
