@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from queue import Queue
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import msgspec
@@ -58,10 +58,8 @@ TYPES: dict[str, Any] = {
     "bytes": bytes,
     "either": str | bytes,
     "dict": dict,
-    "list": list[int],
     "struct": Order,
     "union": Order | Cancel,
-    "literal": Literal["on", "off"],
     "any": Any,
 }
 

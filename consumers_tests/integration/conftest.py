@@ -8,7 +8,6 @@ from consumers_tests.conftest import without_uvloop
 
 from .live import KINDS, Live, serve
 
-
 MARKS = {
     "sansio-uvloop": without_uvloop,
     # uvicorn calls the old half of `websockets` in a way that was old there already.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -16,14 +15,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from consumers.testing import LiveServer
+from consumers_tests.server.hostile import RESET
+from consumers_tests.server.live import PATIENCE
 
 from .application import Served
 
-PATIENCE = 10.0
-"""Seconds after which a test that waits has failed."""
-
-RESET = struct.pack("ii", 1, 0)
-"""For SO_LINGER: closing sends a reset, as a crashed client's kernel does."""
+__all__ = ["KINDS", "PATIENCE", "Live", "closed", "new_key", "serve", "vanish"]
 
 LEGACY = "uvicorn.protocols.websockets.websockets_impl:WebSocketProtocol"
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import random
+import socket
+import struct
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
-from consumers_tests.server.live import handshake
+from consumers_tests.server.live import PATIENCE, handshake
+
+RESET = struct.pack("ii", 1, 0)
+"""For SO_LINGER: closing sends a reset, as a crashed client's kernel does."""
 
 _TEXT_FRAME: Final = b"\x81\x85\x00\x00\x00\x00hello"
 _GOOD: Final = handshake()
@@ -99,3 +106,26 @@ def random_bytes(count: int, seed: int) -> list[bytes]:
         else:
             made.append(_GOOD + noise)
     return made
+
+
+def attack(address: tuple[str, int], attacks: Iterable[bytes]) -> None:
+    """Send each on a connection of its own; every other one ends with a reset."""
+    opened = []
+    for data in attacks:
+        sock = socket.create_connection(address, timeout=PATIENCE)
+        opened.append(sock)
+        with suppress(OSError):  # The server may have had enough of it already.
+            sock.sendall(data)
+    for number, sock in enumerate(opened):
+        read_to_the_end(sock)
+        if number % 2:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        sock.close()
+
+
+def read_to_the_end(sock: socket.socket) -> None:
+    """Read until the server has ended the connection, or has no more to say."""
+    sock.settimeout(0.01)
+    with suppress(OSError):
+        while sock.recv(65536):
+            pass
