@@ -222,10 +222,10 @@ def test_a_namesake_is_told(project: Project, name: str) -> None:
 
 def test_a_namesake_in_a_package_is_fine(project: Project) -> None:
     """A consumers.py inside a package, as Channels projects have it, is in no way."""
-    project.write("chat/__init__.py", "")
-    project.write("chat/consumers.py", ECHO)
+    project.write("shop/__init__.py", "")
+    project.write("shop/consumers.py", ECHO)
 
-    assert isinstance(load("chat.consumers:app", Options()), Probe)
+    assert isinstance(load("shop.consumers:app", Options()), Probe)
 
 
 def test_what_has_no_signature_is_taken(project: Project) -> None:

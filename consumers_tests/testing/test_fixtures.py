@@ -41,9 +41,11 @@ def test_live_server_stops_at_the_end_of_the_test(
         """
     )
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they load slowly
+    before = set(threading.enumerate())  # servers that other tests share
     pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").assert_outcomes(
         passed=1
     )
-    names = [thread.name for thread in threading.enumerate() if thread.is_alive()]
+    left = set(threading.enumerate()) - before
+    names = [thread.name for thread in left if thread.is_alive()]
 
     assert "consumers.testing.live" not in names
