@@ -44,9 +44,9 @@ async def test_the_loops_clock_cancels_scopes() -> None:
     with anyio.fail_after(5), anyio.CancelScope() as late:
         clock.cancel_after(late, 0.001)
         await anyio.sleep_forever()
-    with anyio.CancelScope() as kept:
-        clock.cancel_after(kept, 60)
-        clock.cancel_after(kept, math.inf)
+    kept = anyio.CancelScope()
+    clock.cancel_after(kept, 60)
+    clock.cancel_after(kept, math.inf)
 
     assert late.cancelled_caught
     assert kept.deadline == math.inf
