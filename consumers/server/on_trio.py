@@ -168,18 +168,17 @@ class _Connection(TCPServer):
     async def _read_data(self) -> None:
         # Before the first byte: Hypercorn names the class of its protocol itself.
         given = self.protocol
-        if isinstance(given.protocol, H11Protocol):
-            given.protocol = Protocol(
-                given.app,
-                given.config,
-                given.context,
-                given.task_group,
-                given.state,
-                given.ssl,
-                given.client,
-                given.server,
-                given.send,
-            )
+        given.protocol = Protocol(
+            given.app,
+            given.config,
+            given.context,
+            given.task_group,
+            given.state,
+            given.ssl,
+            given.client,
+            given.server,
+            given.send,
+        )
         await super()._read_data()
         self.client_left.set()
 

@@ -94,27 +94,27 @@ class WebSocketStream(WSStream):
     async def handle(self, event: Event) -> None:
         """Take what came from the client."""
         self._heard.set()
-        if isinstance(event, StreamClosed) and self._close is not None:
-            await self._tell_disconnect(self._close)
+        if (
+            isinstance(event, StreamClosed)
+            and self._close is not None
+            and self.app_put is not None
+            and not self.closed
+        ):
+            self.closed = True
+            # Where Hypercorn tells 1000 or 1006, whatever it was.
+            await self.app_put(
+                {
+                    "type": "websocket.disconnect",
+                    "code": int(self._close.code),
+                    "reason": self._close.reason or "",
+                }
+            )
             return
         self._handling = isinstance(event, Data)
         try:
             await super().handle(event)
         finally:
             self._handling = False
-
-    async def _tell_disconnect(self, close: CloseConnection) -> None:
-        """Tell the application what Hypercorn tells as 1000 or 1006."""
-        if self.closed or self.app_put is None:
-            return
-        self.closed = True
-        await self.app_put(
-            {
-                "type": "websocket.disconnect",
-                "code": int(close.code),
-                "reason": close.reason or "",
-            }
-        )
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():
