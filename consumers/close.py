@@ -180,13 +180,15 @@ def should_return(code: int) -> bool:
 
 CaughtCodes: TypeAlias = "tuple[int, ...] | Callable[..., Any] | None"
 """A client's close codes that are no error: a tuple, the built-in ``all``, or ``None``
-for 1000 and 1001."""
+for 1000, 1001 and 1005. The last is what a browser's ``close()`` without a code makes."""
+
+_CAUGHT_BY_DEFAULT: Final = frozenset({1000, 1001, 1005})
 
 
 def catches(caught: CaughtCodes, code: int) -> bool:
     """Tell whether ``code`` is one of those that are no error."""
     if caught is None:
-        return code in (1000, 1001)
+        return code in _CAUGHT_BY_DEFAULT
     return caught is all or (isinstance(caught, tuple) and code in caught)
 
 

@@ -68,7 +68,7 @@ class WebSocketConsumer(WebSocket):
 
     caught_close_codes: ClassVar[Any] = None
     """In pull style: the client's close codes that ``async with`` silences. A tuple,
-    the built-in ``all``, or ``None`` for 1000 and 1001."""
+    the built-in ``all``, or ``None`` for 1000, 1001 and 1005."""
 
     concurrency: ClassVar[int] = 1
     """How many messages of one client are handled at once. Above 1 their order is the

@@ -281,7 +281,7 @@ _SETTINGS: Final[dict[str, tuple[Any, str]]] = {
     "send_type": _TYPE,
     "caught_close_codes": (
         _is_codes,
-        "a tuple of close codes, the built-in all, or None for (1000, 1001)",
+        "a tuple of close codes, the built-in all, or None for 1000, 1001 and 1005",
     ),
     "concurrency": (_is_count, "a positive whole number"),
     "finish_timeout": (_is_number, "a positive number of seconds"),

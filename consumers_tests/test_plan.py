@@ -164,7 +164,7 @@ NAMES = "'text', 'bytes', 'json', 'msgpack', 'event'"
             [1000],
             (
                 "caught_close_codes must be a tuple of close codes, the built-in all, "
-                "or None for (1000, 1001), got [1000]"
+                "or None for 1000, 1001 and 1005, got [1000]"
             ),
         ),
         ("concurrency", 0, "concurrency must be a positive whole number, got 0"),

@@ -288,3 +288,15 @@ def test_s52_s54_the_lifespan_provides(path: str, client_of: Connect) -> None:
         assert client.get("/names").json() == ["ada", "bob"]
         assert notes == ["begin"]
     assert notes == ["begin", "end"]
+
+
+def test_a_close_without_a_code_is_caught(client_of: Connect) -> None:
+    """1005 is what servers make of a browser's ``close()``: a view ends silently."""
+    app = App()
+
+    @app.websocket_route("/")
+    async def view(ws: WebSocket) -> None:
+        await ws.receive()
+
+    with client_of(app) as client, client.websocket_connect("/") as ws:
+        ws.close(1005)
