@@ -180,7 +180,7 @@ def should_return(code: int) -> bool:
 
 CaughtCodes: TypeAlias = "tuple[int, ...] | Callable[..., Any] | None"
 """A client's close codes that are no error: a tuple, the built-in ``all``, or ``None``
-for 1000, 1001 and 1005. The last is what a browser's ``close()`` without a code makes."""
+for 1000, 1001 and 1005, which is what a browser's ``close()`` without a code makes."""
 
 _CAUGHT_BY_DEFAULT: Final = frozenset({1000, 1001, 1005})
 
