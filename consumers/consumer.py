@@ -335,7 +335,7 @@ class WebSocketConsumer(WebSocket):
         await self._runtime.accepted()
 
     def _following(self) -> Awaitable[Event]:
-        return self._runtime.following()
+        return self._runtime.following()()
 
     def _closing(self) -> None:
         self._runtime.closing()

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import anyio
 from anyio import CancelScope, TaskHandle
+from anyio.abc import TaskGroup
 
 from .clock import current_clock, move_on_after
 from .close import CloseEvent
@@ -34,27 +35,52 @@ class Farewell:
     __slots__ = ("_consumer", "_said", "_until")
 
     def __init__(self, consumer: WebSocketConsumer) -> None:
-        """Begin: from now on ``limits.close_timeout`` passes."""
+        """Serve the end of ``consumer``."""
         self._consumer = consumer
-        self._said = anyio.Event()
-        self._until = current_clock.get().time() + consumer._bounds.close_timeout
+        self._said: anyio.Event | None = None  # there while a goodbye is said
+        self._until: float | None = None  # when what has to go out is given up
 
-    def in_time(self) -> AbstractContextManager[CancelScope]:
-        """Bound what has to go out: all of it together, not each part of it."""
-        return move_on_after(self._until - current_clock.get().time())
+    async def let_out(self, closer: TaskHandle[Any] | None, *, all_out: bool) -> None:
+        """Let the task that closed finish, and let out what was published before.
 
-    def has_goodbye(self) -> bool:
-        """Tell whether the client is owed an answer or a close frame."""
+        Args:
+            closer: That task, if a task of the connection has called ``close``.
+            all_out: Whether it has waited for the publications by that.
+        """
+        consumer = self._consumer
+        if closer is not None:
+            with move_on_after(consumer.finish_timeout):
+                await closer.wait()
+        if consumer._outbox is not None and not all_out:
+            with self._in_time():
+                await consumer._outbox.put_and_wait(None)
+
+    def begin(
+        self,
+        group: TaskGroup,
+        denial: Denial | None,
+        on_disconnect: Callable[[int], Awaitable[None]] | None,
+        work: Iterable[TaskHandle[Any]],
+    ) -> None:
+        """Start what is due: the goodbye, and ``on_disconnect`` after ``work``."""
         stage, sent = self._consumer._stage, self._consumer._close_sent
-        owed = stage is State.CONNECTING or (stage is State.CLOSING and not sent)
-        if not owed:
-            self._said.set()
-        return owed
+        if stage is State.CONNECTING or (stage is State.CLOSING and not sent):
+            self._said = anyio.Event()
+            group.start_soon(self._say_goodbye, self._said, denial)
+        if on_disconnect is not None:
+            group.start_soon(self._end, on_disconnect, [*work])
 
-    async def say_goodbye(self, denial: Denial | None) -> None:
+    def _in_time(self) -> AbstractContextManager[CancelScope]:
+        """Bound what has to go out: all of it together, not each part of it."""
+        now = current_clock.get().time()
+        if self._until is None:
+            self._until = now + self._consumer._bounds.close_timeout
+        return move_on_after(self._until - now)
+
+    async def _say_goodbye(self, said: anyio.Event, denial: Denial | None) -> None:
         """Refuse with ``denial``, or send the close frame; raise nothing."""
         consumer = self._consumer
-        with CancelScope(shield=True), self.in_time():
+        with CancelScope(shield=True), self._in_time():
             try:
                 if consumer._stage is State.CONNECTING:
                     assert denial is not None
@@ -66,9 +92,9 @@ class Farewell:
             except Exception:
                 log.exception("connection %s: can't be closed properly", consumer.id)
             finally:
-                self._said.set()
+                said.set()
 
-    async def end(
+    async def _end(
         self,
         on_disconnect: Callable[[int], Awaitable[None]],
         work: Iterable[TaskHandle[Any]],
@@ -82,8 +108,9 @@ class Farewell:
         with CancelScope(shield=True) as scope:
             for handle in work:
                 await handle.wait()
-            with self.in_time():
-                await self._said.wait()
+            if self._said is not None:
+                with self._in_time():
+                    await self._said.wait()
             if consumer.close_event is None:
                 consumer.close_event = CloseEvent(1006, "", False, "network")
             consumer._stage = State.ENDED

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ class Runtime:
         self._connecting = True  # until on_connect has returned
         self._entered = False  # whether a hook was, so that on_disconnect is due
         self._finishing = False  # whether its end has a deadline
-        self._farewell: Farewell | None = None  # once the end has begun
+        self._farewell = Farewell(consumer)
         self._timed = False  # whether handshake_timeout runs
         self._closer: Task | None = None  # which task called close(), if one did
         self._tasks = Tasks(self)
@@ -118,11 +118,34 @@ class Runtime:
     async def run(self) -> None:
         """Serve the connection.
 
-        Every message wakes the whole chain of callers, so that it is kept short: the
-        loop over messages is called from here.
+        Messages are handled one by one right here: each of them wakes the whole chain
+        of callers, whose frames are seldom in the processor's cache by then.
         """
-        consumer = self.consumer
-        inbox = consumer._inbox
+        async with self._life():
+            if not await self._begin():
+                return
+            handle, consumer = self._handler(), self.consumer
+            if handle is None or consumer.concurrency > 1:
+                await self._messages(handle)
+                return
+            following, took = self.following(), consumer._inbox.took
+            decode = consumer._plan.receive.decode
+            while True:
+                event = took(await following())
+                if event["type"] == "websocket.disconnect":
+                    return
+                try:
+                    await handle(decode(event))
+                except ConnectionClosed as error:
+                    # A message that came before the client left is handled all the
+                    # same, even if the one before it could not be answered.
+                    if error.connection is not consumer:
+                        raise
+
+    @asynccontextmanager
+    async def _life(self) -> AsyncIterator[None]:
+        """Surround the main task's work: what it raises ends the connection."""
+        consumer, inbox = self.consumer, self.consumer._inbox
         watchdog = current_watchdog()
         watchdog.watch(inbox, self)
         token = self._tasks.enter()
@@ -130,10 +153,11 @@ class Runtime:
             async with create_task_group() as self._tasks.group:
                 try:
                     with self._scope:
-                        if await self._begin():
-                            await self._messages()
+                        yield
                     if consumer._stage is State.CLOSING:
-                        await self._let_out()
+                        closer = self._tasks.work.get(self._closer)
+                        called = self._closer is not None
+                        await self._farewell.let_out(closer, all_out=called)
                 except BaseException as error:
                     if isinstance(error, get_cancelled_exc_class()):
                         self._verdict.cancelled()
@@ -230,47 +254,39 @@ class Runtime:
                 if not consumer._silences(error):  # else the providers see no failure
                     raise
 
-    async def _messages(self) -> None:
+    def _handler(self) -> Callable[[Any], Awaitable[Any]] | None:
+        """Return what is called with each message; ``None``: none may come."""
         consumer, plan = self.consumer, self.consumer._plan
-        following, took = consumer._inbox.next, consumer._inbox.took
-        if consumer._bounds.idle_timeout is not None:
-            following = self._next_in_time
         if plan.on_receive is None:
-            if took(await following())["type"] == "websocket.receive":
-                self._verdict.closing = (1003, "this endpoint only sends")
-            return
+            return None
         handle: Callable[[Any], Awaitable[Any]] = consumer.on_receive
         if plan.receiving.thread:
             handle = partial(anyio.to_thread.run_sync, consumer.on_receive)
         if not plan.on_receive.is_plain:
             handle = partial(self._call, plan.on_receive, handle, {})
-        decode = plan.receive.decode
-        if consumer.concurrency > 1:
+        return handle
 
-            async def take() -> Any:
-                return took(await following())
-
-            many = Concurrency(consumer.concurrency, self._tasks, self._verdict)
-            self._concurrency = many
-            await many.handle_all(take, decode, handle, self._finish_soon)
+    async def _messages(self, handle: Callable[[Any], Awaitable[Any]] | None) -> None:
+        """Handle messages in another way than one by one."""
+        consumer, following = self.consumer, self.following()
+        took = consumer._inbox.took
+        if handle is None:
+            if took(await following())["type"] == "websocket.receive":
+                self._verdict.closing = (1003, "this endpoint only sends")
             return
-        while True:
-            event = took(await following())
-            if event["type"] == "websocket.disconnect":
-                return
-            try:
-                await handle(decode(event))
-            except ConnectionClosed as error:
-                # A message that came before the client left is handled all the same,
-                # even if the one before it could not be answered.
-                if error.connection is not consumer:
-                    raise
 
-    def following(self) -> Awaitable[Any]:
-        """Return what to await for the next event."""
+        async def take() -> Any:
+            return took(await following())
+
+        many = Concurrency(consumer.concurrency, self._tasks, self._verdict)
+        self._concurrency, decode = many, consumer._plan.receive.decode
+        await many.handle_all(take, decode, handle, self._finish_soon)
+
+    def following(self) -> Callable[[], Awaitable[Any]]:
+        """Return what to call for the next event."""
         if self.consumer._bounds.idle_timeout is None:
-            return self.consumer._inbox.next()
-        return self._next_in_time()
+            return self.consumer._inbox.next
+        return self._next_in_time
 
     async def _next_in_time(self) -> Any:
         timeout = self.consumer._bounds.idle_timeout
@@ -279,18 +295,6 @@ class Runtime:
             return await self.consumer._inbox.next()
         self._set_closed(1001, "idle for too long")
         return await self.consumer._inbox.next()  # the end
-
-    async def _let_out(self) -> None:
-        """Let finish the task that closed, and let out what was published before."""
-        consumer = self.consumer
-        closer = self._tasks.work.get(self._closer)
-        if closer is not None:
-            with move_on_after(consumer.finish_timeout):
-                await closer.wait()
-        # Whoever closed by close() has waited for the rest.
-        if consumer._outbox is not None and self._closer is None:
-            with self._farewell_begun().in_time():
-                await consumer._outbox.put_and_wait(None)
 
     # -- calling hooks --------------------------------------------------------------
 
@@ -473,17 +477,10 @@ class Runtime:
         self._tasks.end()
 
     def _say_farewell(self) -> None:
-        tasks, farewell = self._tasks, self._farewell_begun()
-        if farewell.has_goodbye():
-            tasks.group.start_soon(farewell.say_goodbye, self._verdict.refusal)
-        if self._entered and self.consumer._plan.on_disconnect is not None:
-            work = [*tasks.work.values()]
-            tasks.group.start_soon(farewell.end, self._on_disconnect, work)
-
-    def _farewell_begun(self) -> Farewell:
-        if self._farewell is None:
-            self._farewell = Farewell(self.consumer)
-        return self._farewell
+        due = self._entered and self.consumer._plan.on_disconnect is not None
+        tasks, hook = self._tasks, self._on_disconnect if due else None
+        work = tasks.work.values()
+        self._farewell.begin(tasks.group, self._verdict.refusal, hook, work)
 
     async def _on_disconnect(self, code: int) -> None:
         hook = self.consumer._plan.on_disconnect
