@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from starlette.types import Scope
 
 from .groups import STATE_KEY, Groups
+from .identity import known
 from .limits import Limits
 
 if TYPE_CHECKING:
     from .identity import Authenticate
     from .providers import Factory
+    from .websocket import WebSocket
 
-__all__ = ["APP_KEY", "IDENTITY_KEY", "Application", "groups_of"]
+__all__ = ["APP_KEY", "IDENTITY_KEY", "Application", "groups_of", "identify"]
 
 APP_KEY: Final = "consumers.app"
 """Where the scope has the `App` that the connection came through."""
@@ -43,3 +45,17 @@ def groups_of(scope: Scope) -> Groups:
         return app.groups
     groups: Groups | None = (scope.get("state") or {}).get(STATE_KEY)
     return _default_groups if groups is None else groups
+
+
+async def identify(connection: WebSocket, authenticate: Authenticate | None) -> None:
+    """Set the connection's user, if the application or a test client knows it.
+
+    Raises:
+        TypeError: ``authenticate`` returned what is no user; the application's fault.
+    """
+    if IDENTITY_KEY in connection.scope:
+        connection.user = connection.scope[IDENTITY_KEY]
+    elif authenticate is not None:
+        identity = await authenticate(connection)
+        if identity is not None:
+            connection.user = known(identity)

@@ -34,9 +34,9 @@ class Inbox:
         "_left",
         "_limits",
         "_receive",
-        "_waiting",
         "closed",
         "reading_ahead",
+        "waiting",
         "watchdog",
     )
 
@@ -44,7 +44,8 @@ class Inbox:
         """Take the server's ``receive``, and what to call with a disconnect."""
         self._receive = receive
         self._left = left
-        self._waiting: deque[Event] | None = None  # what was read ahead
+        self.waiting: deque[Event] | None = None
+        """What was read ahead; ``None`` where all of that was taken."""
         self._arrived: anyio.Event | None = None  # somebody waits for it to fill
         self._end: Event | None = None  # the disconnect, once it was read
         self._limits = DEFAULT_LIMITS
@@ -57,7 +58,7 @@ class Inbox:
 
     def __len__(self) -> int:
         """Return how many events wait."""
-        return len(self._waiting or ())
+        return len(self.waiting or ())
 
     def bound(self, limits: Limits) -> None:
         """Set how much may be read ahead."""
@@ -72,7 +73,7 @@ class Inbox:
         watchdog = self.watchdog
         if watchdog is not None:
             watchdog.busy.pop(self, None)
-        if self._waiting is None and not self.closed:
+        if self.waiting is None and not self.closed:
             return self._receive()
         return self._next_waiting()
 
@@ -114,9 +115,9 @@ class Inbox:
         if self.reading_ahead or self._end is not None:
             return
         self.reading_ahead = True
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting is None:
-            waiting = self._waiting = deque()
+            waiting = self.waiting = deque()
         try:
             while len(waiting) < self._limits.inbox:
                 event: Event = await self._receive()
@@ -137,11 +138,11 @@ class Inbox:
         if self.closed:
             await checkpoint()
             return self._end or _END
-        while self._waiting is not None:
-            if self._waiting:
-                return self._waiting.popleft()
+        while self.waiting is not None:
+            if self.waiting:
+                return self.waiting.popleft()
             if not self.reading_ahead:
-                self._waiting = None
+                self.waiting = None
                 break
             if self._arrived is None:
                 self._arrived = anyio.Event()

@@ -23,7 +23,7 @@ import anyio
 from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_class
 from starlette.websockets import WebSocketDisconnect
 
-from .application import APP_KEY, IDENTITY_KEY, Application, groups_of
+from .application import APP_KEY, Application, groups_of, identify
 from .clock import current_clock, move_on_after
 from .close import CloseEvent
 from .concurrency import Concurrency
@@ -31,7 +31,6 @@ from .consumer import WebSocketConsumer
 from .errors import ConnectionClosed, StateError
 from .farewell import Farewell
 from .groups import user_group
-from .identity import known
 from .limits import DEFAULT_LIMITS
 from .providing import Providing
 from .state import State
@@ -40,7 +39,7 @@ from .verdict import Verdict
 from .watchdog import current_watchdog
 
 if TYPE_CHECKING:
-    from .identity import Authenticate
+    from .codecs import Event
     from .providers import Factory, Scope
     from .signatures import Signature
 
@@ -128,17 +127,29 @@ class Runtime:
             if handle is None or consumer.concurrency > 1:
                 await self._messages(handle)
                 return
-            following, took = self.following(), consumer._inbox.took
-            decode = consumer._plan.receive.decode
+            inbox, following = consumer._inbox, self.following()
+            receive, took, watchdog = consumer._asgi_receive, inbox.took, inbox.watchdog
+            decode, untimed = consumer._plan.receive.decode, following == inbox.next
+            assert watchdog is not None
             while True:
-                event = took(await following())
+                if untimed and inbox.waiting is None and not inbox.closed:
+                    # `Inbox.next` and `Inbox.took`, written out for what is common.
+                    watchdog.busy.pop(inbox, None)
+                    event: Event = await receive()
+                    if event["type"] == "websocket.receive" and not inbox.closed:
+                        watchdog.busy[inbox] = watchdog.tick
+                        if not watchdog.awake:
+                            watchdog.wake()
+                    else:
+                        event = took(event)
+                else:
+                    event = took(await following())
                 if event["type"] == "websocket.disconnect":
                     return
                 try:
                     await handle(decode(event))
                 except ConnectionClosed as error:
-                    # A message that came before the client left is handled all the
-                    # same, even if the one before it could not be answered.
+                    # What came before the client left is handled, answered or not.
                     if error.connection is not consumer:
                         raise
 
@@ -201,7 +212,9 @@ class Runtime:
         values: dict[str, Any] = {}
         if plan.binder.parameters:
             values = plan.binder.bind(consumer.path_params, consumer.query_params)
-        await self._identify(authenticate)
+        if authenticate is not None:
+            self._busy()
+        await identify(consumer, authenticate)
         if plan.on_handshake is not None:
             self._entered = True
             self._busy()
@@ -228,16 +241,6 @@ class Runtime:
                 await consumer.on_connect(**arguments)
         self._connecting = False
         return consumer._stage is not State.CONNECTING  # else it is refused with 403
-
-    async def _identify(self, authenticate: Authenticate | None) -> None:
-        consumer = self.consumer
-        if IDENTITY_KEY in consumer.scope:
-            consumer.user = consumer.scope[IDENTITY_KEY]
-        elif authenticate is not None:
-            self._busy()
-            identity = await authenticate(consumer)
-            if identity is not None:
-                consumer.user = known(identity)
 
     async def _view(self, arguments: dict[str, Any], providers: AsyncExitStack) -> None:
         # Torn down before the close: a commit that fails must not be told as 1000.
