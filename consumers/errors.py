@@ -8,6 +8,8 @@
     ├── InvalidMessage             the client's fault: has a `close_code`
     ├── InvalidParameters          the client's fault: path or query, refused with 400
     ├── MessageNotEncodable        our caller's fault: the codec can't send this value
+    ├── NotAllowed                 the client may not do this
+    ├── LayerUnavailable           the broker behind the groups can't be reached
     └── ConnectionClosed           nobody's fault: the peer is gone
                                    (also a starlette.websockets.WebSocketDisconnect)
     Rejected                       ends the hook that called `reject()`: no Exception
@@ -31,7 +33,9 @@ __all__ = [
     "ConsumersError",
     "InvalidMessage",
     "InvalidParameters",
+    "LayerUnavailable",
     "MessageNotEncodable",
+    "NotAllowed",
     "Rejected",
     "StateError",
     "shorten",
@@ -101,6 +105,22 @@ class InvalidParameters(ConsumersError, ValueError):
 
 class MessageNotEncodable(ConsumersError, TypeError):
     """A codec can't send this value. The fault of the code that sends."""
+
+
+class LayerUnavailable(ConsumersError, ConnectionError):
+    """What carries publications between processes can't be reached, or not in time.
+
+    Nobody's fault in the program; an ``OSError``. Whether the call was carried out is
+    open: a publication with an ``idempotency_key`` can be published again.
+    """
+
+
+class NotAllowed(ConsumersError, PermissionError):
+    """The client may not do this.
+
+    Raised by a method that ``@subscribes`` marks, to refuse, and by ``subscribe`` where
+    the consumer has no such method for a group.
+    """
 
 
 class ConnectionClosed(ConsumersError, WebSocketDisconnect):
