@@ -17,7 +17,15 @@ import msgspec
 
 from .errors import ConfigurationError, InvalidMessage, MessageNotEncodable, shorten
 
-__all__ = ["CODECS", "Codec", "CodecName", "Event", "codec_for", "name_for_annotation"]
+__all__ = [
+    "CODECS",
+    "Codec",
+    "CodecName",
+    "Event",
+    "codec_for",
+    "name_for_annotation",
+    "pack",
+]
 
 Event: TypeAlias = "Mapping[str, Any]"
 """An ASGI event. Shared between connections when it carries a publication."""
@@ -155,13 +163,22 @@ def _encode_json(message: Any) -> Event:
         ) from error
 
 
-def _encode_msgpack(message: Any) -> Event:
+def pack(message: Any) -> bytes:
+    """Return a message as MessagePack.
+
+    Raises:
+        MessageNotEncodable: It has no such form; our caller's fault.
+    """
     try:
-        return {"type": "websocket.send", "bytes": _encode_msgpack_bytes(message)}
+        return _encode_msgpack_bytes(message)
     except _NOT_ENCODABLE as error:
         raise MessageNotEncodable(
             f"a message must have a MessagePack form, got {shorten(message)}; {error}"
         ) from error
+
+
+def _encode_msgpack(message: Any) -> Event:
+    return {"type": "websocket.send", "bytes": pack(message)}
 
 
 def _invalid(error: Exception, form: str) -> InvalidMessage:

@@ -6,6 +6,7 @@ The url, headers, query_params, cookies, session, state and so on come from Star
 
 from __future__ import annotations
 
+import os
 from itertools import count
 from typing import Any, Final
 from uuid import uuid4
@@ -16,11 +17,25 @@ from starlette.requests import HTTPConnection
 
 from .errors import StateError
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "process_id"]
 
 _ids = count(1)
 _process = uuid4().hex[:12]
 _NOBODY: Final = UnauthenticatedUser()
+
+
+def process_id() -> str:
+    """Return what the ids of this process's connections begin with: 12 characters."""
+    return _process
+
+
+def _forked() -> None:
+    global _process  # noqa: PLW0603  there is one per process
+    _process = uuid4().hex[:12]
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Connection(HTTPConnection[Any]):

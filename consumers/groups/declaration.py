@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 from string import Formatter
 from typing import Any, Final, TypeAlias, get_args
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+
+import msgspec
 
 from consumers.errors import ConfigurationError
+from consumers.history import History
+
+from .presence import Presence
 
 __all__ = ["Group", "GroupName", "Target", "name_of", "user_group"]
 
@@ -45,6 +53,24 @@ def _parameters(pattern: str) -> tuple[str, ...]:
     return names
 
 
+def _expression(pattern: str) -> re.Pattern[str]:
+    """Return what matches the names that a pattern makes."""
+    parts = []
+    for text, name, _, _ in Formatter().parse(pattern):
+        parts.append(re.escape(text))
+        if name is not None:
+            parts.append(f"(?P<{name}>{_IN_VALUES.pattern}+)")
+    return re.compile("".join(parts))
+
+
+def _decoder(sends: tuple[type, ...] | None) -> Callable[[Any], Any]:
+    kind: Any = Any if sends is None else reduce(or_, sends)
+    try:
+        return msgspec.msgpack.Decoder(kind).decode
+    except TypeError:  # types without tags, or of other libraries
+        return msgspec.msgpack.Decoder().decode
+
+
 @dataclass(frozen=True, slots=True)
 class GroupName:
     """One group: the name that publications and memberships go by."""
@@ -67,7 +93,12 @@ class Group:
     """
 
     def __init__(
-        self, pattern: str, *, sends: Any = None, presence: bool = False
+        self,
+        pattern: str,
+        *,
+        sends: Any = None,
+        history: History | None = None,
+        presence: bool | Presence = False,
     ) -> None:
         """Declare the groups of a pattern.
 
@@ -75,13 +106,24 @@ class Group:
             pattern: A name with ``{parameters}``; letters, digits and punctuation.
             sends: The type, or union of types, of all that is published to them;
                 ``None``: anything.
+            history: What is kept for those who come back, or come late.
             presence: Whether ``groups.presence`` tells who the members are.
 
         Raises:
-            ConfigurationError: The pattern can't make names.
+            ConfigurationError: The pattern can't make names, or an argument can't work.
         """
         self.pattern = pattern
-        self.presence = presence
+        self.history = history
+        self.presence: Presence | None = None
+        if isinstance(presence, Presence):
+            self.presence = presence
+        elif presence:
+            self.presence = Presence()
+        if history is not None and not isinstance(history, History):
+            raise ConfigurationError(
+                f"the history of group {pattern!r} must be a History or None, got "
+                f"{history!r}; write History(size=100, ttl=3600)"
+            )
         self.sends: tuple[type, ...] | None = None
         if sends is not None:
             self.sends = get_args(sends) or (sends,)
@@ -98,6 +140,8 @@ class Group:
                 "a group's pattern must be 1-255 visible ASCII characters and not "
                 f"begin with '@', got {pattern!r}; write 'chat.{{channel}}'"
             )
+        self._matches = _expression(pattern).fullmatch
+        self._decode: Callable[[Any], Any] | None = None
 
     def __call__(self, *values: object, **named: object) -> GroupName:
         """Return one group.
@@ -125,6 +169,29 @@ class Group:
 
     def __repr__(self) -> str:
         return f"Group({self.pattern!r})"
+
+    def values_of(self, name: str) -> dict[str, str] | None:
+        """Return the parameters that make ``name``; ``None``: it is not one of these.
+
+        The reverse of calling the group, with texts for all values.
+        """
+        match = self._matches(name)
+        if match is None:
+            return None
+        return {key: _unescape(value) for key, value in match.groupdict().items()}
+
+    def decode(self, message: bytes) -> Any:
+        """Return what :meth:`check` let pass, from its MessagePack.
+
+        As the types that the group sends, where these can be told apart by their tags;
+        else as builtins.
+
+        Raises:
+            msgspec.MsgspecError: It is something else.
+        """
+        if self._decode is None:
+            self._decode = _decoder(self.sends)
+        return self._decode(message)
 
     def check(self, message: object) -> None:
         """Check that a message is one of those the group sends.
@@ -173,6 +240,10 @@ def name_of(target: Target) -> GroupName:
 def user_group(key: str) -> GroupName:
     """Return the group of all connections of one user. Only the framework joins it."""
     return GroupName(_USERS + escape(key), _DEFAULT)
+
+
+def _unescape(value: str) -> str:
+    return "" if value == "%" else unquote(value)
 
 
 def escape(value: str) -> str:

@@ -1,4 +1,4 @@
-"""The hub: who is a member of what in this process, and the way to all members."""
+"""The hub: who is a member of what on this event loop, and the way to all members."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from consumers.errors import MessageNotEncodable
+from consumers.history import Position
 
-from .publication import Publication
+from .publication import Kind, Publication
 
 __all__ = ["Hub", "Member", "Membership"]
 
@@ -17,7 +19,12 @@ log = logging.getLogger("consumers")
 
 
 class Member(Protocol):
-    """What gets publications: a connection."""
+    """What gets publications: a connection, or a subscription."""
+
+    @property
+    def id(self) -> str:
+        """What names it, in every process."""
+        ...
 
     def deliver(self, publication: Publication) -> None:
         """Take a publication. Never waits, and never raises for its own reasons.
@@ -31,28 +38,32 @@ class Member(Protocol):
         """Keep a publication back until its membership is released. Never waits."""
         ...
 
+    def end(self, code: int, reason: str = "") -> None:
+        """Begin to end. Never waits."""
+        ...
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Membership:
-    """One connection's part in one group."""
+    """One member's part in one group."""
 
-    metadata: Any = None
-    """What presence tells of it."""
     held: list[Publication] | None = None
     """What waits while the connection gets its snapshot; ``None``: nothing is held."""
 
 
 class Hub:
-    """The members of all groups in this process.
+    """The members of all groups on this event loop.
 
     ``{group name: {member: membership}}``, in the order of joining; a group without
     members is not there.
     """
 
-    __slots__ = ("members",)
+    __slots__ = ("members", "named")
 
     def __init__(self) -> None:
         self.members: dict[str, dict[Any, Membership]] = {}
+        self.named: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        """``{id: connection}``, of all whose id somebody has asked for."""
 
     def add(self, group: str, member: Member) -> Membership:
         """Make ``member`` one of the group's; return its part in it, new or not."""
@@ -63,7 +74,7 @@ class Hub:
         return membership
 
     def remove(self, group: str, member: Member) -> bool:
-        """Remove ``member``; return whether the group has no members left here."""
+        """Remove ``member``; return whether it was the group's last one here."""
         members = self.members.get(group)
         if members is None:
             return False
@@ -92,6 +103,8 @@ class Hub:
             return
         error: MessageNotEncodable | None = None
         exclude = publication.exclude
+        if exclude is None and publication.connection is not None:
+            exclude = self.named.get(publication.connection)
         for member, membership in list(members.items()):
             if member is exclude:
                 continue
@@ -105,11 +118,38 @@ class Hub:
         if error is not None:
             raise error
 
-    def release(self, membership: Membership, member: Member) -> None:
-        """Deliver what was held for a member, and hold no longer."""
+    def disconnect(self, group: str, code: int, reason: str) -> int:
+        """Close every member of a group; return how many there were."""
+        members = list(self.get(group))
+        for member in members:
+            member.end(code, reason)
+        return len(members)
+
+    def direct(self, publication: Publication) -> None:
+        """Hand a publication to the one connection that it is for, if that is here.
+
+        Raises:
+            MessageNotEncodable: Its codec can't send it.
+        """
+        member = self.named.get(publication.connection or "")
+        if member is not None:
+            member.deliver(publication)
+
+    def release(
+        self, membership: Membership, member: Member, after: Position | None = None
+    ) -> None:
+        """Deliver what was held for a member, and hold no longer.
+
+        Args:
+            membership: Its part.
+            member: Who gets it.
+            after: What is not after this position it has got already.
+        """
         held: Iterable[Publication] = membership.held or ()
         membership.held = None
         for publication in held:
+            if publication.kind is Kind.MESSAGE and _is_before(publication, after):
+                continue
             try:
                 member.deliver(publication)
             except MessageNotEncodable as error:
@@ -117,3 +157,13 @@ class Hub:
                 log.error(
                     "a publication to %s is dropped: %s", publication.group, error
                 )
+
+
+def _is_before(publication: Publication, position: Position | None) -> bool:
+    own = publication.position
+    return (
+        own is not None
+        and position is not None
+        and own.epoch == position.epoch
+        and own.offset <= position.offset
+    )

@@ -2,48 +2,206 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from enum import IntEnum
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
-from consumers.codecs import Codec, Event
+import msgspec
+
+from consumers.codecs import Codec, Event, pack
+from consumers.connection import process_id
 from consumers.errors import MessageNotEncodable, shorten
 from consumers.messages import Internal
 
-__all__ = ["Publication"]
+if TYPE_CHECKING:
+    from consumers.history import History, Position
+
+    from .declaration import Group
+
+__all__ = ["Kind", "Publication"]
+
+_VERSION: Final = 1
+_ids = count(1)
+
+
+class Kind(IntEnum):
+    """What a publication is about. Its number travels; it must not change."""
+
+    MESSAGE = 0
+    """A message for the members: what users publish."""
+    PRESENCE = 1
+    """A `PresenceDiff`, for the members' hooks."""
+    DISCONNECT = 2
+    """``(code, reason)``: the members are to be closed."""
+    DIRECT = 3
+    """A message for one connection of a process, which ``connection`` names."""
+    STOP = 4
+    """The group's source is to stop."""
+    FREE = 5
+    """The group's source has no holder any more."""
+    GAP = 6
+    """A `Recovery`: publications before the next one are lost. Never travels."""
+
+
+class _Wire(msgspec.Struct, array_like=True, frozen=True):
+    """What travels between processes, as a MessagePack array."""
+
+    version: int
+    kind: int
+    id: str
+    connection: str | None
+    message: msgspec.Raw
+
+
+_read = msgspec.msgpack.Decoder(_Wire).decode
 
 
 class Publication:
     """One message on its way to the members of a group."""
 
-    __slots__ = ("_encoded", "exclude", "group", "internal", "message")
+    __slots__ = (
+        "_encoded",
+        "_id",
+        "_payload",
+        "connection",
+        "declared",
+        "exclude",
+        "group",
+        "history",
+        "idempotency_key",
+        "internal",
+        "kind",
+        "message",
+        "position",
+    )
 
-    def __init__(self, group: str, message: Any, exclude: object = None) -> None:
+    def __init__(
+        self,
+        group: str,
+        message: Any,
+        exclude: object = None,
+        *,
+        kind: Kind = Kind.MESSAGE,
+        declared: Group | None = None,
+        connection: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:
         self.group = group
         """The group's name."""
         self.message = message
         """What was published."""
         self.exclude = exclude
         """The member that does not get it."""
+        self.kind = kind
+        """What it is about."""
+        self.declared = declared
+        """What was declared about its group."""
+        self.connection = connection
+        """The id of the excluded member, or of the one that is meant alone."""
+        self.idempotency_key = idempotency_key
+        """A second one with this key is not published."""
+        self.history: History | None = None
+        """What the group keeps of it."""
+        self.position: Position | None = None
+        """Its own position, once it has one."""
+        if declared is not None and kind is Kind.MESSAGE:
+            self.history = declared.history
         self.internal = isinstance(message, Internal)
         """Whether no client may get it."""
-        self._encoded: dict[Codec, tuple[Event, int]] = {}
+        self._encoded: dict[Any, tuple[Event, int]] = {}
+        self._id = ""
+        self._payload: bytes | None = None
 
-    def encoded(self, codec: Codec) -> tuple[Event, int]:
+    def __repr__(self) -> str:
+        return f"<Publication to {self.group}: {shorten(self.message)}>"
+
+    @property
+    def id(self) -> str:
+        """What tells it from every other publication of any process."""
+        if not self._id:
+            self._id = f"{process_id()}.{next(_ids)}"
+        return self._id
+
+    def payload(self) -> bytes:
+        """Return it as bytes, for other processes.
+
+        Raises:
+            MessageNotEncodable: The message has no form in MessagePack.
+        """
+        if self._payload is None:
+            message = msgspec.Raw(pack(self.message))
+            wire = _Wire(_VERSION, self.kind, self.id, self.connection, message)
+            self._payload = msgspec.msgpack.encode(wire)
+        return self._payload
+
+    @classmethod
+    def read(cls, group: str, payload: bytes, declared: Group | None) -> Publication:
+        """Return the publication that a payload holds.
+
+        Raises:
+            msgspec.MsgspecError: It holds none.
+            ValueError: It is one of a later release.
+        """
+        wire = _read(payload)
+        if wire.version != _VERSION:
+            raise ValueError(f"expected version {_VERSION}, got {wire.version}")
+        kind = Kind(wire.kind)
+        decode: Callable[[Any], Any] = msgspec.msgpack.decode
+        if declared is not None and kind in (Kind.MESSAGE, Kind.DIRECT):
+            decode = declared.decode
+        made = cls(
+            group,
+            decode(wire.message),
+            kind=kind,
+            declared=declared,
+            connection=wire.connection,
+        )
+        made._id = wire.id
+        return made
+
+    @staticmethod
+    def id_of(payload: bytes) -> str:
+        """Return the id of the publication that a payload holds; "" if it holds none."""
+        try:
+            return _read(payload).id
+        except msgspec.MsgspecError:
+            return ""
+
+    def encoded(self, codec: Codec, *, positioned: bool = False) -> tuple[Event, int]:
         """Return the event for members that send by ``codec``, and its size in bytes.
 
         The event is shared between them.
 
+        Args:
+            codec: What the members send by.
+            positioned: Whether they want its group and position beside the message.
+
         Raises:
             MessageNotEncodable: The message does not fit; the publisher's fault.
         """
-        encoded = self._encoded.get(codec)
+        key = (codec, positioned) if positioned else codec
+        encoded = self._encoded.get(key)
         if encoded is None:
-            event = codec.encode(self.message)
-            text = event.get("text")
-            try:
-                size = len(event["bytes"]) if text is None else len(text.encode())
-            except UnicodeEncodeError as error:
-                raise MessageNotEncodable(
-                    f"a text must have a form in UTF-8, got {shorten(text)}; {error}"
-                ) from error
-            encoded = self._encoded[codec] = (event, size)
+            event = codec.encode(self._positioned() if positioned else self.message)
+            encoded = self._encoded[key] = (event, _size_of(event))
         return encoded
+
+    def _positioned(self) -> Any:
+        if self.position is None:
+            return self.message
+        return {
+            "group": self.group,
+            "position": str(self.position),
+            "message": self.message,
+        }
+
+
+def _size_of(event: Event) -> int:
+    text = event.get("text")
+    try:
+        return len(event["bytes"]) if text is None else len(text.encode())
+    except UnicodeEncodeError as error:
+        raise MessageNotEncodable(
+            f"a text must have a form in UTF-8, got {shorten(text)}; {error}"
+        ) from error
