@@ -2,11 +2,13 @@
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from consumers_tests.must_run import NoSilentSkips
+from consumers_tests.valkey import Valkey
 
 without_uvloop = pytest.mark.skipif(
     importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed"
@@ -32,3 +34,20 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Run each asynchronous test on asyncio, on asyncio with uvloop, and on trio."""
     backend: tuple[str, dict[str, Any]] = request.param
     return backend
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[Valkey]:
+    """Run one server for all tests of this process that ask for `valkey`."""
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(shared_valkey: Valkey) -> Valkey:
+    """Return a server without data, for tests that do it no harm.
+
+    A test that kills it, or changes its settings, starts a `Valkey` of its own.
+    """
+    shared_valkey.command("FLUSHALL")
+    return shared_valkey
