@@ -1,0 +1,1 @@
+"""The layer on a Redis or Valkey server."""
