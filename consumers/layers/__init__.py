@@ -1,6 +1,32 @@
 """Layers: what carries publications between the processes of one application."""
 
-from .contract import Deliver, Layer
-from .memory import MemoryLayer
+from .contract import (
+    Carried,
+    Changes,
+    Count,
+    Entry,
+    Kept,
+    Layer,
+    Overview,
+    Parcel,
+    Receiver,
+    Renewal,
+    Replay,
+)
+from .memory import MemoryLayer, MemoryStore
 
-__all__ = ["Deliver", "Layer", "MemoryLayer"]
+__all__ = [
+    "Carried",
+    "Changes",
+    "Count",
+    "Entry",
+    "Kept",
+    "Layer",
+    "MemoryLayer",
+    "MemoryStore",
+    "Overview",
+    "Parcel",
+    "Receiver",
+    "Renewal",
+    "Replay",
+]

@@ -1,0 +1,124 @@
+"""Presence in the memory of this process. Times are seconds, now and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .contract import Changes, Count, Entry, Renewal
+
+__all__ = ["MemoryPresence"]
+
+
+@dataclass(slots=True)
+class _User:
+    """A user who is present."""
+
+    metadata: bytes
+    """What the user's connections told last."""
+    connections: int = 0
+
+
+class MemoryPresence:
+    """Who is present in one group.
+
+    ``owner`` stands for a layer: what it entered is there for as long as its lease.
+    """
+
+    __slots__ = ("_entries", "_leases", "_lingering", "_users")
+
+    def __init__(self) -> None:
+        # {connection: (its entry, its owner)}, in the order of entering.
+        self._entries: dict[str, tuple[Entry, object]] = {}
+        self._users: dict[str, _User] = {}
+        # {owner: when its lease ends}
+        self._leases: dict[object, float] = {}
+        # {user who is gone but not told: (when to tell, the last metadata)}
+        self._lingering: dict[str, tuple[float, bytes]] = {}
+
+    def enter(
+        self, owner: object, entries: Iterable[Entry], lease: float, now: float
+    ) -> Changes:
+        """Have connections present, as :meth:`Layer.enter` says."""
+        self.expire(now)
+        self._leases[owner] = max(self._leases.get(owner, now), now + lease)
+        joined: list[Entry] = []
+        updated: list[Entry] = []
+        for entry in entries:
+            metadata = self._metadata(entry, now)
+            if metadata is None:
+                joined.append(entry)
+            elif metadata != entry.metadata:
+                updated.append(entry)
+            user = self._users.setdefault(entry.user, _User(entry.metadata))
+            user.metadata = entry.metadata
+            user.connections += entry.connection not in self._entries
+            self._entries[entry.connection] = (entry, owner)
+        return Changes(tuple(joined), tuple(updated))
+
+    def exit(self, connections: Iterable[str], linger: float, now: float) -> None:
+        """Have connections present no longer, as :meth:`Layer.exit` says."""
+        self.expire(now)
+        for connection in connections:
+            self._remove(connection, now + linger)
+
+    def renew(self, owner: object, seconds: float, now: float) -> Renewal:
+        """Renew a lease, and tell who is gone, as :meth:`Layer.renew` says."""
+        self.expire(now)
+        held = owner in self._leases
+        if held:
+            self._leases[owner] = now + seconds
+        left = [user for user, (due, _) in self._lingering.items() if due <= now]
+        for user in left:
+            del self._lingering[user]
+        return Renewal(held, tuple(left))
+
+    def present(self) -> list[Entry]:
+        """Return who is present, in the order of entering."""
+        return [entry for entry, _ in self._entries.values()]
+
+    def count(self) -> Count:
+        """Return how many are present."""
+        return Count(len(self._entries), len(self._users))
+
+    def expire(self, now: float) -> None:
+        """Remove what owners have left behind whose leases have run out."""
+        for owner in [owner for owner, end in self._leases.items() if end <= now]:
+            del self._leases[owner]
+            for connection, (_, entered_by) in list(self._entries.items()):
+                if entered_by is owner:
+                    self._remove(connection, now)
+
+    def forgotten(self, now: float) -> bool:
+        """Tell whether nobody is there, nor anybody who could still be told."""
+        self.expire(now)
+        return not self._entries and (
+            not self._lingering
+            or (
+                not self._leases
+                and all(due <= now for due, _ in self._lingering.values())
+            )
+        )
+
+    def _metadata(self, entry: Entry, now: float) -> bytes | None:
+        """Return what was told before; ``None``: the user was not there."""
+        before, _ = self._entries.get(entry.connection, (None, None))
+        if before is not None:
+            if before.user == entry.user:
+                return before.metadata
+            self._remove(entry.connection, now)
+        due, metadata = self._lingering.pop(entry.user, (now, b""))
+        if entry.user in self._users:
+            return self._users[entry.user].metadata
+        # Who returns too late is new to those that came meanwhile, told or not.
+        return metadata if due > now else None
+
+    def _remove(self, connection: str, tell_at: float) -> None:
+        entry, _ = self._entries.pop(connection, (None, None))
+        if entry is None:
+            return
+        user = self._users[entry.user]
+        user.connections -= 1
+        if not user.connections:
+            del self._users[entry.user]
+            self._lingering[entry.user] = (tell_at, user.metadata)
