@@ -1,19 +1,19 @@
 """The outbox: what waits to be sent to one client, in the order of its sending.
 
 A connection has one only while something waits. Publications are put in without waiting
-and are bounded; whoever sends directly puts its message in and waits until it is out.
-One task of the connection, the writer, empties it and ends.
+and are bounded, as `backlog.py` does it; whoever sends directly puts its message in and
+waits until it is out. One task of the connection, the writer, empties it and ends.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
 import anyio
 
+from .backlog import Backlog, Encode, Entry, Ledger, Lost, Published
 from .codecs import Event
 from .limits import Limits
 
@@ -72,22 +72,22 @@ def step(sending: Coroutine[Any, Any, None]) -> Suspended | None:
     return Suspended(sending, yielded)
 
 
-class _Entry:
-    """One thing that waits its turn."""
+class _Entry(Entry):
+    """One thing that waits its turn, with the way to send it."""
 
-    __slots__ = ("event", "failed", "late", "out", "size", "suspended")
+    __slots__ = ("failed", "late", "out", "suspended")
 
     def __init__(
         self,
         event: Event | None = None,
         size: int = 0,
+        publication: Published | None = None,
         *,
         out: anyio.Event | None = None,
         late: Late | None = None,
         suspended: Suspended | None = None,
     ) -> None:
-        self.event = event
-        self.size = size  # bytes; 0 for what is not bounded
+        super().__init__(event, size, publication)
         self.out = out  # set when it was sent, or never will be
         self.late = late
         self.suspended = suspended
@@ -99,38 +99,38 @@ class _Entry:
 _making: Final[ContextVar[_Entry | None]] = ContextVar("making", default=None)
 
 
-class Outbox:
+class Outbox(Backlog[_Entry]):
     """What waits for one client."""
 
-    __slots__ = ("_entries", "_made", "_size", "_waiting")
+    __slots__ = ("_made", "_sending")
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger, encode: Encode, lost: Lost) -> None:
+        """Begin with nothing; see :class:`~consumers.backlog.Backlog`."""
+        super().__init__(ledger, encode, lost)
         self._made: _Entry | None = None  # the late one that is being made
-        self._entries: deque[_Entry] = deque()
-        self._waiting = 0  # publications
-        self._size = 0  # their bytes
+        self._sending: _Entry | None = None  # the one whose turn it is
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    def put(
+        self, event: Event, size: int, publication: Published, limits: Limits
+    ) -> bool:
+        """Add a publication, as its policy says. Never waits.
 
-    def fits(self, size: int, limits: Limits) -> bool:
-        """Tell whether one more publication of ``size`` bytes may wait."""
-        return (
-            self._waiting < limits.outbox_messages
-            and self._size + size <= limits.outbox_bytes
-        )
+        Returns:
+            Whether the connection can go on; if not, nothing was added.
+        """
+        return self.add(_Entry(event, size, publication), limits)
 
-    def put(self, event: Event, size: int) -> None:
-        """Add a publication. Never waits."""
-        self._add(_Entry(event, size))
+    def put_late(
+        self, late: Late, size: int, publication: Published, limits: Limits
+    ) -> bool:
+        """Add a publication that is made when its turn comes. As :meth:`put`."""
+        return self.add(_Entry(None, size, publication, late=late), limits)
 
-    def put_late(self, late: Late, size: int) -> None:
-        """Add a publication that is made when its turn comes. Never waits."""
-        self._add(_Entry(None, size, late=late))
-
-    def put_suspended(self, suspended: Suspended, size: int) -> None:
+    def put_suspended(
+        self, suspended: Suspended, size: int, publication: Published
+    ) -> None:
         """Add a publication whose sending has begun. Never waits."""
-        self._add(_Entry(None, size, suspended=suspended))
+        self._append(_Entry(None, size, publication, suspended=suspended))
 
     async def put_and_wait(self, event: Event | None) -> bool:
         """Add a message and wait until it is out; return whether it is.
@@ -139,12 +139,12 @@ class Outbox:
         unless it is being sent.
         """
         entry = _Entry(event, out=anyio.Event())
-        self._add(entry)
+        self._append(entry)
         try:
             await entry.out.wait()  # type: ignore[union-attr]
         except BaseException:
-            if entry in self._entries and entry is not self._entries[0]:
-                self._entries.remove(entry)
+            if entry in self._entries and entry is not self._sending:
+                self._take_out(entry)
             raise
         return not entry.failed
 
@@ -167,7 +167,9 @@ class Outbox:
         entries = self._entries
         try:
             while entries:
-                entry = entries[0]
+                entry = self._sending = next(iter(entries))
+                if entry.share is not None:
+                    self._leave_share(entry)
                 event = entry.event
                 if entry.late is not None:
                     event = await self._make(entry, entry.late)
@@ -179,13 +181,14 @@ class Outbox:
                 except SERVER_IS_DONE:
                     return
                 # Only now: a direct send must see that something is on its way.
-                entries.popleft()
-                self._waiting -= entry.out is None
-                self._size -= entry.size
+                self._take_out(entry)
                 if entry.out is not None:
                     entry.out.set()
         finally:
-            self._give_up()
+            sending, self._sending = self._sending, None
+            if sending is not None and sending in entries:
+                self._forget(sending)
+            self.give_up()
 
     async def _make(self, entry: _Entry, late: Late) -> Event | None:
         self._made = entry
@@ -195,20 +198,23 @@ class Outbox:
         finally:
             self._made = None
 
-    def _add(self, entry: _Entry) -> None:
-        self._entries.append(entry)
-        self._waiting += entry.out is None
-        self._size += entry.size
+    def give_up(self) -> None:
+        """Send nothing more but what is being sent; wake whoever waits for the rest."""
+        given_up = 0
+        for entry in [*self._entries]:
+            if entry is not self._sending:
+                given_up += entry.count
+                self._forget(entry)
+        if given_up:
+            self._lost("given_up", given_up)
 
-    def _give_up(self) -> None:
-        for entry in self._entries:
-            entry.failed = True
-            if entry.suspended is not None:
-                entry.suspended.close()
-            if entry.out is not None:
-                entry.out.set()
-        self._entries.clear()
-        self._waiting = self._size = 0
+    def _forget(self, entry: _Entry) -> None:
+        self._take_out(entry)
+        entry.failed = True
+        if entry.suspended is not None:
+            entry.suspended.close()
+        if entry.out is not None:
+            entry.out.set()
 
 
 _STEPPED_SERVERS = frozenset(

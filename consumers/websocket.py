@@ -18,6 +18,7 @@ from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from .backlog import Ledger, Published
 from .clock import move_on_after
 from .close import CloseEvent, catches, check_code, check_reason
 from .codecs import CODECS, Codec, Event
@@ -28,6 +29,7 @@ from .headers import Headers, checked_headers, checked_subprotocol
 from .inbox import Inbox
 from .limits import DEFAULT_LIMITS
 from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
+from .policies import Loss
 from .refusal import Refusal, closing_by
 from .state import OPEN, TRANSITIONS, WHY, Action, State
 
@@ -81,6 +83,7 @@ class WebSocket(Connection, Forms):
         self._close_sent = False
         self._sends = 0
         self._outbox: Outbox | None = None  # there only while something waits
+        self._ledger = Ledger()
         self._steps = can_step(self._asgi_send)
         self._bounds = DEFAULT_LIMITS
         self.close_event: CloseEvent | None = None
@@ -366,33 +369,26 @@ class WebSocket(Connection, Forms):
         except SERVER_IS_DONE as error:
             await self._send_failed(error)
 
-    def _post(self, event: Event, size: int) -> None:
+    def _post(self, event: Event, size: int, publication: Published) -> None:
         """Send a publication without waiting; ``size`` is in bytes.
 
         Where the client does not read fast enough it waits in the outbox, and where
-        that is full the connection is given up.
+        that is full its group's policy decides.
         """
-        outbox = self._outbox
-        if outbox is not None:
-            if outbox.fits(size, self._bounds):
-                outbox.put(event, size)
-            else:
-                self._overflowed()
-            return
-        if not self._steps:
-            self._open_outbox().put(event, size)
-            return
-        try:
-            rest = step(self._asgi_send(event))  # type: ignore[arg-type]
-        except SERVER_IS_DONE:
-            return  # whoever reads will learn that the client left
-        if rest is not None:
-            self._open_outbox().put_suspended(rest, size)
+        if self._outbox is None and self._steps:
+            try:
+                rest = step(self._asgi_send(event))  # type: ignore[arg-type]
+            except SERVER_IS_DONE:
+                return  # whoever reads will learn that the client left
+            if rest is not None:
+                self._open_outbox().put_suspended(rest, size, publication)
+        elif not self._open_outbox().put(event, size, publication, self._bounds):
+            self._overflowed(publication)
 
     def _open_outbox(self) -> Outbox:
-        """Return an outbox with a writer; it is not empty by when the writer starts."""
+        """Return an outbox, with a writer."""
         if self._outbox is None:
-            self._outbox = Outbox()
+            self._outbox = Outbox(self._ledger, self._encoded, self._lost)
             self._start_writing()
         return self._outbox
 
@@ -483,5 +479,14 @@ class WebSocket(Connection, Forms):
     def _start_writing(self) -> None:
         """Something waits in the outbox: start a task with :meth:`_write`."""
 
-    def _overflowed(self) -> None:
-        """The outbox is full."""
+    def _encoded(self, publication: Any) -> tuple[Event, int]:
+        """Return what is sent of a publication, and its size in bytes."""
+        encoded: tuple[Event, int] = publication.encoded(self._send_codec)
+        return encoded
+
+    def _lost(self, loss: Loss, count: int) -> None:
+        """So many publications will not be sent."""
+        self._ledger.note(loss, count)
+
+    def _overflowed(self, publication: Published) -> None:
+        """There is no room for a publication, and no other may go instead."""
