@@ -10,7 +10,7 @@ Source of the events: ASGI WebSocket, "Receive - receive event" and "Send - send
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, NoReturn, TypeAlias, get_args
 
 import msgspec
@@ -43,13 +43,14 @@ class Codec:
     Instances compare by identity: a publication is encoded once per codec instance.
     """
 
-    __slots__ = ("decode", "encode", "name")
+    __slots__ = ("decode", "encode", "join", "name")
 
     def __init__(
         self,
         name: str,
         decode: Callable[[Event], Any],
         encode: Callable[[Any], Event],
+        join: Callable[[Sequence[Event]], Event] | None = None,
     ) -> None:
         self.name = name
         """As settings name it."""
@@ -65,6 +66,9 @@ class Codec:
         Raises:
             MessageNotEncodable: The value does not fit the codec; our caller's fault.
         """
+        self.join = join
+        """Make one event, an array, of those that ``encode`` has made; ``None``: the
+        codec has no arrays."""
 
     def __repr__(self) -> str:
         return f"<codec {self.name}>"
@@ -181,6 +185,23 @@ def _encode_msgpack(message: Any) -> Event:
     return {"type": "websocket.send", "bytes": pack(message)}
 
 
+def _join_json(events: Sequence[Event]) -> Event:
+    text = ",".join([event["text"] for event in events])
+    return {"type": "websocket.send", "text": f"[{text}]"}
+
+
+def _join_msgpack(events: Sequence[Event]) -> Event:
+    count = len(events)
+    if count < 16:
+        header = bytes((0x90 | count,))
+    elif count < 1 << 16:
+        header = b"\xdc" + count.to_bytes(2)
+    else:
+        header = b"\xdd" + count.to_bytes(4)
+    data = b"".join([header, *(event["bytes"] for event in events)])
+    return {"type": "websocket.send", "bytes": data}
+
+
 def _invalid(error: Exception, form: str) -> InvalidMessage:
     if isinstance(error, msgspec.ValidationError):
         return InvalidMessage(_SCHEMA, "the message violates the schema", str(error))
@@ -222,9 +243,17 @@ def _msgpack_decoder(loads: Callable[[bytes], Any]) -> Callable[[Event], Any]:
 CODECS: Final[dict[str, Codec]] = {
     "text": Codec("text", _decode_text, _encode_text),
     "bytes": Codec("bytes", _decode_bytes, _encode_bytes),
-    "json": Codec("json", _json_decoder(msgspec.json.Decoder().decode), _encode_json),
+    "json": Codec(
+        "json",
+        _json_decoder(msgspec.json.Decoder().decode),
+        _encode_json,
+        _join_json,
+    ),
     "msgpack": Codec(
-        "msgpack", _msgpack_decoder(msgspec.msgpack.Decoder().decode), _encode_msgpack
+        "msgpack",
+        _msgpack_decoder(msgspec.msgpack.Decoder().decode),
+        _encode_msgpack,
+        _join_msgpack,
     ),
     "event": Codec("event", _decode_event, _encode_event),
 }
@@ -279,7 +308,7 @@ def codec_for(name: str, annotation: Any = None) -> Codec:
         return codec
     loads = _typed_loads(name, annotation)
     decoder = _json_decoder if name == "json" else _msgpack_decoder
-    return Codec(name, decoder(loads), codec.encode)
+    return Codec(name, decoder(loads), codec.encode, codec.join)
 
 
 def _is_free(annotation: Any) -> bool:
