@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from consumers.history import History, Position
@@ -28,6 +29,8 @@ from .scripts import (
 )
 
 __all__ = ["IDEMPOTENCY", "Call", "Calls", "new_epoch", "read_push"]
+
+_PRESENCE: Final = ("nodes", "users", "leaving", "entries")
 
 IDEMPOTENCY: Final = 300.0
 """Seconds for which an idempotency key is known."""
@@ -205,12 +208,13 @@ class Calls:
     @staticmethod
     def entries(reply: Any) -> list[Entry]:
         """Read the reply to that."""
-        found: list[tuple[int, Entry]] = []
-        for node in reply:
-            for connection, entry in zip(node[::2], node[1::2], strict=True):
-                if connection:
-                    found.append(_entry(connection.decode(), entry))
-        found.sort(key=lambda each: each[0])
+        found = sorted(
+            (
+                _entry(connection.decode(), entry)
+                for connection, entry in zip(reply[::2], reply[1::2], strict=True)
+            ),
+            key=itemgetter(0),
+        )
         return [entry for _, entry in found]
 
     def count(self, group: str) -> Call:
@@ -226,7 +230,7 @@ class Calls:
     def _presence(self, script: Script, group: str, *arguments: Argument) -> Call:
         key = self.names.key
         stem = key(group, "node:")
-        keys = [key(group, kind) for kind in ("nodes", "users", "leaving")]
+        keys = [key(group, kind) for kind in _PRESENCE]
         return Call(
             script,
             group,
@@ -265,6 +269,7 @@ def _ms(seconds: float) -> int:
 
 
 def _entry(connection: str, value: bytes) -> tuple[int, Entry]:
-    order, length, rest = value.split(b":", 2)
-    user = rest[: int(length)]
-    return int(order), Entry(connection, user.decode(), rest[len(user) :])
+    order, node, user, rest = value.split(b":", 3)
+    start = int(node)
+    end = start + int(user)
+    return int(order), Entry(connection, rest[start:end].decode(), rest[end:])

@@ -15,7 +15,7 @@ SLOTS: Final = 16_384
 class Names:
     """What the groups of one application are called in the broker.
 
-    ``prefix``: what tells it from others on the same server; without braces and wildcards.
+    ``prefix``: what tells it from others on the same server; no braces, no wildcards.
     """
 
     __slots__ = ("_channels", "_prefix")

@@ -3,18 +3,19 @@
 All keys of one call have the same hash tag, so that each runs on a cluster too. What
 the keys hold:
 
-========== ====== ====================================================================
-``meta``   hash   epoch, offset, run (which run of the server counted last); size, ttl
-                  and remember (milliseconds) of the history
-``log``    stream ``<offset>-0``: m(essage), i(d), and a(fter): the offset before it
-                  where that is not its own less one
-``once``   string the position of what was published with an idempotency key
-``nodes``  sorted layers that have entered somebody, by the end of their lease
-``node``   hash   of one layer: ``{connection: entry}``, and its term under ``""``
-``users``  hash   ``{user: number of connections}``
-``leaving``sorted users that are gone, by the time when that is to be told
-``lease``  string who holds it
-========== ====== ====================================================================
+=========== ====== ====================================================================
+``meta``    hash   epoch, offset, run (which run of the server counted last); size, ttl
+                   and remember (milliseconds) of the history
+``log``     stream ``<offset>-0``: m(essage), i(d), and a(fter): the offset before it
+                   where that is not its own less one
+``once``    string the position of what was published with an idempotency key
+``nodes``   zset   layers that have entered somebody, by the end of their lease
+``node``    hash   of one layer: its connections, and its term under ``""``
+``entries`` hash   ``{connection: who entered it, whose it is, metadata}``
+``users``   hash   ``{user: number of connections, latest metadata}``
+``leaving`` zset   users without a connection, by the time when that is to be told
+``lease``   string who holds it
+=========== ====== ====================================================================
 
 Times are milliseconds of the broker's own clock.
 """
@@ -156,7 +157,7 @@ end
 local kept = {}
 if since ~= '' then
   local first = '-'
-  if era == state[1] then
+  if era == state[1] and tonumber(since) <= tonumber(state[2]) then
     first = string.format('%.0f', tonumber(since) + 1)
   end
   if limit < 0 then
@@ -180,49 +181,76 @@ return {state[1], state[2], kept}
 # Each script of presence begins by removing the layers whose lease has run out, so
 # that nobody sees them, whoever looks first. Their users are told by the next renewal.
 _PRESENCE: Final = """
-local nodes, users, leaving, own = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local nodes, users, leaving, entries, own = unpack(KEYS)
 local stem, node = ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
 local micros = clock[1] * 1000000 + clock[2]
 local now = math.floor(micros / 1000)
 
-local function split(entry)
-  local order, length, rest = string.match(entry, '^(%d+):(%d+):()')
-  local user = string.sub(entry, rest, rest + length - 1)
-  return order, user, string.sub(entry, rest + length)
+local function read_entry(connection)
+  local entry = redis.call('HGET', entries, connection)
+  if not entry then
+    return nil
+  end
+  local order, owner, user, rest = string.match(entry, '^(%d+):(%d+):(%d+):()')
+  local middle = rest + owner
+  return {
+    order = order,
+    owner = string.sub(entry, rest, middle - 1),
+    user = string.sub(entry, middle, middle + user - 1),
+  }
 end
 
-local function gone(user, due)
-  if redis.call('HINCRBY', users, user, -1) <= 0 then
-    redis.call('HDEL', users, user)
-    redis.call('ZADD', leaving, due, user)
+local function read_user(user)
+  local text = redis.call('HGET', users, user)
+  if not text then
+    return nil, nil
+  end
+  local number, rest = string.match(text, '^(%d+):()')
+  return tonumber(number), string.sub(text, rest)
+end
+
+local function remove(connection, entry, due)
+  redis.call('HDEL', entries, connection)
+  redis.call('HDEL', stem .. entry.owner, connection)
+  local number, metadata = read_user(entry.user)
+  redis.call('HSET', users, entry.user, number - 1 .. ':' .. metadata)
+  if number == 1 then
+    redis.call('ZADD', leaving, due, entry.user)
   end
 end
 
-local function outlive(key, ms)
-  if redis.call('PTTL', key) < ms then
+-- All keys of a group go together: one that went before the others would be missed.
+local function outlive(ms)
+  for _, key in ipairs(KEYS) do
+    ms = math.max(ms, redis.call('PTTL', key))
+  end
+  for _, key in ipairs(KEYS) do
     redis.call('PEXPIRE', key, ms)
   end
 end
 
-local function reap(spared)
-  local dead = redis.call('ZRANGEBYSCORE', nodes, '-inf', now)
-  for _, name in ipairs(dead) do
-    if name ~= spared then
-      local entries = redis.call('HGETALL', stem .. name)
-      for i = 1, #entries, 2 do
-        if entries[i] ~= '' then
-          local _, user = split(entries[i + 1])
-          gone(user, now)
-        end
-      end
-      redis.call('DEL', stem .. name)
-      redis.call('ZREM', nodes, name)
+local function leave(name)
+  redis.call('DEL', stem .. name)
+  redis.call('ZREM', nodes, name)
+end
+
+local dead = redis.call('ZRANGEBYSCORE', nodes, '-inf', now)
+for _, name in ipairs(dead) do
+  local connections = redis.call('HKEYS', stem .. name)
+  if #connections == 0 then
+    connections = redis.call('HKEYS', entries)
+  end
+  for _, connection in ipairs(connections) do
+    local entry = read_entry(connection)
+    if entry and entry.owner == name then
+      remove(connection, entry, now)
     end
   end
-  if #dead > 0 then
-    outlive(leaving, 60000)
-  end
+  leave(name)
+end
+if #dead > 0 then
+  outlive(60000)
 end
 """
 
@@ -230,49 +258,49 @@ ENTER: Final = Script(
     "enter",
     _PRESENCE
     + """
-reap()
 local lease, retried = tonumber(ARGV[3]), ARGV[4]
-if redis.call('ZSCORE', nodes, node) == false then
-  redis.call('DEL', own)
+local held = redis.call('ZSCORE', nodes, node)
+if not held then
   redis.call('HSET', own, '', string.format('%.0f', micros))
 end
+redis.call('ZADD', nodes, math.max(tonumber(held or 0), now + lease), node)
 local joined, updated = {}, {}
 for i = 5, #ARGV, 3 do
   local connection, user, metadata = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local index = (i - 5) / 3
   local order = string.format('%.0f', micros + index)
-  local entry = redis.call('HGET', own, connection)
-  local known = false
+  local entry = read_entry(connection)
   if entry then
-    local place, same, before = split(entry)
-    order = place
-    if same == user then
-      known = true
-      local alone = redis.call('HGET', users, user) == '1'
-      if retried == '1' and alone then
-        joined[#joined + 1] = index
-      elseif before ~= metadata then
-        updated[#updated + 1] = index
-      end
-    else
-      gone(same, now)
+    order = entry.order
+    if entry.user ~= user then
+      remove(connection, entry, now)
+      entry = nil
+    elseif entry.owner ~= node then
+      redis.call('HDEL', stem .. entry.owner, connection)
     end
   end
-  if not known then
-    local first = redis.call('HINCRBY', users, user, 1) == 1
-    local back = redis.call('ZREM', leaving, user) == 1
-    if first and not back then
-      joined[#joined + 1] = index
-    else
-      updated[#updated + 1] = index
-    end
+  local number, before = read_user(user)
+  -- Who returns too late is new to those that came meanwhile, told or not.
+  local new = not number
+    or number == 0 and tonumber(redis.call('ZSCORE', leaving, user)) <= now
+    or number == 1 and entry and retried == '1'
+  if number == 0 then
+    redis.call('ZREM', leaving, user)
   end
-  redis.call('HSET', own, connection, order .. ':' .. #user .. ':' .. user .. metadata)
+  if new then
+    joined[#joined + 1] = index
+  elseif before ~= metadata then
+    updated[#updated + 1] = index
+  end
+  number = (number or 0) + (entry and 0 or 1)
+  redis.call('HSET', users, user, number .. ':' .. metadata)
+  redis.call('HSET', own, connection, '')
+  redis.call(
+    'HSET', entries, connection,
+    order .. ':' .. #node .. ':' .. #user .. ':' .. node .. user .. metadata
+  )
 end
-redis.call('ZADD', nodes, now + lease, node)
-outlive(nodes, 3 * lease)
-outlive(users, 3 * lease)
-outlive(own, 3 * lease)
+outlive(3 * lease)
 return {redis.call('HGET', own, ''), joined, updated}
 """,
 )
@@ -281,21 +309,17 @@ EXIT: Final = Script(
     "exit",
     _PRESENCE
     + """
-reap()
 local linger = tonumber(ARGV[3])
 for i = 4, #ARGV do
-  local entry = redis.call('HGET', own, ARGV[i])
+  local entry = read_entry(ARGV[i])
   if entry then
-    local _, user = split(entry)
-    redis.call('HDEL', own, ARGV[i])
-    gone(user, now + linger)
+    remove(ARGV[i], entry, now + linger)
   end
 end
-outlive(leaving, linger + 60000)
+outlive(linger + 60000)
 local left = redis.call('HLEN', own) - 1
 if left <= 0 then
-  redis.call('DEL', own)
-  redis.call('ZREM', nodes, node)
+  leave(node)
 end
 return left
 """,
@@ -305,17 +329,17 @@ RENEW: Final = Script(
     "renew",
     _PRESENCE
     + """
-reap(node)
 local lease = tonumber(ARGV[3])
 local term = false
 if redis.call('ZSCORE', nodes, node) then
   term = redis.call('HGET', own, '')
   redis.call('ZADD', nodes, now + lease, node)
-  outlive(nodes, 3 * lease)
-  outlive(users, 3 * lease)
-  outlive(own, 3 * lease)
+  outlive(3 * lease)
 end
 local left = redis.call('ZRANGEBYSCORE', leaving, '-inf', now)
+for _, user in ipairs(left) do
+  redis.call('HDEL', users, user)
+end
 redis.call('ZREMRANGEBYSCORE', leaving, '-inf', now)
 return {term, left}
 """,
@@ -325,12 +349,7 @@ PRESENT: Final = Script(
     "present",
     _PRESENCE
     + """
-reap()
-local all = {}
-for _, name in ipairs(redis.call('ZRANGE', nodes, 0, -1)) do
-  all[#all + 1] = redis.call('HGETALL', stem .. name)
-end
-return all
+return redis.call('HGETALL', entries)
 """,
 )
 
@@ -338,12 +357,10 @@ COUNT: Final = Script(
     "count",
     _PRESENCE
     + """
-reap()
-local connections = 0
-for _, name in ipairs(redis.call('ZRANGE', nodes, 0, -1)) do
-  connections = connections + math.max(redis.call('HLEN', stem .. name) - 1, 0)
-end
-return {connections, redis.call('HLEN', users)}
+return {
+  redis.call('HLEN', entries),
+  redis.call('HLEN', users) - redis.call('ZCARD', leaving),
+}
 """,
 )
 
