@@ -59,7 +59,7 @@ docs: $(DEV) ## Build the documentation, each warning an error
 	$(BIN)/sphinx-build -q -n -T -W --keep-going -b html docs docs/_build/html
 	@echo "The documentation is at docs/_build/html/index.html"
 
-bench: $(DEV) ## Measure beside raw ASGI, Starlette and Channels
+bench: $(DEV) ## Measure beside raw ASGI, Starlette, Litestar and Channels
 	$(BIN)/python -m consumers_tests.benchmarks $(ARGS)
 
 changelog: $(DEV) ## Show what the next release will say

@@ -1,7 +1,7 @@
 """The benchmarks: each workload runs, and a wrong answer is never counted."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -14,37 +14,50 @@ if not hasattr(os, "sched_setaffinity"):
 from consumers_tests.benchmarks import __main__ as command_line
 from consumers_tests.benchmarks import frames, report
 from consumers_tests.benchmarks.catalogue import (
+    BROKER_PEERS,
     MESSAGE,
     PEERS,
     REFERENCE,
     SERVERS,
     STOCK,
     WORKLOADS,
+    Peer,
 )
-from consumers_tests.benchmarks.jobs import Job, Plan, Sample, Server
-from consumers_tests.benchmarks.measure import MeasurementError, Pair, load
+from consumers_tests.benchmarks.jobs import Job, Plan, Sample, Server, Side
+from consumers_tests.benchmarks.measure import MeasurementError, Pair, load, running
 from consumers_tests.benchmarks.processes import ServerError, serve
 
 
 @pytest.fixture(scope="module")
-def raw() -> Iterator[Server]:
+def raw() -> Iterator[list[Server]]:
     """Serve the raw ASGI application."""
     with serve(SERVERS[STOCK], REFERENCE.app) as server:
-        yield server
+        yield [server]
 
 
-def briefly(plan: Plan, server: Server, *, patience: float = 10) -> Sample:
+@pytest.fixture(scope="module")
+def ours() -> Iterator[list[Server]]:
+    """Serve this framework's groups, by two processes and a broker."""
+    workload = WORKLOADS["numbers-valkey"]
+    with running(SERVERS[STOCK], workload.reference, workload) as side:
+        yield side.servers
+
+
+def briefly(plan: Plan, servers: Sequence[Server], *, patience: float = 10) -> Sample:
     """Run a plan for a moment, with few connections.
 
     A right answer is waited for, however busy the machine; a wrong one need not be.
     """
-    few = msgspec.structs.replace(plan, connections=4)
-    (sample,) = load(Job(few, [server], seconds=0.05, patience=patience))
+    few = msgspec.structs.replace(plan, connections=4, settle=0.3)
+    side = Side(few, [*servers])
+    (sample,) = load(Job([side], seconds=0.05, patience=patience))
     return sample
 
 
-@pytest.mark.parametrize("name", [*WORKLOADS])
-def test_each_workload_runs(name: str, raw: Server) -> None:
+@pytest.mark.parametrize(
+    "name", [name for name, each in WORKLOADS.items() if each.peers is PEERS]
+)
+def test_each_workload_runs(name: str, raw: list[Server]) -> None:
     """Each workload gives a cost against raw ASGI, with fewer connections."""
     sample = briefly(WORKLOADS[name].plan, raw)
 
@@ -58,6 +71,33 @@ def test_each_workload_runs(name: str, raw: Server) -> None:
         assert 0 < sample.busy <= 1
 
 
+@pytest.mark.parametrize("peer", BROKER_PEERS, ids=lambda peer: peer.name)
+def test_each_peer_broadcasts_through_a_broker(peer: Peer) -> None:
+    """Each peer's members get what is sent, each once, by way of the broker."""
+    workload = replace(WORKLOADS["redis"], processes=1)
+
+    with running(SERVERS[STOCK], peer, workload) as side:
+        sample = briefly(side.plan, side.servers)
+
+    assert sample.cost > 0
+    assert sample.median is not None
+    assert sample.slowest is not None
+    assert 0 < sample.median <= sample.slowest
+
+
+@pytest.mark.parametrize("name", ["sizes", "numbers", "passing"])
+def test_each_kind_of_groups_runs(name: str, ours: list[Server]) -> None:
+    """Groups of different sizes and numbers, and others in passing, give a cost."""
+    workload = WORKLOADS[f"{name}-valkey"]
+    last = workload.peers[-1]
+    plan = msgspec.structs.replace(workload.plan, **last.changes)
+
+    sample = briefly(plan, ours)
+
+    assert sample.cost > 0
+    assert bool(sample.passed) == (name == "passing")
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
     [
@@ -68,7 +108,7 @@ def test_each_workload_runs(name: str, raw: Server) -> None:
         pytest.param("memory", "/nowhere", id="idle-refused"),
     ],
 )
-def test_a_wrong_answer_is_noticed(name: str, path: str, raw: Server) -> None:
+def test_a_wrong_answer_is_noticed(name: str, path: str, raw: list[Server]) -> None:
     """A workload on a route that answers something else fails and gives no figure."""
     plan = msgspec.structs.replace(WORKLOADS[name].plan, path=path)
     if name == "echo1":
@@ -147,10 +187,22 @@ def test_the_ratio_is_taken_within_each_pair() -> None:
 
     text = report.table("Echo", "us", {"gone": [], "peer": [slow, fast, fast]})
 
-    assert text.splitlines()[-2:] == [
+    assert text.splitlines()[-4:] == [
+        "| peer | us | ratio | min-max | per s | client busy |",
+        "|---|---:|---:|---:|---:|---:|",
         "| peer | 10.00 | **1.00** | 0.50-1.00 | 100 | 0.50 |",
-        "| gone | failed | | | | |",
+        "| gone | failed |  |  |  |  |",
     ]
+
+
+def test_delays_are_shown_where_they_were_measured() -> None:
+    """Half and 99 of a hundred deliveries have columns in a broadcast's table."""
+    sample = Sample(20.0, 50.0, 0.5, 1.25, 4.5)
+
+    text = report.table("Broadcast", "us", {"peer": [Pair(sample, sample)]})
+
+    assert "| client busy | p50 ms | p99 ms |" in text
+    assert text.splitlines()[-1].endswith("| 0.50 | 1.25 | 4.50 |")
 
 
 def test_peers_and_workloads_are_chosen_by_parts_of_names() -> None:

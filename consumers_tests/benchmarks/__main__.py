@@ -3,16 +3,10 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consumers_tests.benchmarks import report
-from consumers_tests.benchmarks.catalogue import (
-    PEERS,
-    REFERENCE,
-    SERVERS,
-    STOCK,
-    WORKLOADS,
-)
+from consumers_tests.benchmarks.catalogue import SERVERS, STOCK, WORKLOADS, Peer
 from consumers_tests.benchmarks.measure import MeasurementError, Pair, measure
 from consumers_tests.benchmarks.processes import ServerError
 
@@ -63,40 +57,53 @@ def chosen(names: Sequence[str], parts: str) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print; returns 1 when a peer failed, 2 on a wrong argument."""
     options = parser().parse_args(arguments)
-    peers = {peer.name: peer for peer in PEERS}
-    names = chosen([*peers], options.only)
     loads = chosen([*WORKLOADS], options.loads)
-    if not names or not loads:
-        parser().error(f"expected some of {[*peers]} and {[*WORKLOADS]}, got none")
+    todo = {load: _peers(load, options.only) for load in loads}
+    if not any(todo.values()):
+        everyone = {peer.name for each in WORKLOADS.values() for peer in each.peers}
+        parser().error(
+            f"expected some of {sorted(everyone)} and {[*WORKLOADS]}, got none"
+        )
     command = SERVERS[options.server]
     pairs: dict[str, dict[str, list[Pair]]] = {
-        load: {name: [] for name in names} for load in loads
+        load: {peer.name: [] for peer in peers} for load, peers in todo.items()
     }
     failed = False
     print(f"{report.machine()}\n")
     for number in range(1, options.rounds + 1):
-        for load in loads:
-            plan = WORKLOADS[load].plan
-            for name in names:
+        for load, peers in todo.items():
+            for peer in peers:
                 try:
-                    pair = measure(command, peers[name], plan, options.seconds)
+                    pair = measure(command, WORKLOADS[load], peer, options.seconds)
                 except (MeasurementError, ServerError) as error:
                     failed = True
-                    print(f"{name}, {load}: {error}", file=sys.stderr)
+                    print(f"{peer.name}, {load}: {error}", file=sys.stderr)
                 else:
-                    pairs[load][name].append(pair)
+                    pairs[load][peer.name].append(pair)
         clock = time.strftime("%H:%M:%S")
         print(f"{clock} round {number} of {options.rounds}", file=sys.stderr)
-    for load in loads:
-        workload = WORKLOADS[load]
-        unit = "KiB" if workload.plan.kind == "memory" else "CPU, us"
-        print(report.table(workload.title, unit, pairs[load]), end="\n\n")
+    for load, rows in pairs.items():
+        if rows:
+            _print(load, rows)
     print(
         f"{options.server}, {options.rounds} rounds of {options.seconds} s. The ratio "
-        f"is {REFERENCE.name}'s cost to the peer's, measured in turns with it: median "
-        "and range of the rounds. Rates mean something only on a quiet machine."
+        "is the cost of the one named above the table to the peer's, measured in turns "
+        "with it: median and range of the rounds. Rates and delays mean something only "
+        "on a quiet machine."
     )
     return int(failed)
+
+
+def _peers(load: str, parts: str) -> list[Peer]:
+    peers = {peer.name: peer for peer in WORKLOADS[load].peers}
+    return [peers[name] for name in chosen([*peers], parts)]
+
+
+def _print(load: str, rows: Mapping[str, Sequence[Pair]]) -> None:
+    workload = WORKLOADS[load]
+    unit = "KiB" if workload.plan.kind == "memory" else "CPU, us"
+    title = f"{workload.title}, against: {workload.reference.name}"
+    print(report.table(title, unit, rows), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from consumers_tests.benchmarks.frames import WrongReplyError
 from consumers_tests.benchmarks.jobs import Sample
 from consumers_tests.benchmarks.processes import cpu_seconds
@@ -74,8 +76,8 @@ class Bench:
         Raises:
             WrongReplyError: It got something else, too much or too little.
         """
-        pid, units, idle = crowd.server.pid, crowd.units, self.idle
-        spent, began = cpu_seconds(pid), time.perf_counter()
+        units, passed, idle = crowd.units, crowd.passed(), self.idle
+        spent, began = _spent(crowd), time.perf_counter()
         crowd.running = True
         crowd.begin()
         await self.wait(seconds)
@@ -87,8 +89,9 @@ class Bench:
                     f"expected each reply once in {self.patience} s, got others"
                 )
         took = time.perf_counter() - began
-        spent = cpu_seconds(pid) - spent
-        return Cost(crowd.units - units, spent, took, self.idle - idle)
+        spent = _spent(crowd) - spent
+        passed = crowd.passed() - passed
+        return Cost(crowd.units - units, passed, spent, took, self.idle - idle)
 
     async def alternate(
         self, crowds: Sequence["Crowd"], seconds: float
@@ -102,11 +105,16 @@ class Bench:
         rounds = 2 * max(1, round(seconds / TURN / 2))
         costs: list[list[Cost]] = [[] for _ in crowds]
         order = [*zip(crowds, costs, strict=True)]
-        for _ in range(WARM_UP + rounds):
+        for number in range(WARM_UP + rounds):
             for crowd, spent in order:
+                if number == WARM_UP:
+                    crowd.delays.clear()
                 spent.append(await self.turn(crowd, length))
             order.reverse()
-        return [_mean(spent[WARM_UP:]) for spent in costs]
+        return [
+            _mean(spent[WARM_UP:], sorted(crowd.delays))
+            for crowd, spent in zip(crowds, costs, strict=True)
+        ]
 
 
 class Cost(NamedTuple):
@@ -115,8 +123,11 @@ class Cost(NamedTuple):
     units: int
     """Messages, deliveries or connections."""
 
+    passed: int
+    """Groups that were joined and left beside them."""
+
     spent: float
-    """CPU time of the server, in seconds."""
+    """CPU time of the servers, in seconds."""
 
     took: float
     """Wall-clock time, in seconds."""
@@ -125,9 +136,20 @@ class Cost(NamedTuple):
     """How much of it the clients had nothing to do, in seconds."""
 
 
-def _mean(costs: Sequence[Cost]) -> Sample:
+def _spent(crowd: "Crowd") -> float:
+    return sum(cpu_seconds(server.pid) for server in crowd.side.servers)
+
+
+def _mean(costs: Sequence[Cost], delays: Sequence[float]) -> Sample:
     units = sum(cost.units for cost in costs)
     spent = sum(cost.spent for cost in costs)
     took = sum(cost.took for cost in costs)
     idle = sum(cost.idle for cost in costs)
-    return Sample(spent / units * 1e6, units / took, 1 - idle / took)
+    sample = Sample(spent / units * 1e6, units / took, 1 - idle / took)
+    if not delays:
+        return sample
+    median, slowest = (delays[int(len(delays) * part)] * 1e3 for part in (0.5, 0.99))
+    passed = sum(cost.passed for cost in costs) / took
+    return msgspec.structs.replace(
+        sample, median=median, slowest=slowest, passed=passed
+    )

@@ -1,8 +1,11 @@
 """What can be measured: the peers, the servers and the workloads."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from consumers_tests.benchmarks.jobs import Plan
 from consumers_tests.benchmarks.processes import Command
@@ -22,13 +25,34 @@ class Peer:
     app: str
     """MODULE:APP, an ASGI application with the routes that `peers` describes."""
 
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that its processes are started with."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What its plan has otherwise than the workload's."""
+
 
 @dataclass(frozen=True)
 class Workload:
-    """What the clients do, and how the tables explain it."""
+    """What the clients do, with which peers, and how the tables explain it."""
 
     title: str
+
     plan: Plan
+
+    peers: Sequence[Peer]
+    """The first is the reference. A pair of it with itself shows the noise."""
+
+    processes: int = 1
+    """How many servers an application has."""
+
+    broker: bool = False
+    """Whether each application has a broker, too; `BROKER_URL` tells where."""
+
+    @property
+    def reference(self) -> Peer:
+        """What the others are compared with."""
+        return self.peers[0]
 
 
 def uvicorn(ws: str, loop: str) -> Command:
@@ -41,16 +65,44 @@ def uvicorn(ws: str, loop: str) -> Command:
     return command
 
 
-def _peer(name: str, module: str) -> Peer:
-    return Peer(name, f"consumers_tests.benchmarks.peers.{module}:app")
+def _peer(name: str, module: str, **environment: str) -> Peer:
+    app = f"consumers_tests.benchmarks.peers.{module}:app"
+    return Peer(name, app, environment)
+
+
+def _ours(name: str, **changes: Any) -> Peer:
+    return Peer(name, "consumers_tests.benchmarks.peers.groups_app:app", {}, changes)
 
 
 REFERENCE = _peer("raw ASGI", "raw")
+OURS = _peer("consumers", "consumers_app")
 PEERS = [
-    REFERENCE,  # a pair with itself: its spread is the noise
-    _peer("consumers", "consumers_app"),
+    REFERENCE,
+    OURS,
     _peer("Starlette", "starlette_app"),
+    _peer("Litestar", "litestar_app"),
     _peer("Channels", "channels_app"),
+]
+BROKER_PEERS = [
+    OURS,
+    _peer("Starlette by hand", "starlette_redis_app"),
+    _peer("Litestar", "litestar_app"),
+    _peer("Channels", "channels_app"),
+    _peer("Channels, pub/sub", "channels_app", LAYER="pubsub"),
+]
+SIZES = [
+    _ours("100 members"),
+    _ours("10 members", connections=10),
+    _ours("1,000 members", connections=1000),
+]
+NUMBERS = [
+    _ours("one group of all", path="/broadcast"),
+    _ours("50 groups of 5", path="/few/50"),
+    _ours("10,000 groups of 5", path="/few/10000", settle=3.0),
+]
+PASSING = [
+    _ours("deliveries alone"),
+    _ours("beside 500 joins and leaves a second", passing=500),
 ]
 
 SERVERS = {
@@ -60,29 +112,79 @@ SERVERS = {
 }
 STOCK = "uvicorn-websockets-sansio-uvloop"
 
+_BROADCAST = Plan("broadcast", "/broadcast", TEXT, connections=500)
+_SIZES = Plan("broadcast", "/broadcast", TEXT, connections=100)
+_PASSING = Plan("broadcast", "/broadcast", TEXT, connections=100, pace=0.005)
 WORKLOADS = {
     "echo1": Workload(
         "Echo of 64 bytes, 64 connections, 1 in flight on each (per message)",
         Plan("echo", "/echo", TEXT, connections=64, window=1),
+        PEERS,
     ),
     "echo16": Workload(
         "Echo of 64 bytes, 64 connections, 16 in flight on each (per message)",
         Plan("echo", "/echo", TEXT, connections=64, window=16),
+        PEERS,
     ),
     "json": Workload(
         "Echo of JSON, one field changed, 64 connections, 16 in flight (per message)",
         Plan("echo", "/json", json.dumps(MESSAGE), REPLY, connections=64, window=16),
+        PEERS,
     ),
     "broadcast": Workload(
         "Broadcast of 64 bytes to 500 members, 1 in flight (per delivery)",
-        Plan("broadcast", "/broadcast", TEXT, connections=500),
+        _BROADCAST,
+        PEERS,
     ),
     "churn": Workload(
         "Open and close, 16 at a time (per connection)",
         Plan("churn", "/echo", connections=16),
+        PEERS,
     ),
     "memory": Workload(
         "Resident memory, 2000 idle connections (per connection)",
         Plan("memory", "/echo", connections=2000),
+        PEERS,
+    ),
+    "redis": Workload(
+        "Broadcast through Valkey, 2 processes with 250 members each (per delivery)",
+        _BROADCAST,
+        BROKER_PEERS,
+        processes=2,
+        broker=True,
+    ),
+    "sizes": Workload(
+        "Broadcast in groups of different sizes (per delivery)", _SIZES, SIZES
+    ),
+    "sizes-valkey": Workload(
+        "The same through Valkey, 2 processes (per delivery)",
+        _SIZES,
+        SIZES,
+        processes=2,
+        broker=True,
+    ),
+    "numbers": Workload(
+        "250 deliveries, by one group or by 50 of many (per delivery)",
+        msgspec.structs.replace(_BROADCAST, connections=250),
+        NUMBERS,
+    ),
+    "numbers-valkey": Workload(
+        "The same in each of 2 processes, through Valkey (per delivery)",
+        _BROADCAST,
+        NUMBERS,
+        processes=2,
+        broker=True,
+    ),
+    "passing": Workload(
+        "200 broadcasts a second to 100 members, beside others who come and go",
+        _PASSING,
+        PASSING,
+    ),
+    "passing-valkey": Workload(
+        "The same through Valkey, 2 processes",
+        _PASSING,
+        PASSING,
+        processes=2,
+        broker=True,
     ),
 }

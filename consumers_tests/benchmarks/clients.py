@@ -1,4 +1,4 @@
-"""The clients of the load generator, in crowds: each crowd visits one server.
+"""The clients of the load generator, in crowds: each crowd visits one application.
 
 No task or future is made per message, and no reply is parsed.
 """
@@ -12,24 +12,24 @@ from typing import cast
 from consumers_tests.benchmarks import frames
 from consumers_tests.benchmarks.bench import Bench
 from consumers_tests.benchmarks.frames import WrongReplyError
-from consumers_tests.benchmarks.jobs import Plan, Server
+from consumers_tests.benchmarks.jobs import Side
 
 
 class Crowd(ABC):
-    """All clients of one server, which work in turns: begin, then come to an end.
+    """All clients of one application, which work in turns: begin, then come to an end.
 
     Args:
         bench: Where the clients tell that they did something, or that it failed.
-        server: The server to visit.
-        plan: What to do there.
+        side: Where they go, and what they do there.
     """
 
-    def __init__(self, bench: Bench, server: Server, plan: Plan) -> None:
+    def __init__(self, bench: Bench, side: Side) -> None:
         self.bench = bench
-        self.server = server
-        self.plan = plan
+        self.side = side
+        self.plan = side.plan
         self.running = False  # clients go on sending
         self.units = 0  # messages, deliveries or connections so far
+        self.delays: list[float] = []  # of deliveries, in seconds
 
     @abstractmethod
     async def open(self) -> None:
@@ -47,6 +47,10 @@ class Crowd(ABC):
     @abstractmethod
     def pending(self) -> bool:
         """Tell if a client that no longer sends has still something to get."""
+
+    def passed(self) -> int:
+        """Return how many groups were joined and left beside it so far."""
+        return 0
 
 
 class Client(asyncio.Protocol, ABC):
@@ -82,10 +86,9 @@ class Client(asyncio.Protocol, ABC):
         self.crowd.bench.fail(reason)
 
 
-async def adopt(clients: Sequence[Client], server: Server, plan: Plan) -> None:
-    """Open a connection for each client."""
+async def adopt(clients: Sequence[Client], sockets: Sequence[socket.socket]) -> None:
+    """Hand each client its connection."""
     loop = asyncio.get_running_loop()
-    sockets = [frames.connect(server.port, plan.path) for _ in clients]
     for client, sock in zip(clients, sockets, strict=True):
         await _attach(loop, client, sock)
 
@@ -100,10 +103,10 @@ class Echoes(Crowd):
     """Each connection keeps a window of messages in flight."""
 
     async def open(self) -> None:
-        reply = frames.first_reply(self.server.port, self.plan)
+        reply = frames.first_reply(self.side)
         count = self.plan.connections
         self.clients = [Echo(self, reply) for _ in range(count)]
-        await adopt(self.clients, self.server, self.plan)
+        await adopt(self.clients, frames.connect_all(self.side))
 
     def begin(self) -> None:
         for client in self.clients:
@@ -127,44 +130,6 @@ class Echo(Client):
             self.transport.write(self.bursts[count])
 
 
-class Room(Crowd):
-    """One group: its first member sends when all have the last message."""
-
-    async def open(self) -> None:
-        reply = frames.first_reply(self.server.port, self.plan)
-        count = self.plan.connections
-        self.members = [Member(self, reply) for _ in range(count)]
-        self.missing = 0
-        self.frame = frames.client_frame(self.plan.body.encode())
-        await adopt(self.members, self.server, self.plan)
-
-    def begin(self) -> None:
-        self.missing = len(self.members)
-        for member in self.members:
-            member.due += 1
-        self.members[0].transport.write(self.frame)
-
-    def arrived(self, count: int) -> None:
-        """Send again when nobody waits any more."""
-        self.missing -= count
-        if not self.missing and self.running:
-            self.begin()
-
-    def pending(self) -> bool:
-        return any(m.replies.received != m.due for m in self.members)
-
-
-class Member(Client):
-    """Gets what the first member of its room sends."""
-
-    def __init__(self, room: Room, reply: bytes) -> None:
-        super().__init__(room, reply)
-        self.room = room
-
-    def answered(self, count: int) -> None:
-        self.room.arrived(count)
-
-
 class Visitors(Crowd):
     """Connections that are opened and closed, one after the other."""
 
@@ -183,7 +148,7 @@ class Visitors(Crowd):
         loop = asyncio.get_running_loop()
         while self.running:
             _, visit = await loop.create_connection(
-                lambda: Visit(self), "127.0.0.1", self.server.port
+                lambda: Visit(self), "127.0.0.1", self.side.servers[0].port
             )
             await visit.ended
         self.present -= 1
@@ -202,7 +167,7 @@ class Visit(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.WriteTransport", transport)
         self.crowd.bench.steps += 1
-        port, path = self.crowd.server.port, self.crowd.plan.path
+        port, path = self.crowd.side.servers[0].port, self.crowd.plan.path
         self.transport.write(frames.request(port, path))
 
     def data_received(self, data: bytes) -> None:

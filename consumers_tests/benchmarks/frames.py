@@ -3,7 +3,7 @@
 import json
 import socket
 
-from consumers_tests.benchmarks.jobs import Plan
+from consumers_tests.benchmarks.jobs import Side
 
 TEXT, CLOSE = 1, 8
 # RFC 6455 5.3 wants a new random mask per frame. A fixed one costs the server the
@@ -71,6 +71,17 @@ def connect(port: int, path: str) -> socket.socket:
     return sock
 
 
+def connect_all(side: Side) -> list[socket.socket]:
+    """Open all connections that the plan asks for, the servers' in turns.
+
+    Raises:
+        WrongReplyError: A server refused the handshake.
+    """
+    ports = [server.port for server in side.servers]
+    count = side.plan.connections
+    return [connect(ports[n % len(ports)], side.plan.path) for n in range(count)]
+
+
 def read_frame(sock: socket.socket) -> bytes:
     """Read one whole frame, header included; it is the only one on its way.
 
@@ -99,7 +110,7 @@ def payload_of(frame: bytes) -> bytes:
     return frame[4:] if frame[1] == 126 else frame[2:]
 
 
-def first_reply(port: int, plan: Plan) -> bytes:
+def first_reply(side: Side) -> bytes:
     """Send one message on a connection of its own; return the reply's whole frame.
 
     Frameworks write JSON differently. So this reply is checked by what it says, and
@@ -108,7 +119,8 @@ def first_reply(port: int, plan: Plan) -> bytes:
     Raises:
         WrongReplyError: The reply is not what the application should answer.
     """
-    with connect(port, plan.path) as sock:
+    plan = side.plan
+    with connect(side.servers[0].port, plan.path) as sock:
         sock.sendall(client_frame(plan.body.encode()))
         reply = read_frame(sock)
         sock.sendall(client_frame(BYE, CLOSE))

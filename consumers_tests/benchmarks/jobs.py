@@ -26,6 +26,15 @@ class Plan(msgspec.Struct, frozen=True):
     window: int = 1
     """How many messages of one connection are on their way at once."""
 
+    settle: float = 0.3
+    """Seconds for a server to finish what nobody can see from outside."""
+
+    pace: float = 0.0
+    """Seconds from one broadcast to the next; 0: at once when all have the last."""
+
+    passing: int = 0
+    """How many groups a second are joined and left beside the broadcasts."""
+
 
 class Server(msgspec.Struct, frozen=True):
     """A server that accepts connections."""
@@ -37,11 +46,20 @@ class Server(msgspec.Struct, frozen=True):
     """Where it listens, on 127.0.0.1."""
 
 
-class Job(msgspec.Struct, frozen=True):
-    """A plan, and the servers to run it against in turns."""
+class Side(msgspec.Struct, frozen=True):
+    """One of those that take turns: an application, and what to do there."""
 
     plan: Plan
+
     servers: list[Server]
+    """All its processes. Connections are spread over them evenly."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What is to be measured in turns."""
+
+    sides: list[Side]
+
     seconds: float
     """How long to measure each; in all below the 20 s after which servers ping."""
 
@@ -61,12 +79,21 @@ class Sample(msgspec.Struct, frozen=True):
     busy: float | None = None
     """Share of that time in which the client had something to do, 0 to 1."""
 
+    median: float | None = None
+    """Half of the deliveries came within so many milliseconds, of broadcasts."""
+
+    slowest: float | None = None
+    """Of a hundred deliveries 99 came within so many milliseconds."""
+
+    passed: float | None = None
+    """Groups that were joined and left per second beside them."""
+
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """A job's results."""
 
     samples: list[Sample]
-    """One for each server, in the job's order."""
+    """One for each side, in the job's order."""
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):

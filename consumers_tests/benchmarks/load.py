@@ -14,12 +14,12 @@ import uvloop
 
 from consumers_tests.benchmarks import frames
 from consumers_tests.benchmarks.bench import Bench
-from consumers_tests.benchmarks.clients import Crowd, Echoes, Room, Visitors
+from consumers_tests.benchmarks.clients import Crowd, Echoes, Visitors
 from consumers_tests.benchmarks.frames import WrongReplyError
-from consumers_tests.benchmarks.jobs import Done, Failure, Job, Plan, Sample, Server
+from consumers_tests.benchmarks.jobs import Done, Failure, Job, Sample, Side
 from consumers_tests.benchmarks.processes import resident_kib
+from consumers_tests.benchmarks.rooms import Room
 
-SETTLE = 0.3  # seconds for a server to finish what nobody can see from outside
 CROWDS: dict[str, type[Crowd]] = {
     "echo": Echoes,
     "broadcast": Room,
@@ -28,41 +28,46 @@ CROWDS: dict[str, type[Crowd]] = {
 
 
 async def alternate(job: Job) -> list[Sample]:
-    """Return what a message, a delivery or a connection costs each server."""
+    """Return what a message, a delivery or a connection costs each side."""
     bench = Bench(job.patience)
-    crowds = [CROWDS[job.plan.kind](bench, server, job.plan) for server in job.servers]
+    crowds = [CROWDS[side.plan.kind](bench, side) for side in job.sides]
     for crowd in crowds:
         await crowd.open()
-    await bench.wait(SETTLE)  # the last to come may not be in its group yet
+    # The last to come may not be in its group yet.
+    await bench.wait(max(side.plan.settle for side in job.sides))
     return await bench.alternate(crowds, job.seconds)
 
 
-def memory(server: Server, plan: Plan) -> Sample:
+def memory(side: Side) -> Sample:
     """Return the memory of an idle connection.
 
     Some come and go before, so that what a server makes only once is not counted.
     """
     for _ in range(50):
-        frames.connect(server.port, plan.path).close()
-    time.sleep(SETTLE)
-    before = resident_kib(server.pid)
-    sockets = [frames.connect(server.port, plan.path) for _ in range(plan.connections)]
-    time.sleep(SETTLE)
-    after = resident_kib(server.pid)
+        frames.connect(side.servers[0].port, side.plan.path).close()
+    time.sleep(side.plan.settle)
+    before = _resident(side)
+    sockets = frames.connect_all(side)
+    time.sleep(side.plan.settle)
+    after = _resident(side)
     for sock in sockets:
         sock.close()
-    return Sample((after - before) / plan.connections)
+    return Sample((after - before) / side.plan.connections)
+
+
+def _resident(side: Side) -> int:
+    return sum(resident_kib(server.pid) for server in side.servers)
 
 
 def perform(job: Job) -> list[Sample]:
-    """Run the job's plan to its end; returns a sample of each server.
+    """Run the job to its end; returns a sample of each side.
 
     Raises:
         WrongReplyError: A server answered wrongly, or not at all.
         OSError: A connection failed or timed out.
     """
-    if job.plan.kind == "memory":
-        return [memory(server, job.plan) for server in job.servers]
+    if any(side.plan.kind == "memory" for side in job.sides):
+        return [memory(side) for side in job.sides]
     return uvloop.run(alternate(job))
 
 

