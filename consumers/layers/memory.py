@@ -76,8 +76,8 @@ class MemoryStore:
     def sweep(self, now: float) -> None:
         """Count a call, and drop all that has run out if it is time."""
         self._calls += 1
-        states = (self.histories, self.presence, self.leases)
-        if self._calls < max(_SWEEP, *map(len, states)):
+        size = len(self.histories) + len(self.presence) + len(self.leases)
+        if self._calls < max(_SWEEP, size):
             return
         self._calls = 0
         for group in list(self.histories):
