@@ -143,6 +143,12 @@ class Backlog(Generic[E]):
             self._take_out(entry)
             yield entry.publication
 
+    def give_up(self) -> None:
+        """Take all out, and count it as not sent."""
+        given_up = sum(1 for _ in self.take_all())
+        if given_up:
+            self._lost("given_up", given_up)
+
     def add(self, entry: E, limits: Limits) -> bool:
         """Add a publication, or do with it as its policy says.
 

@@ -392,6 +392,11 @@ class WebSocket(Connection, Forms):
             self._start_writing()
         return self._outbox
 
+    def _give_up(self) -> None:
+        """Send nothing more of what waits."""
+        if self._outbox is not None:
+            self._outbox.give_up()
+
     async def _write(self) -> None:
         """Empty the outbox: what the writer does."""
         outbox = self._outbox

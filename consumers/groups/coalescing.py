@@ -1,0 +1,169 @@
+"""Coalescing in front of the members: at most one delivery in so many seconds.
+
+`Coalesce(every=...)` holds back, per event loop and group, what comes sooner, and keeps
+the latest per key of it. One task serves all groups, and lasts while one is held back.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+from itertools import count
+from typing import Any, Final
+
+import anyio
+
+from consumers.clock import current_time, move_on_after
+from consumers.policies import Coalesce
+
+from .batch import Batch
+from .counters import Counters
+from .publication import Kind, Publication
+
+__all__ = ["Coalescing"]
+
+log = logging.getLogger("consumers")
+
+_MOST: Final = 1000
+"""Different keys that may wait for a delivery where the policy bounds none: then they
+go out early, so that nothing is lost and the memory is bounded."""
+
+
+class Coalescing:
+    """Holds back what comes too soon after a delivery, on one event loop."""
+
+    __slots__ = (
+        "_counters",
+        "_deliver",
+        "_due",
+        "_order",
+        "_sooner",
+        "_spawn",
+        "_waiting",
+    )
+
+    def __init__(
+        self,
+        deliver: Callable[[Publication], None],
+        spawn: Callable[[Callable[[], Awaitable[Any]]], object],
+        counters: Counters,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            deliver: Hands a publication, or a batch, to the members.
+            spawn: Starts a task of the event loop's.
+            counters: Where to count what was replaced by something newer.
+        """
+        self._deliver = deliver
+        self._spawn = spawn
+        self._counters = counters
+        # {group: {key: the latest publication}} of all that had a delivery lately.
+        self._waiting: dict[str, dict[Hashable, Publication]] = {}
+        # A heap of (when a group may have its next delivery, tie-breaker, its name,
+        # every).
+        self._due: list[tuple[float, int, str, float]] = []
+        self._order = count()
+        # There while the task is: set when something is due before what it waits for.
+        self._sooner: anyio.Event | None = None
+
+    def deliver(self, publication: Publication) -> None:
+        """Deliver a publication, or hold it back until it is time.
+
+        Raises:
+            MessageNotEncodable: A member's codec can't send it; only where it was not
+                held back. All others have got it.
+            StateError: No task can be started, which would deliver what comes next.
+        """
+        policy = publication.policy
+        if not isinstance(policy, Coalesce) or not policy.every:
+            if publication.kind is not Kind.MESSAGE:
+                self.flush(publication.group)
+            self._deliver(publication)
+            return
+        key = policy.key_of(publication.message)
+        if key is None or (policy.batch and publication.internal):
+            self.flush(publication.group)
+            self._deliver(publication)
+            return
+        waiting = self._waiting.get(publication.group)
+        if waiting is None:
+            self._hold_back(publication.group, policy.every)
+            self._send({key: publication}, policy)
+            return
+        if waiting.pop(key, None) is not None:  # the newer one goes to the end
+            self._counters.coalesced += 1
+        waiting[key] = publication
+        if len(waiting) >= (policy.messages or _MOST):
+            self.flush(publication.group)
+
+    def flush(self, group: str) -> None:
+        """Deliver what waits of a group, at once."""
+        waiting = self._waiting.get(group)
+        if waiting:
+            self._waiting[group] = {}
+            try:
+                policy = next(iter(waiting.values())).policy
+                assert isinstance(policy, Coalesce)
+                self._send(waiting, policy)
+            except Exception:
+                log.exception("publications to %s are dropped", group)
+
+    def _send(self, items: dict[Hashable, Publication], policy: Coalesce) -> None:
+        if policy.batch:
+            self._deliver(Batch(items))
+            return
+        error: Exception | None = None
+        for item in items.values():
+            try:
+                self._deliver(item)
+            except Exception as failed:
+                error = failed
+        if error is not None:
+            raise error
+
+    def _hold_back(self, group: str, every: float) -> None:
+        """Deliver nothing more of a group for ``every`` seconds."""
+        due = (current_time() + every, next(self._order), group, every)
+        heapq.heappush(self._due, due)
+        self._waiting[group] = {}
+        if self._sooner is not None:
+            if self._due[0] is due:
+                self._sooner.set()
+            return
+        self._sooner = anyio.Event()
+        try:
+            self._spawn(self._run)
+        except BaseException:
+            self._end()
+            raise
+
+    async def _run(self) -> None:
+        """Deliver what is due, until nothing is held back."""
+        try:
+            while self._due:
+                self._sooner = anyio.Event()
+                with move_on_after(self._due[0][0] - current_time()):
+                    await self._sooner.wait()
+                now = current_time()
+                while self._due and self._due[0][0] <= now:
+                    self._next(heapq.heappop(self._due), now)
+        finally:
+            # Cancelled: nothing may wait for a task that is not there any more.
+            for group in [*self._waiting]:
+                self.flush(group)
+            self._end()
+
+    def _end(self) -> None:
+        self._sooner = None
+        self._waiting.clear()
+        self._due.clear()
+
+    def _next(self, due: tuple[float, int, str, float], now: float) -> None:
+        _, order, group, every = due
+        if not self._waiting[group]:
+            del self._waiting[group]
+            return
+        self.flush(group)
+        heapq.heappush(self._due, (now + every, order, group, every))
