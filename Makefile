@@ -20,7 +20,7 @@ SOURCES := $(shell find consumers consumers_tests docs/examples -name '*.py' 2>/
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check install format lint types imports coverage docs \
-	bench changelog release build clean browser
+	bench faults changelog release build clean browser
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ docs: $(DEV) ## Build the documentation, each warning an error
 
 bench: $(DEV) ## Measure beside raw ASGI, Starlette, Litestar and Channels
 	$(BIN)/python -m consumers_tests.benchmarks $(ARGS)
+
+faults: $(DEV) ## Kill brokers and servers, stall links, and judge what clients get
+	$(BIN)/python -m consumers_tests.faults --out docs/project/fault-runs $(ARGS)
 
 changelog: $(DEV) ## Show what the next release will say
 	$(BIN)/towncrier build --draft

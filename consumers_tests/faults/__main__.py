@@ -1,0 +1,188 @@
+"""The command line: runs scenarios, prints tables, writes them to files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from . import broker, churn, server, slow
+from .processes import BACKENDS, FaultError
+from .report import Outcome, page
+
+__all__ = ["SCENARIOS", "main"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What can be run."""
+
+    what: str
+    run: Callable[[argparse.Namespace, str, int, str], Outcome]
+    """With the options, a backend, a seed and the guard that is taken out."""
+    controls: Sequence[str]
+    """The guards: each has one run without it."""
+    seeds: int = 1
+    """In the long form."""
+
+
+def load(options: argparse.Namespace) -> broker.Load:
+    """Return how much goes on where clients count what they get."""
+    return broker.Load(
+        options.clients or 500, options.publications, options.groups, options.rate
+    )
+
+
+def _broker(
+    run: Callable[[str, int, broker.Load, str], Outcome],
+) -> Callable[[argparse.Namespace, str, int, str], Outcome]:
+    return lambda options, backend, seed, control: run(
+        backend, seed, load(options), control
+    )
+
+
+def _slow(
+    options: argparse.Namespace, backend: str, seed: int, control: str
+) -> Outcome:
+    reading = slow.Reading(clients=options.clients or 1000)
+    return slow.slow(backend, seed, reading, control)
+
+
+def _churn(
+    run: Callable[[str, int, churn.Churning, str, str], Outcome],
+    layer: str,
+    options: argparse.Namespace,
+    backend: str,
+    seed: int,
+    control: str,
+) -> Outcome:
+    return run(backend, seed, churn.Churning(), control, layer)
+
+
+SCENARIOS = {
+    "broker-killed": Scenario(
+        "The broker is killed by `kill -9` in the middle and restarted after 2 s, with "
+        "its append-only file",
+        _broker(broker.killed),
+        ["following"],
+        seeds=20,
+    ),
+    "broker-wiped": Scenario(
+        "The same, and its data is gone",
+        _broker(broker.wiped),
+        ["telling"],
+        seeds=3,
+    ),
+    "link-stalled": Scenario(
+        "The link to the broker stalls, and is cut in half of the runs",
+        _broker(broker.stalled),
+        ["following"],
+        seeds=10,
+    ),
+    "server-killed": Scenario(
+        "One of two servers is killed by `kill -9` under load",
+        _broker(server.killed),
+        ["positions", "leases"],
+        seeds=6,
+    ),
+    "slow-reader": Scenario(
+        "One of the members stops reading", _slow, ["bounds", "groups"], seeds=1
+    ),
+    "churn-memory": Scenario(
+        "Clients join and leave, come and go",
+        partial(_churn, churn.churn, "memory"),
+        ["yielding"],
+    ),
+    "churn-redis": Scenario(
+        "The same, by a broker",
+        partial(_churn, churn.churn, "redis"),
+        ["yielding", "unsubscribing"],
+    ),
+    "groups-memory": Scenario(
+        "10,000 groups with few members each, or one",
+        partial(_churn, churn.spread_out, "memory"),
+        [],
+    ),
+    "groups-redis": Scenario(
+        "The same, by a broker", partial(_churn, churn.spread_out, "redis"), []
+    ),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's options."""
+    made = argparse.ArgumentParser(
+        prog="python -m consumers_tests.faults",
+        description="Break things on purpose, and judge what clients get.",
+    )
+    made.add_argument("scenario", nargs="*", metavar="SCENARIO", help="default: all")
+    made.add_argument("--seeds", type=int, help="how many; each has its own default")
+    made.add_argument("--first-seed", type=int, default=0)
+    made.add_argument(
+        "--backends", default="uvloop,trio", help=f"of {', '.join(BACKENDS)}"
+    )
+    made.add_argument("--clients", type=int)
+    made.add_argument("--publications", type=int, default=10_000)
+    made.add_argument("--groups", type=int, help="default: the seed says")
+    made.add_argument("--rate", type=float, help="default: what two CPUs can carry")
+    made.add_argument("--no-controls", action="store_true")
+    made.add_argument("--out", type=Path, help="folder to write the results to")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; returns 1 where something did not go as it should."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(given)
+    names = options.scenario or [*SCENARIOS]
+    backends = options.backends.split(",")
+    for unknown in {*names} - {*SCENARIOS} | {*backends} - {*BACKENDS}:
+        parser().error(
+            f"expected some of {[*SCENARIOS]} and {[*BACKENDS]}, got {unknown!r}"
+        )
+    right = True
+    for name in names:
+        begun = time.monotonic()
+        outcomes = {
+            backend: list(_outcomes(name, backend, options)) for backend in backends
+        }
+        took = time.monotonic() - begun
+        text = page(name, SCENARIOS[name].what, given, outcomes, took)
+        print(text, flush=True)
+        if options.out is not None:
+            options.out.mkdir(parents=True, exist_ok=True)
+            (options.out / f"{name}.md").write_text(text)
+        right &= all(one.as_it_should for some in outcomes.values() for one in some)
+    return int(not right)
+
+
+def _outcomes(
+    name: str, backend: str, options: argparse.Namespace
+) -> Sequence[Outcome]:
+    scenario = SCENARIOS[name]
+    count = scenario.seeds if options.seeds is None else options.seeds
+    first = options.first_seed
+    plans = [(seed, "") for seed in range(first, first + count)]
+    if not options.no_controls:
+        # A seed with more than one group, where the control costs less.
+        plans += [(first + 1, control) for control in scenario.controls]
+    outcomes = []
+    for seed, control in plans:
+        begun = time.monotonic()
+        try:
+            outcome = scenario.run(options, backend, seed, control)
+        except FaultError as error:
+            outcome = Outcome(backend, seed, {}, [str(error)], control)
+        outcome.cells["took, s"] = time.monotonic() - begun
+        outcomes.append(outcome)
+        clock = time.strftime("%H:%M:%S")
+        print(f"{clock} {name} {backend} {seed}: {outcome.says()}", file=sys.stderr)
+    return outcomes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

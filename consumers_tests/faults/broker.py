@@ -1,0 +1,232 @@
+"""The broker is killed, loses its data, or can't be reached, under load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from .jobs import Judged, Open, Publish, Settings
+from .processes import Server
+from .report import Outcome
+from .stage import Publisher, Stage, total, until
+
+__all__ = ["Load", "killed", "stalled", "wiped"]
+
+DELIVERIES = {"asyncio": 40_000, "uvloop": 60_000, "trio": 15_000}
+"""Per second, to all clients together: what two CPUs carry, clients included."""
+LEAST_SECONDS = 6.0
+"""Of publishing, so that there is load before and after."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much goes on in a run."""
+
+    clients: int = 500
+    publications: int = 10_000
+    groups: int | None = None
+    """``None``: the seed says; every fifth run has all in one group."""
+    rate: float | None = None
+    """Publications per second; ``None``: what the machine can carry."""
+    down: float = 2.0
+    """Seconds that the broker is away."""
+
+
+class Run:
+    """Two servers, a crowd, and publishers, as the seed says."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        load: Load,
+        random: Random,
+        seed: int,
+        *,
+        path: str = "",
+        resume: bool = True,
+    ) -> None:
+        self.stage = stage
+        self.load = load
+        count = 1 if seed % 5 == 0 else random.choice((5, 10, 20))
+        self.groups = [f"room.{i}" for i in range(load.groups or count)]
+        self.random = random
+        self.crowd = stage.crowd()
+        # Half of them stay when they are told that they missed something, the others
+        # are closed, and come back.
+        for where in (path or "/told/{group}", path or "/member/{group}"):
+            self.crowd.open(
+                Open(
+                    stage.ports(),
+                    where,
+                    self.groups,
+                    load.clients // 2,
+                    random.randrange(10**6),
+                    resume,
+                )
+            )
+
+    def start(self, *, servers: list[Server] | None = None) -> None:
+        """Have one or two publish: a program, or servers."""
+        stage, load = self.stage, self.load
+        where = self.random.sample(
+            [None, *(stage.servers if servers is None else servers)],
+            self.random.choice((1, 2)),
+        )
+        count = load.publications // len(self.groups) // len(where)
+        self.sent = {
+            group: dict.fromkeys(range(len(where)), count) for group in self.groups
+        }
+        self.all = count * len(self.groups) * len(where)
+        per_publication = load.clients / len(self.groups)
+        rate = load.rate or min(
+            self.all / LEAST_SECONDS, DELIVERIES[stage.backend] / per_publication
+        )
+        plans = [
+            Publish(number, self.groups, count, rate / len(where))
+            for number in range(len(where))
+        ]
+        self.publishers: list[Publisher] = [
+            stage.program(plan) if server is None else stage.in_server(plan, server)
+            for plan, server in zip(plans, where, strict=True)
+        ]
+        self.names = "+".join(
+            "program" if server is None else "server" for server in where
+        )
+        self.seconds = self.all / rate
+
+    def reach(self, share: float) -> int:
+        """Wait until a share of the publications is out; return how many are."""
+        target = round(share * self.all)
+        until(
+            f"publishing {target}",
+            lambda: total(self.publishers) >= target,
+            self.seconds + 60,
+        )
+        return total(self.publishers)
+
+    def finish(self) -> Judged:
+        """Wait until all is published and got; return the verdict."""
+        ends: dict[str, tuple[int, str]] = {}
+        for publisher in self.publishers:
+            for group, position in publisher.finish(
+                self.seconds + 60
+            ).positions.items():
+                offset, _, epoch = position.partition(".")
+                ends[group] = max(ends.get(group, (0, epoch)), (int(offset), epoch))
+        self.failed = sum(one.progress.failed for one in self.publishers)
+        self.why = "".join(one.progress.why for one in self.publishers)
+        places = {group: f"{offset}.{epoch}" for group, (offset, epoch) in ends.items()}
+        return self.crowd.judged(self.sent, places, 60)
+
+    def outcome(self, judged: Judged, seed: int, control: str) -> Outcome:
+        """Return what is to be told of every run."""
+        verdict, note = judged.verdict, judged.note
+        outcome = Outcome(self.stage.backend, seed, control=control)
+        outcome.cells = {
+            "groups": len(self.groups),
+            "publishers": self.names,
+            "deliveries": note.received,
+            "lost": verdict.lost,
+            "twice": verdict.twice,
+            "out of order": verdict.disordered + judged.disagreeing,
+            "came back": note.returns,
+            "told": note.told,
+        }
+        problems = outcome.problems
+        if verdict:
+            problems.append(
+                f"{judged.wronged} clients wronged, {verdict.lost} lost, "
+                f"{verdict.twice} twice, {verdict.disordered} out of order, "
+                f"{verdict.strangers} of another history, {verdict.stuck} stuck"
+            )
+        if judged.disagreeing:
+            problems.append(f"{judged.disagreeing} groups with more than one order")
+        if note.joined < note.clients:
+            problems.append(f"{note.clients - note.joined} clients are not back")
+        if self.failed:
+            problems.append(f"{self.failed} not published: {self.why}")
+        errors = self.stage.logged()
+        if errors:
+            problems.append(f"{len(errors)} errors logged, first: {errors[0]}")
+        return outcome
+
+
+def _run(
+    backend: str,
+    seed: int,
+    load: Load,
+    control: str,
+    *,
+    proxied: bool,
+    fault: Callable[[Stage, Random], None],
+    told: bool,
+) -> Outcome:
+    random = Random(seed)
+    with Stage(backend, Settings(without=control)) as stage:
+        stage.start_broker(proxied=proxied)
+        stage.start_servers(2)
+        run = Run(stage, load, random, seed)
+        run.start()
+        at = run.reach(random.uniform(0.3, 0.7))
+        fault(stage, random)
+        back = time.monotonic()
+        slowest = 0.0
+        if told:
+            crowd, clients = run.crowd, run.crowd.note().clients
+            until("telling", lambda: crowd.note().told == clients or over(run), 60)
+            slowest = time.monotonic() - back
+        judged = run.finish()
+        outcome = run.outcome(judged, seed, control)
+        outcome.cells["broken at"] = at
+        note = judged.note
+        if told:
+            outcome.cells["all told after, s"] = slowest
+            if note.told < note.clients:
+                outcome.problems.append(
+                    f"{note.clients - note.told} clients were not told"
+                )
+        elif note.told:
+            outcome.problems.append(f"{note.told} clients were told recovered=False")
+        return outcome
+
+
+def over(run: Run) -> bool:
+    """Tell whether all is published."""
+    return all(publisher.look().over for publisher in run.publishers)
+
+
+def killed(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
+    """Kill the broker; it comes back with what its file holds."""
+
+    def fault(stage: Stage, random: Random) -> None:
+        stage.broker.kill()
+        time.sleep(load.down)
+        stage.broker.restart()
+
+    return _run(backend, seed, load, control, proxied=False, fault=fault, told=False)
+
+
+def wiped(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
+    """Kill the broker; it comes back empty."""
+
+    def fault(stage: Stage, random: Random) -> None:
+        stage.broker.wipe()
+        time.sleep(load.down)
+        stage.broker.restart()
+
+    return _run(backend, seed, load, control, proxied=False, fault=fault, told=True)
+
+
+def stalled(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
+    """Stall the link to the broker; half of the time it is cut in the end."""
+
+    def fault(stage: Stage, random: Random) -> None:
+        stage.proxy.stall()
+        time.sleep(load.down * random.choice((0.5, 1, 2)))
+        if control or random.random() < 0.5:
+            stage.proxy.cut()
+        stage.proxy.resume()
+
+    return _run(backend, seed, load, control, proxied=True, fault=fault, told=False)

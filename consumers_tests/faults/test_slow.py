@@ -1,0 +1,36 @@
+"""One member does not read: the short form of `make faults`, with its controls.
+
+How the others' delay compares is measured by the long form alone: it needs a machine
+that does nothing else.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from .slow import Reading, slow
+
+FEW = Reading(clients=20, seconds=0.5, repeats=1)
+
+
+def timed(problem: str) -> bool:
+    """Tell whether it is about the others' delay."""
+    return problem.startswith("the others' p99")
+
+
+def test_it_costs_its_outbox_and_goes_in_time(backend: str) -> None:
+    """The server's memory grows by its outbox at most, and it is dropped in time."""
+    outcome = slow(backend, 1, FEW, "")
+
+    assert [one for one in outcome.problems if not timed(one)] == []
+
+
+@pytest.mark.parametrize(
+    ("guard", "said"),
+    [("bounds", "the memory grows"), ("groups", "the others' p99")],
+)
+def test_without_the_guard_it_fails(guard: str, said: str) -> None:
+    """Without bounds it costs ever more; sent to by itself, it holds up the others."""
+    outcome = slow("uvloop", 1, FEW, guard)
+
+    assert said in "; ".join(outcome.problems)
