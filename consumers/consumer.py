@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import ConfigurationError
-from .groups import Groups, Membership, Publication, Target, name_of
+from .member import GroupMember
 from .plan import SETTINGS, Plan, check_settings, make_plan
 from .signatures import callers_locals
-from .state import OPEN, Action, State
-from .websocket import WebSocket
+from .state import OPEN, State
 
 if TYPE_CHECKING:
     from anyio import TaskHandle
 
+    from .backlog import Published
     from .codecs import Event
+    from .groups import GroupName, PresenceDiff
+    from .history import Recovery
     from .runtime import Runtime
+    from .signatures import Signature
 
 __all__ = ["WebSocketConsumer"]
 
 
-class WebSocketConsumer(WebSocket):
+class WebSocketConsumer(GroupMember):
     """A connection with hooks. Subclass it, and route a path to the class.
 
     ::
@@ -91,7 +93,6 @@ class WebSocketConsumer(WebSocket):
     # Set by `runtime`, which stands above this module.
     _serve: ClassVar[Callable[[WebSocketConsumer], Awaitable[None]]]
     _runtime: Runtime
-    _groups: Groups
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Read and check the class.
@@ -179,6 +180,23 @@ class WebSocketConsumer(WebSocket):
             named: Providers.
         """
 
+    if TYPE_CHECKING:
+
+        async def on_presence(self, group: GroupName, diff: PresenceDiff) -> None:
+            """Learn who came and went, in a group declared with presence.
+
+            Called with several changes at once, between the publications that the
+            client gets. Further parameters: providers. A slow one delays only its own
+            connection, and an exception closes only that, with 1011.
+            """
+
+        async def on_gap(self, group: GroupName, recovery: Recovery) -> None:
+            """Learn that publications are lost before the next: a new snapshot is due.
+
+            That is when the broker has lost its data. Otherwise as :meth:`on_presence`.
+            Without this hook the connection is closed with 1013, to come back.
+            """
+
     # -- work -----------------------------------------------------------------------
 
     def start_soon(
@@ -198,138 +216,20 @@ class WebSocketConsumer(WebSocket):
             raise self._mistake("start_soon")
         return self._runtime.start(function, *args, name=name)
 
-    # -- groups ---------------------------------------------------------------------
-
-    async def join(self, *groups: Target, presence: Any = None) -> None:
-        """Become a member: get what is published to ``groups`` from now on.
-
-        The membership ends with the connection. Joining again changes ``presence``.
-
-        Args:
-            groups: Which.
-            presence: What ``groups.presence`` tells of this connection.
-
-        Raises:
-            StateError: The connection is not open.
-            ConnectionClosed: The client is gone.
-
-        Cancelling leaves it open which groups were joined.
-        """
-        for group in groups:
-            await self._join(group, presence)
-
-    async def leave(self, *groups: Target) -> None:
-        """Stop being a member. Does nothing where it is none. Cancelling is safe."""
-        for group in groups:
-            self._runtime.memberships.pop(name_of(group).name, None)
-            await self._groups.remove(group, self)
-
-    @asynccontextmanager
-    async def joining(self, group: Target, presence: Any = None) -> AsyncIterator[None]:
-        """Join, and hold the group's publications back until the block ends.
-
-        ::
-
-            async with self.joining(room):
-                await self.send(await snapshot())
-
-        The client gets the snapshot and then every later change, without a gap. An
-        exception or a cancellation in the block leaves the group again.
-
-        Raises:
-            StateError: The connection is not open.
-            ConnectionClosed: The client is gone.
-        """
-        membership = await self._join(group, presence, hold=True)
-        try:
-            yield
-        except BaseException:
-            membership.held = None
-            self._runtime.memberships.pop(name_of(group).name, None)
-            self._groups.leave_all([name_of(group).name], self)
-            raise
-        self._groups.release(membership, self)
-
-    async def publish(
-        self, group: Target, message: Any, *, exclude_self: bool = False
-    ) -> None:
-        """Send ``message`` to every member of ``group``, as ``Groups.publish`` does.
-
-        Works in ``on_disconnect`` too.
-        """
-        await self._groups.publish(
-            group, message, exclude=self if exclude_self else None
-        )
-
-    @property
-    def groups(self) -> Groups:
-        """The groups of the application."""
-        return self._groups
-
-    async def _join(
-        self, group: Target, presence: Any, hold: bool = False
-    ) -> Membership:
-        if self._stage is not State.OPEN:
-            await self._do(Action.JOIN)
-        name = name_of(group)
-        self._runtime.memberships[name.name] = None
-        membership = await self._groups.add(name, self)
-        if self._stage is not State.OPEN:  # it ended while the layer was asked
-            await self._groups.remove(name, self)
-            await self._do(Action.JOIN)
-        membership.metadata = presence
-        if hold:
-            membership.held = []
-        return membership
-
-    def deliver(self, publication: Publication) -> None:
-        """Take a publication. For the hub."""
-        if self._stage is not OPEN:
-            return
-        interceptors = self._plan.interceptors
-        if interceptors:
-            method = self._interceptor_of(type(publication.message))
-            if method is not None:
-                self._intercept(method, publication)
-                return
-        if not publication.internal:
-            event, size = publication.encoded(self._send_codec)
-            self._post(event, size)
-
-    def hold(self, membership: Membership, publication: Publication) -> None:
-        """Keep a publication back while :meth:`joining` sends its snapshot."""
-        assert membership.held is not None
-        if len(membership.held) < self._bounds.outbox_messages:
-            membership.held.append(publication)
-        else:
-            self._overflowed()
-
-    def _interceptor_of(self, kind: type) -> str | None:
-        for base in kind.__mro__:
-            if base in self._plan.interceptors:
-                return self._plan.interceptors[base]
-        return None
-
-    def _intercept(self, method: str, publication: Publication) -> None:
-        async def late() -> Event | None:
-            message = await getattr(self, method)(publication.message)
-            if message is None:
-                return None
-            if message is publication.message and not publication.internal:
-                return publication.encoded(self._send_codec)[0]
-            return self._send_codec.encode(message)
-
-        size = _INTERCEPTED_SIZE
-        if self._outbox is not None and not self._outbox.fits(size, self._bounds):
-            self._overflowed()
-        else:
-            self._open_outbox().put_late(late, size)
-
     def end(self, code: int, reason: str = "") -> None:
         """Begin to close from outside, without waiting. For ``groups.disconnect``."""
         self._runtime.end(code, reason)
 
     # -- what the runtime does at these points --------------------------------------
+
+    async def _call_with(
+        self,
+        signature: Signature,
+        function: Callable[..., Awaitable[Any]],
+        values: dict[str, Any],
+        *given: Any,
+    ) -> Any:
+        return await self._runtime.call(signature, function, values, *given)
 
     async def _accepted(self) -> None:
         await self._runtime.accepted()
@@ -349,11 +249,10 @@ class WebSocketConsumer(WebSocket):
     def _start_writing(self) -> None:
         self._runtime.spawn(self._write)
 
-    def _overflowed(self) -> None:
-        self._runtime.overflowed()
+    def _overflowed(self, publication: Published) -> None:
+        if self._stage is State.OPEN:
+            super()._overflowed(publication)
+            self._runtime.overflowed()
 
-
-# A publication that is yet to be intercepted has no size; it counts as this many bytes.
-_INTERCEPTED_SIZE: Final = 256
 
 WebSocketConsumer._plan = make_plan(WebSocketConsumer, WebSocketConsumer, {})

@@ -14,12 +14,13 @@ from typing import Any, Final, TypeVar, overload
 from .codecs import Codec, codec_for, name_for_annotation
 from .errors import ConfigurationError
 
-__all__ = ["Internal", "Receiving", "intercepts", "receives"]
+__all__ = ["Internal", "Receiving", "intercepts", "receives", "subscribes"]
 
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 
 _OPTIONS: Final = "__consumers_receives__"
 _INTERCEPTS: Final = "__consumers_intercepts__"
+_SUBSCRIBES: Final = "__consumers_subscribes__"
 
 
 class Internal:
@@ -84,6 +85,46 @@ def intercepts(method: HookT) -> HookT:
     """
     setattr(method, _INTERCEPTS, True)
     return method
+
+
+def subscribes(group: Any) -> Callable[[HookT], HookT]:
+    """Let clients subscribe to the groups of one declaration, by a method.
+
+    ::
+
+        @subscribes(prices)                        # Group("prices.{market}")
+        async def watch(self, market: str) -> Snapshot:
+            if market not in self.user.data.markets:
+                raise NotAllowed(market)
+            return await snapshot_of(market)
+
+    ``await self.subscribe(prices("oslo"))`` then joins, calls it with the group's
+    parameters, and sends what it returns, ``None`` for nothing: first this snapshot,
+    and then every later publication. A parameter ``recovered: bool`` tells whether the
+    client gets everything it missed instead, so that no snapshot need be made.
+
+    Args:
+        group: A `Group`.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not hasattr(group, "values_of"):
+        raise ConfigurationError(
+            f"@subscribes goes with a declared Group, got {group!r}; write "
+            "prices = Group('prices.{market}') and @subscribes(prices)"
+        )
+
+    def mark(method: HookT) -> HookT:
+        setattr(method, _SUBSCRIBES, group)
+        return method
+
+    return mark
+
+
+def subscribed_by(method: Any) -> Any:
+    """Return the group that a class attribute was marked with, if it was."""
+    return getattr(method, _SUBSCRIBES, None)
 
 
 def is_interceptor(method: Any) -> bool:

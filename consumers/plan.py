@@ -5,21 +5,41 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, get_args
 
 from .codecs import Codec
 from .errors import ConfigurationError
 from .limits import Limits
-from .messages import Receiving, codecs_of, is_interceptor, receiving_of
+from .messages import (
+    Receiving,
+    codecs_of,
+    is_interceptor,
+    receiving_of,
+    subscribed_by,
+)
 from .params import Binder
 from .providers import Provider, in_scope
 from .signatures import Signature, read_signature
 
 __all__ = ["HOOKS", "Plan", "check_settings", "make_plan"]
 
-HOOKS: Final = ("on_handshake", "on_connect", "on_receive", "on_disconnect")
+HOOKS: Final = (
+    "on_handshake",
+    "on_connect",
+    "on_receive",
+    "on_disconnect",
+    "on_presence",
+    "on_gap",
+)
+# What the runtime passes to them by position.
+_GIVEN: Final = {
+    "on_receive": ("message",),
+    "on_disconnect": ("code",),
+    "on_presence": ("group", "diff"),
+    "on_gap": ("group", "recovery"),
+}
 # What other frameworks, and browsers, call these.
 _ELSEWHERE: Final = {
     "on_open": "on_connect",
@@ -49,6 +69,10 @@ class Plan:
     """``{type of publication: method}``."""
     providers: tuple[Provider, ...]
     """All that its hooks need, what is needed first coming first."""
+    on_presence: Signature | None = None
+    on_gap: Signature | None = None
+    subscribers: Mapping[Any, tuple[Signature, str]] = field(default_factory=dict)
+    """``{declared group: method}``, of those that clients may subscribe to."""
 
     @cached_property
     def holds_providers(self) -> bool:
@@ -93,7 +117,14 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         getattr(cls, "receive_type", None),
         getattr(cls, "send_type", None),
     )
+    if getattr(cls, "positions", False) and send.name not in ("json", "msgpack"):
+        raise ConfigurationError(
+            f"{cls.__qualname__}: positions are sent as JSON or MessagePack, got "
+            f"send_type {send.name!r}; set value_type = 'json'"
+        )
+    subscribers = _subscribers(cls, namespace)
     signatures = [signature for signature in hooks.values() if signature is not None]
+    signatures += [signature for signature, _ in subscribers.values()]
     return Plan(
         receive=receive,
         send=send,
@@ -105,6 +136,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         ),
         receiving=receiving,
         interceptors=_interceptors(cls, base, namespace),
+        subscribers=subscribers,
         providers=all_providers(signatures),
         **hooks,
     )
@@ -151,7 +183,7 @@ def _read_hook(
             f"{owner} must be 'async def', got a plain function; write "
             f"'async def {name}(self)'"
         )
-    given = {"on_receive": ("message",), "on_disconnect": ("code",)}.get(name, ())
+    given = _GIVEN.get(name, ())
     signature = read_signature(
         hook,
         owner,
@@ -203,6 +235,39 @@ def _interceptors(
                     f"{cls.__qualname__} must have one method per publication type, "
                     f"got {found[kind]!r} and {name!r} for {kind.__name__}"
                 )
+    return found
+
+
+def _subscribers(
+    cls: type, namespace: Mapping[str, Any]
+) -> dict[Any, tuple[Signature, str]]:
+    found: dict[Any, tuple[Signature, str]] = {}
+    for name in dir(cls):
+        method = inspect.getattr_static(cls, name, None)
+        group = subscribed_by(method)
+        if group is None:
+            continue
+        owner = f"{cls.__qualname__}.{name}"
+        if not inspect.iscoroutinefunction(method):
+            raise ConfigurationError(
+                f"{owner} must be 'async def', got {method!r}; write "
+                f"'async def {name}(self, ...)'"
+            )
+        signature = read_signature(
+            method, owner, given=("self",), from_url=True, namespace=namespace
+        )
+        known = {*group.parameters, "recovered"}
+        unknown = [each.name for each in signature.parameters if each.name not in known]
+        if unknown:
+            raise ConfigurationError(
+                f"{owner} must take parameters of {group.pattern!r} by their names, "
+                f"or 'recovered', got {unknown!r}"
+            )
+        if found.setdefault(group, (signature, name))[1] != name:
+            raise ConfigurationError(
+                f"{cls.__qualname__} must have one method per group, got "
+                f"{found[group][1]!r} and {name!r} for {group.pattern!r}"
+            )
     return found
 
 
@@ -286,6 +351,7 @@ _SETTINGS: Final[dict[str, tuple[Any, str]]] = {
     "concurrency": (_is_count, "a positive whole number"),
     "finish_timeout": (_is_number, "a positive number of seconds"),
     "refusals": (lambda value: value in ("http", "close"), "'http' or 'close'"),
+    "positions": (lambda value: isinstance(value, bool), "True or False"),
     "limits": (
         lambda value: value is None or isinstance(value, Limits),
         "an instance of Limits, or None for the application's",

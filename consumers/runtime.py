@@ -12,7 +12,6 @@ Cancellation alone passes through.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -40,12 +39,11 @@ from .watchdog import current_watchdog
 
 if TYPE_CHECKING:
     from .codecs import Event
+    from .groups import GroupName
     from .providers import Factory, Scope
     from .signatures import Signature
 
 __all__ = ["Runtime", "serve"]
-
-log = logging.getLogger("consumers")
 
 
 def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
@@ -90,7 +88,7 @@ class Runtime:
         """Prepare to serve ``consumer``."""
         app: Application | None = consumer.scope.get(APP_KEY)
         self.consumer = consumer
-        self.memberships: dict[str, None] = {}
+        self.memberships: dict[str, GroupName] = {}
         """The groups that it is a member of, in the order of joining."""
         self._app = app
         self._clock = current_clock.get()
@@ -109,6 +107,7 @@ class Runtime:
         self._raises = True  # at its end; not where providers end after it
         consumer._runtime = self
         consumer._groups = groups_of(consumer.scope)
+        consumer._memberships = self.memberships
         consumer._bounds = consumer.limits or (
             DEFAULT_LIMITS if app is None else app.limits
         )
@@ -218,7 +217,7 @@ class Runtime:
         if plan.on_handshake is not None:
             self._entered = True
             self._busy()
-            await self._call(plan.on_handshake, consumer.on_handshake, values)
+            await self.call(plan.on_handshake, consumer.on_handshake, values)
         async with AsyncExitStack() as stack:
             arguments: dict[str, Any] = {}
             if first is not None:
@@ -266,7 +265,7 @@ class Runtime:
         if plan.receiving.thread:
             handle = partial(anyio.to_thread.run_sync, consumer.on_receive)
         if not plan.on_receive.is_plain:
-            handle = partial(self._call, plan.on_receive, handle, {})
+            handle = partial(self.call, plan.on_receive, handle, {})
         return handle
 
     async def _messages(self, handle: Callable[[Any], Awaitable[Any]] | None) -> None:
@@ -301,13 +300,14 @@ class Runtime:
 
     # -- calling hooks --------------------------------------------------------------
 
-    async def _call(
+    async def call(
         self,
         signature: Signature,
         function: Callable[..., Awaitable[Any]],
         values: dict[str, Any],
         *given: Any,
     ) -> Any:
+        """Call a hook with what it asks for."""
         arguments = {each.name: values[each.name] for each in signature.parameters}
         if signature.is_plain:
             return await function(*given, **arguments)
@@ -372,8 +372,8 @@ class Runtime:
         user = consumer.user
         if user.is_authenticated and user.identity:
             name = user_group(user.identity)
-            self.memberships[name.name] = None
-            await consumer._groups.add(name, consumer)
+            self.memberships[name.name] = name
+            await consumer._groups.join([name], consumer)
 
     def gone(self) -> None:
         """The client left."""
@@ -422,16 +422,9 @@ class Runtime:
 
     def overflowed(self) -> None:
         """The client reads too slowly: it is better served by coming back."""
-        if self.consumer._stage is State.OPEN:
-            log.warning(
-                "connection %s: closed with 1013, more than %d publications or %d "
-                "bytes waited for a client that reads too slowly",
-                self.consumer.id,
-                self.consumer._bounds.outbox_messages,
-                self.consumer._bounds.outbox_bytes,
-            )
-            self.end(1013, "reading too slowly")
-            self._tasks.cancel(self._tasks.services)
+        self.end(1013, "reading too slowly")
+        self.consumer._give_up()
+        self._tasks.cancel(self._tasks.services)
 
     def _stop_reading(self) -> None:
         """Take no more messages; a hook that runs may finish."""
@@ -449,7 +442,7 @@ class Runtime:
 
     def _leave_groups(self) -> None:
         if self.memberships:
-            self.consumer._groups.leave_all(list(self.memberships), self.consumer)
+            self.consumer._groups.leave(list(self.memberships), self.consumer)
             self.memberships.clear()
 
     # -- how it ends ----------------------------------------------------------------
@@ -477,6 +470,7 @@ class Runtime:
         elif stage is State.CONNECTING:
             late = self._scope.cancelled_caught  # by handshake_timeout
             self._verdict.refusal = self._verdict.of_connecting(late=late)
+        self.consumer._give_up()
         self._tasks.end()
 
     def _say_farewell(self) -> None:
@@ -490,7 +484,7 @@ class Runtime:
         assert hook is not None
         self._tasks.enter()
         try:
-            await self._call(hook, self.consumer.on_disconnect, {}, code)
+            await self.call(hook, self.consumer.on_disconnect, {}, code)
         except get_cancelled_exc_class():
             raise
         except BaseException as error:

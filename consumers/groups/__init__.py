@@ -1,18 +1,26 @@
 """Groups: publications to many connections at once."""
 
 from .declaration import Group, GroupName, Target, name_of, user_group
-from .groups import STATE_KEY, Groups, Present
+from .groups import STATE_KEY, Excerpt, Groups, Health
 from .hub import Member, Membership
-from .publication import Publication
+from .presence import Presence, PresenceDiff, Present
+from .publication import Kind, Publication
+from .recovery import Past
 from .sync import SyncGroups
 
 __all__ = [
     "STATE_KEY",
+    "Excerpt",
     "Group",
     "GroupName",
     "Groups",
+    "Health",
+    "Kind",
     "Member",
     "Membership",
+    "Past",
+    "Presence",
+    "PresenceDiff",
     "Present",
     "Publication",
     "SyncGroups",

@@ -90,7 +90,7 @@ class Batch(Publication):
             return self
         return Batch(left) if left else None
 
-    def encoded(self, codec: Codec, *, positioned: bool = False) -> tuple[Event, int]:
+    def encoded(self, codec: Codec, positioned: bool = False) -> tuple[Event, int]:
         """Return the event for members that send by ``codec``, and its size in bytes.
 
         An item that the codec can't send is left out, and logged.

@@ -16,13 +16,15 @@ import msgspec
 
 from consumers.errors import ConfigurationError
 from consumers.history import History
+from consumers.policies import DEFAULT_POLICY, Policy
 
 from .presence import Presence
 
-__all__ = ["Group", "GroupName", "Target", "name_of", "user_group"]
+__all__ = ["Group", "GroupName", "Target", "name_of", "node_group", "user_group"]
 
 _NAME: Final = re.compile(r"[!-~]{1,255}")
 _USERS: Final = "@user."
+_NODES: Final = "@node."
 # What an escaped value may hold: behind a parameter it would not tell where that ends.
 _IN_VALUES: Final = re.compile(r"[A-Za-z0-9_~%-]")
 
@@ -71,6 +73,25 @@ def _decoder(sends: tuple[type, ...] | None) -> Callable[[Any], Any]:
         return msgspec.msgpack.Decoder().decode
 
 
+def _checked_policy(
+    pattern: str, policy: Policy | None, history: History | None
+) -> Policy:
+    if policy is None:
+        return DEFAULT_POLICY
+    if not isinstance(policy, Policy):
+        raise ConfigurationError(
+            f"the outbox of group {pattern!r} must be CloseWhenFull(), DropOldest(), "
+            f"DropNewest() or Coalesce(), got {policy!r}; None is CloseWhenFull()"
+        )
+    if policy.lossy and history is not None:
+        raise ConfigurationError(
+            f"the outbox of group {pattern!r} must not lose what its history promises, "
+            f"got {policy!r}; write CloseWhenFull(), so that a slow client comes back "
+            "and gets what it missed, or Coalesce(), which keeps the last per key"
+        )
+    return policy
+
+
 @dataclass(frozen=True, slots=True)
 class GroupName:
     """One group: the name that publications and memberships go by."""
@@ -99,6 +120,7 @@ class Group:
         sends: Any = None,
         history: History | None = None,
         presence: bool | Presence = False,
+        outbox: Policy | None = None,
     ) -> None:
         """Declare the groups of a pattern.
 
@@ -108,6 +130,8 @@ class Group:
                 ``None``: anything.
             history: What is kept for those who come back, or come late.
             presence: Whether ``groups.presence`` tells who the members are.
+            outbox: What becomes of publications to a member that reads too slowly;
+                ``None``: ``CloseWhenFull()``.
 
         Raises:
             ConfigurationError: The pattern can't make names, or an argument can't work.
@@ -124,6 +148,7 @@ class Group:
                 f"the history of group {pattern!r} must be a History or None, got "
                 f"{history!r}; write History(size=100, ttl=3600)"
             )
+        self.outbox = _checked_policy(pattern, outbox, history)
         self.sends: tuple[type, ...] | None = None
         if sends is not None:
             self.sends = get_args(sends) or (sends,)
@@ -240,6 +265,11 @@ def name_of(target: Target) -> GroupName:
 def user_group(key: str) -> GroupName:
     """Return the group of all connections of one user. Only the framework joins it."""
     return GroupName(_USERS + escape(key), _DEFAULT)
+
+
+def node_group(process: str) -> GroupName:
+    """Return the group of one process, for what goes to one of its connections."""
+    return GroupName(_NODES + process, _DEFAULT)
 
 
 def _unescape(value: str) -> str:

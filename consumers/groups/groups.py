@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import EventLoopToken, RunVar, checkpoint, current_token
+from anyio.lowlevel import EventLoopToken, RunVar
 
 from consumers.close import check_code, check_reason
 from consumers.errors import ConfigurationError, MessageNotEncodable
-from consumers.layers import Layer, MemoryLayer
+from consumers.history import Position
+from consumers.layers import layers_by_url
 
-from .declaration import Group, GroupName, Target, name_of, user_group
-from .hub import Hub, Member, Membership
-from .publication import Publication
+from .announcing import present
+from .counters import Counters
+from .declaration import Group, GroupName, Target, name_of, node_group, user_group
+from .hub import Member, Membership
+from .local import Local
+from .presence import Present
+from .publication import Kind, Publication
+from .recovery import Past, no_history, past_of
 from .sync import SyncGroups, run_in
 
-__all__ = ["STATE_KEY", "Groups", "Present"]
+__all__ = ["STATE_KEY", "Excerpt", "Groups", "Health"]
 
 log = logging.getLogger("consumers")
 
@@ -30,33 +37,33 @@ T = TypeVar("T")
 STATE_KEY: Final = "consumers.groups"
 """Where the lifespan's state has the groups."""
 
-# Deliveries after which a publisher lets others run. Below it, a checkpoint would cost
-# more than it gives.
-_DELIVERIES_BETWEEN_CHECKPOINTS = 64
+_RESOLVED_AT_MOST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
-    """Somebody in a group: one user, however many connections, or one nobody."""
+class Excerpt:
+    """A part of a group's history."""
 
-    key: str
-    """The identity's key; of a connection without an identity its id."""
-    connections: tuple[str, ...]
-    """The ids of the connections, first joined first."""
-    metadata: Any
-    """What the latest of them gave to ``join``."""
+    publications: tuple[Publication, ...]
+    """In order."""
+    position: Position
+    """Where the history stands now: after its latest publication."""
+    recovered: bool
+    """Whether ``publications`` begin right after the position that was asked for.
+
+    ``False`` also where none was asked for."""
 
 
-class _Loop:
-    """What belongs to one event loop: its members and its layer."""
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the layer answers."""
 
-    __slots__ = ("deliveries", "hub", "layer", "token")
-
-    def __init__(self, layer: Layer) -> None:
-        self.token = current_token()
-        self.hub = Hub()
-        self.layer = layer
-        self.deliveries = 0
+    ok: bool
+    """Whether it does."""
+    latency: float | None = None
+    """Seconds that a round trip took."""
+    detail: str = ""
+    """What is wrong."""
 
 
 class Groups:
@@ -66,36 +73,83 @@ class Groups:
     their connection runs on.
     """
 
-    def __init__(self, url: str = "memory://", declared: Iterable[Group] = ()) -> None:
+    def __init__(
+        self,
+        url: str = "memory://",
+        declared: Iterable[Group] = (),
+        *,
+        wait: float = 0.0,
+    ) -> None:
         """Declare groups.
 
         Args:
-            url: Which layer carries publications; ``memory://``: this process alone.
-            declared: The groups, for tools that list them.
+            url: Which layer carries publications. ``memory://``: this process alone.
+                ``redis://``, ``rediss://`` (TLS) and ``unix://``: all processes that
+                use the same Redis or Valkey; see the reference for the URL's options.
+            declared: The groups. A plain string that is one of their names is that
+                group.
+            wait: Seconds to wait for a layer that can't be reached at the start, before
+                that fails.
 
         Raises:
             ConfigurationError: There is no such layer, or a pattern is declared twice.
         """
-        if url.partition("://")[:2] != ("memory", "://"):
-            raise ConfigurationError(
-                f"a layer's URL must be 'memory://', got {url!r}; publications to "
-                "other processes need a layer that this release does not have"
-            )
+        self._make_layer = layers_by_url(url, wait)
         self.url = url
-        self.declared = tuple(declared)
-        patterns = [group.pattern for group in self.declared]
-        if len(set(patterns)) != len(patterns):
-            raise ConfigurationError(
-                f"each pattern must be declared once, got {patterns!r}"
-            )
-        for group in self.declared:
-            group.groups = self
+        self.declared: list[Group] = []
+        """All declared groups."""
+        self.counters = Counters()
+        """Counts of what has happened, in this process."""
+        self._resolved: dict[str, GroupName] = {}
         self._strangers: set[Group] = set()  # declared elsewhere, and warned of
+        for group in declared:
+            self.declare(group)
         self.sync = SyncGroups(self)
         """The same for threads, without ``await``."""
         self.loops: set[EventLoopToken] = set()
         """The event loops that have members: normally one."""
-        self._loop: RunVar[_Loop | None] = RunVar(f"consumers.groups.{id(self)}", None)
+        self._loop: RunVar[Local | None] = RunVar(f"consumers.groups.{id(self)}", None)
+        self._entered: list[AbstractAsyncContextManager[Any]] = []
+
+    def declare(self, group: Group) -> Group:
+        """Add a declared group; return it.
+
+        Raises:
+            ConfigurationError: One with this pattern is there.
+        """
+        patterns = [each.pattern for each in self.declared]
+        if group.pattern in patterns:
+            raise ConfigurationError(
+                f"each pattern must be declared once, got {group.pattern!r} "
+                f"beside {patterns!r}"
+            )
+        group.groups = self
+        self.declared.append(group)
+        self._resolved.clear()
+        return group
+
+    def resolve(self, target: Target) -> GroupName:
+        """Return the group that ``target`` names.
+
+        Raises:
+            TypeError: It is no group; a pattern lacks its values.
+            ValueError: The string can't be a name.
+        """
+        if not isinstance(target, str):
+            return name_of(target)
+        name = self._resolved.get(target)
+        if name is None:
+            name = name_of(target)
+            for group in self.declared:
+                if group.values_of(target) is not None:
+                    name = GroupName(target, group)
+                    break
+            if len(self._resolved) >= _RESOLVED_AT_MOST:
+                self._resolved.clear()
+            self._resolved[target] = name
+        return name
+
+    # -- its life -------------------------------------------------------------------
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[dict[str, Any]]:
@@ -106,20 +160,63 @@ class Groups:
 
             async with groups.lifespan(app) as state:
                 yield {**state, "pool": pool}
+
+        Entered again on the same event loop, it lasts until the first is left.
+
+        Raises:
+            LayerUnavailable: The layer can't be reached.
         """
-        loop = await self._here()
-        try:
+        local = self._local()
+        if local.is_running:
             yield {STATE_KEY: self}
+            return
+        try:
+            async with local.running():
+                yield {STATE_KEY: self}
         finally:
             self._loop.set(None)
-            self.loops.discard(loop.token)
-            await loop.layer.stop()
+            self.loops.discard(local.token)
+
+    async def __aenter__(self) -> Self:
+        """Connect, for a program that is no application: a worker, a script."""
+        context = self.lifespan()
+        await context.__aenter__()
+        self._entered.append(context)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """Disconnect."""
+        return await self._entered.pop().__aexit__(kind, error, traceback)
+
+    async def health(self) -> Health:
+        """Tell whether the layer answers, for a readiness check. Raises nothing."""
+        try:
+            local = await self._here()
+            return Health(True, await local.layer.check())
+        except Exception as error:
+            return Health(False, detail=str(error))
+
+    def statistics(self) -> dict[str, Any]:
+        """Return counts of what has happened in this process, by name."""
+        local = self._loop.get()
+        layer = {} if local is None else dict(local.layer.statistics())
+        return {**self.counters.as_dict(), **layer}
 
     # -- publishing -----------------------------------------------------------------
 
     async def publish(
-        self, group: Target, message: Any, *, exclude: Member | None = None
-    ) -> None:
+        self,
+        group: Target,
+        message: Any,
+        *,
+        exclude: Member | None = None,
+        idempotency_key: str | None = None,
+    ) -> Position | None:
         """Send ``message`` to every member of ``group``.
 
         Never waits for a client: who does not read fast enough has it wait in its
@@ -129,108 +226,253 @@ class Groups:
             group: Where to.
             message: What each member's ``send_type`` can send.
             exclude: A member that does not get it.
+            idempotency_key: What tells a repetition: a second publication to the group
+                with this key, within some minutes, is not sent.
+
+        Returns:
+            Its position, in a group with history; that of the first one where this is
+            a repetition.
 
         Raises:
             TypeError: The group was declared to send other types.
             MessageNotEncodable: A member's type can't send it; the others have got it.
+            LayerUnavailable: The layer can't be reached. Whether it was sent is open;
+                with an ``idempotency_key`` it can be tried again.
 
         Cancelling leaves it open who gets it.
         """
-        name = name_of(group)
-        name.group.check(message)
-        await self._publish(name, message, exclude)
+        publication = self._publication(group, message, idempotency_key)
+        if exclude is not None:
+            publication.exclude, publication.connection = exclude, exclude.id
+        return (await self._publish([publication]))[0]
+
+    async def publish_many(
+        self, messages: Iterable[tuple[Target, Any]]
+    ) -> list[Position | None]:
+        """Send messages, each to a group of its own: ``[(group, message), ...]``.
+
+        In one round trip to the layer. Otherwise as `publish`.
+        """
+        return await self._publish(
+            [self._publication(group, message) for group, message in messages]
+        )
 
     async def publish_to_user(self, key: str, message: Any) -> None:
         """Send ``message`` to every connection of one user. Otherwise as `publish`."""
-        await self._publish(user_group(key), message, None)
+        await self._publish([Publication(user_group(key).name, message)])
 
-    async def _publish(
-        self, name: GroupName, message: Any, exclude: Member | None
-    ) -> None:
-        await self._everywhere(
-            self._publish_here, Publication(name.name, message, exclude)
+    async def send(self, connection: str, message: Any) -> None:
+        """Send ``message`` to one connection, wherever it is: ``groups.send(id, ...)``.
+
+        ``id`` is its ``consumer.id``, as in ``groups.presence``. Nothing happens where
+        it is gone. Otherwise as `publish`.
+        """
+        await self._publish([self._direct(connection, message)])
+
+    async def disconnect(self, *, user: str, code: int = 1008, reason: str = "") -> int:
+        """Close every connection of one user, in all processes.
+
+        Returns when their ends have begun here; handlers that run may finish within
+        ``finish_timeout``.
+
+        Returns:
+            How many there were in this process.
+
+        Raises:
+            ValueError: The code may not be sent, or the reason is too long.
+            LayerUnavailable: The layer can't be reached.
+        """
+        publication = self._goodbye(user, code, reason)
+        count = sum(await self._everywhere(self._count_here, publication.group))
+        await self._publish([publication])
+        return count
+
+    def _publication(
+        self, group: Target, message: Any, idempotency_key: str | None = None
+    ) -> Publication:
+        name = self.resolve(group)
+        name.group.check(message)
+        return Publication(
+            name.name,
+            message,
+            declared=name.group,
+            idempotency_key=idempotency_key,
         )
 
-    async def _publish_here(self, loop: _Loop, publication: Publication) -> None:
-        await loop.layer.publish(publication)
-        loop.deliveries += len(loop.hub.get(publication.group))
-        if loop.deliveries >= _DELIVERIES_BETWEEN_CHECKPOINTS:
-            loop.deliveries = 0
-            await checkpoint()
+    def _direct(self, connection: str, message: Any) -> Publication:
+        node = node_group(connection.partition("-")[0]).name
+        return Publication(node, message, kind=Kind.DIRECT, connection=connection)
+
+    def _goodbye(self, user: str, code: int, reason: str) -> Publication:
+        check_code(code)
+        check_reason(reason)
+        return Publication(user_group(user).name, (code, reason), kind=Kind.DISCONNECT)
+
+    async def _publish(
+        self, publications: Sequence[Publication]
+    ) -> list[Position | None]:
+        local = self._loop.get()
+        if local is None or not local.is_ready:
+            local = await self._here()
+        if not local.layer.local or not self.loops - {local.token}:
+            return await local.publish(publications)
+        positions: list[Position | None] = []
+        unencodable: MessageNotEncodable | None = None
+        try:
+            positions = await local.publish(publications)
+            for publication, position in zip(publications, positions, strict=True):
+                publication.position = position
+        except MessageNotEncodable as error:
+            unencodable = error
+        await self._elsewhere(local, self._publish_there, publications)
+        if unencodable is not None:
+            raise unencodable
+        return positions
+
+    async def _publish_there(
+        self, local: Local, publications: Sequence[Publication]
+    ) -> None:
+        await local.deliver_from_elsewhere(publications)
 
     # -- asking ---------------------------------------------------------------------
 
-    async def count(self, group: Target) -> int:
-        """Return how many connections are members of ``group``."""
-        return sum(await self._everywhere(self._count_here, name_of(group).name))
+    async def count(self, group: Target, *, users: bool = False) -> int:
+        """Return how many connections are members of ``group``, without fetching them.
 
-    async def _count_here(self, loop: _Loop, group: str) -> int:
-        return len(loop.hub.get(group))
+        Args:
+            group: Which.
+            users: Count those of one user once.
+
+        Raises:
+            ConfigurationError: That needs a group declared with presence: across
+                processes, or for users.
+            LayerUnavailable: The layer can't be reached.
+        """
+        name = self.resolve(group)
+        local = await self._here()
+        if name.group.presence is not None:
+            count = await local.layer.count(name.name)
+            return count.users if users else count.connections
+        if users or not local.layer.local:
+            raise self._no_presence(name)
+        return sum(await self._everywhere(self._count_here, name.name))
+
+    async def _count_here(self, local: Local, group: str) -> int:
+        return len(local.hub.get(group))
 
     async def presence(self, group: Target) -> list[Present]:
         """Return who is in ``group``: each user once, first joined first.
 
         Raises:
             ConfigurationError: The group was declared without presence.
+            LayerUnavailable: The layer can't be reached.
         """
-        name = name_of(group)
-        if not name.group.presence:
-            raise ConfigurationError(
-                f"group {name.group.pattern!r} must be declared with presence=True to "
-                f"tell who is in it, got presence={name.group.presence}"
-            )
-        found: dict[str, Present] = {}
-        for present in await self._everywhere(self._presence_here, name.name):
-            for key, connection, metadata in present:
-                known = found.get(key)
-                others = known.connections if known else ()
-                found[key] = Present(key, (*others, connection), metadata)
-        return list(found.values())
+        name = self.resolve(group)
+        if name.group.presence is None:
+            raise self._no_presence(name)
+        local = await self._here()
+        return present(await local.layer.present(name.name))
 
-    async def _presence_here(
-        self, loop: _Loop, group: str
-    ) -> list[tuple[str, str, Any]]:
-        return [
-            (member.user.identity or member.id, member.id, membership.metadata)
-            for member, membership in loop.hub.get(group).items()
-        ]
+    def _no_presence(self, name: GroupName) -> ConfigurationError:
+        return ConfigurationError(
+            f"group {name.name!r} must be declared with presence=True to tell who is "
+            "in it, in all processes; write "
+            f"Groups(url, [Group({name.group.pattern!r}, presence=True)])"
+        )
 
-    # -- from outside ---------------------------------------------------------------
+    async def history(
+        self,
+        group: Target,
+        since: Position | None = None,
+        limit: int | None = None,
+    ) -> Excerpt:
+        """Return what a group has kept.
 
-    async def disconnect(self, *, user: str, code: int = 1008, reason: str = "") -> int:
-        """Close every connection of one user; return how many there were.
-
-        Returns when their ends have begun; handlers that run may finish within
-        ``finish_timeout``.
+        Args:
+            group: Whose history.
+            since: After which position; ``None``: the latest ones.
+            limit: How many at most; ``None``: all.
 
         Raises:
-            ValueError: The code may not be sent, or the reason is too long.
+            ConfigurationError: The group was declared without history.
+            LayerUnavailable: The layer can't be reached.
         """
-        check_code(code)
-        check_reason(reason)
-        name = user_group(user).name
-        return sum(await self._everywhere(self._disconnect_here, name, code, reason))
-
-    async def _disconnect_here(
-        self, loop: _Loop, group: str, code: int, reason: str
-    ) -> int:
-        members = list(loop.hub.get(group))
-        for member in members:
-            member.end(code, reason)
-        return len(members)
+        name = self.resolve(group)
+        local = await self._here()
+        if name.group.history is None:
+            raise no_history(name)
+        replay = await local.layer.history(
+            name.name, name.group.history, since=since, limit=limit
+        )
+        publications = tuple(local.read(kept, name) for kept in replay.kept)
+        return Excerpt(publications, replay.position, replay.complete)
 
     # -- what connections call ------------------------------------------------------
 
-    async def add(self, target: Target, member: Member) -> Membership:
+    async def join(
+        self,
+        names: Sequence[GroupName],
+        member: Member,
+        *,
+        hold: bool = False,
+        hears_presence: bool = False,
+    ) -> list[Membership]:
         """Make a connection a member. For the framework: consumers call ``join``."""
-        loop = await self._here()
-        name = name_of(target)
-        if name.group.groups not in (None, self) and name.group not in self._strangers:
-            self._warn_of(name.group)
-        if name.name not in loop.hub.members:
-            await loop.layer.subscribe(name.name)
-        self.loops.add(loop.token)
-        return loop.hub.add(name.name, member)
+        local = await self._here()
+        for name in names:
+            declared = name.group
+            if declared.groups not in (None, self) and declared not in self._strangers:
+                self._warn_of(declared)
+            if hears_presence and declared.presence and not local.is_running:
+                raise local.not_running()
+        self.loops.add(local.token)
+        return await local.join(names, member, hold=hold)
+
+    def leave(self, names: Iterable[str], member: Member) -> None:
+        """End memberships at once, without waiting for the layer.
+
+        Does nothing where there is none: for a client that left.
+        """
+        local = self._loop.get()
+        if local is not None:
+            for name in names:
+                local.leave(name, member)
+            if not local.hub.members:
+                self.loops.discard(local.token)
+
+    async def past(
+        self, name: GroupName, since: Position | None, last: int | None
+    ) -> Past:
+        """Return what a new member has missed. For the framework."""
+        return await past_of(await self._here(), name, since, last)
+
+    def position(self, name: GroupName) -> Position | None:
+        """Return where a group that has members here stands. For the framework."""
+        return self._local().position(name)
+
+    def release(
+        self,
+        name: GroupName,
+        membership: Membership,
+        member: Member,
+        after: Position | None,
+    ) -> None:
+        """Deliver what was held for a member, and is after a position."""
+        local = self._loop.get()
+        if local is not None:
+            local.release(name, membership, member, after)
+
+    async def enter(self, name: GroupName, member: Member, metadata: object) -> None:
+        """Have a member present, or change what it tells. For the framework."""
+        if name.group.presence is None:
+            raise self._no_presence(name)
+        local = await self._here()
+        user = member.user.identity or member.id
+        await local.announcing.enter(name, member.id, user, metadata)
+
+    def named(self, member: Member) -> None:
+        """Take note that somebody knows a connection's id, and may send to it."""
+        self._local().hub.named[member.id] = member
 
     def _warn_of(self, group: Group) -> None:
         self._strangers.add(group)
@@ -241,50 +483,25 @@ class Groups:
             group,
         )
 
-    async def remove(self, target: Target, member: Member) -> None:
-        """End a membership. Does nothing where there is none."""
-        loop = await self._here()
-        name = name_of(target).name
-        if loop.hub.remove(name, member):
-            self._forget_if_empty(loop)
-            await loop.layer.unsubscribe(name)
-
-    def leave_all(self, names: Iterable[str], member: Member) -> None:
-        """End memberships at once, without waiting for the layer.
-
-        For a client that left: no publication may go its way any more.
-        """
-        loop = self._loop.get()
-        if loop is not None:
-            for name in names:
-                loop.hub.remove(name, member)
-            self._forget_if_empty(loop)
-
-    def release(self, membership: Membership, member: Member) -> None:
-        """Deliver what was held for a member. For the framework."""
-        loop = self._loop.get()
-        if loop is not None:
-            loop.hub.release(membership, member)
-
-    def _forget_if_empty(self, loop: _Loop) -> None:
-        if not loop.hub.members:
-            self.loops.discard(loop.token)
+    # -- event loops ----------------------------------------------------------------
 
     async def _everywhere(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
     ) -> list[T]:
         """Call ``function`` here and on every other event loop that has members."""
-        loop = await self._here()
-        others = self.loops - {loop.token} if self.loops else ()
-        if not others:
-            return [await function(loop, *args)]
+        local = await self._here()
+        result = await function(local, *args)
+        return [result, *await self._elsewhere(local, function, *args)]
+
+    async def _elsewhere(
+        self,
+        local: Local,
+        function: Callable[..., Coroutine[Any, Any, T]],
+        *args: Any,
+    ) -> list[T]:
         results: list[T] = []
         unencodable: MessageNotEncodable | None = None
-        try:
-            results.append(await function(loop, *args))
-        except MessageNotEncodable as error:
-            unencodable = error
-        for token in others:
+        for token in self.loops - {local.token}:
             ask = partial(run_in, self.loops, token, self._there, function, *args)
             try:
                 # With a limiter of its own: the default one's threads may all be
@@ -301,11 +518,21 @@ class Groups:
     ) -> T:
         return await function(await self._here(), *args)
 
-    async def _here(self) -> _Loop:
-        """Return what belongs to the running event loop, started."""
-        loop = self._loop.get()
-        if loop is None:
-            loop = _Loop(MemoryLayer())
-            self._loop.set(loop)
-            await loop.layer.start(loop.hub.deliver)
-        return loop
+    def _local(self) -> Local:
+        """Return what belongs to the running event loop."""
+        local = self._loop.get()
+        if local is None:
+            local = Local(self._make_layer(), self.counters, self.url)
+            self._loop.set(local)
+        return local
+
+    async def _here(self) -> Local:
+        """Return what belongs to the running event loop, ready for use.
+
+        Raises:
+            StateError: It has to run, and does not.
+        """
+        local = self._local()
+        if not local.is_ready:
+            await local.start_lazily()
+        return local

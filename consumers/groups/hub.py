@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
+from consumers.backlog import Backlog
 from consumers.errors import MessageNotEncodable
 from consumers.history import Position
 
+from .batch import Batch
 from .publication import Kind, Publication
 
 __all__ = ["Hub", "Member", "Membership"]
@@ -26,6 +28,16 @@ class Member(Protocol):
         """What names it, in every process."""
         ...
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether it gets a `Batch` as one; else it gets the items one by one."""
+        ...
+
+    @property
+    def user(self) -> Any:
+        """Who it is: a Starlette ``BaseUser``."""
+        ...
+
     def deliver(self, publication: Publication) -> None:
         """Take a publication. Never waits, and never raises for its own reasons.
 
@@ -38,6 +50,10 @@ class Member(Protocol):
         """Keep a publication back until its membership is released. Never waits."""
         ...
 
+    def backlog(self) -> Backlog[Any]:
+        """Return something to hold publications back in, with nothing in it."""
+        ...
+
     def end(self, code: int, reason: str = "") -> None:
         """Begin to end. Never waits."""
         ...
@@ -47,8 +63,11 @@ class Member(Protocol):
 class Membership:
     """One member's part in one group."""
 
-    held: list[Publication] | None = None
+    held: Backlog[Any] | None = None
     """What waits while the connection gets its snapshot; ``None``: nothing is held."""
+    after: Position | None = None
+    """Where its part begins, if what it got already is still to come this way. Then
+    nothing else is held."""
 
 
 class Hub:
@@ -78,7 +97,9 @@ class Hub:
         members = self.members.get(group)
         if members is None:
             return False
-        members.pop(member, None)
+        membership = members.pop(member, None)
+        if membership is not None and membership.held is not None:
+            membership.held.give_up()
         if members:
             return False
         del self.members[group]
@@ -101,6 +122,9 @@ class Hub:
         members = self.members.get(publication.group)
         if not members:
             return
+        if isinstance(publication, Batch):
+            _deliver_batch(publication, list(members.items()))
+            return
         error: MessageNotEncodable | None = None
         exclude = publication.exclude
         if exclude is None and publication.connection is not None:
@@ -109,8 +133,13 @@ class Hub:
             if member is exclude:
                 continue
             if membership.held is not None:
-                member.hold(membership, publication)
-                continue
+                if membership.after is None:
+                    member.hold(membership, publication)
+                    continue
+                if publication.is_before(membership.after):
+                    continue
+                if publication.position is not None:
+                    membership.held = membership.after = None
             try:
                 member.deliver(publication)
             except MessageNotEncodable as unencodable:
@@ -136,7 +165,12 @@ class Hub:
             member.deliver(publication)
 
     def release(
-        self, membership: Membership, member: Member, after: Position | None = None
+        self,
+        membership: Membership,
+        member: Member,
+        after: Position | None = None,
+        *,
+        ahead: bool = False,
     ) -> None:
         """Deliver what was held for a member, and hold no longer.
 
@@ -144,26 +178,38 @@ class Hub:
             membership: Its part.
             member: Who gets it.
             after: What is not after this position it has got already.
+            ahead: Whether some of that is still to be delivered here.
         """
-        held: Iterable[Publication] = membership.held or ()
-        membership.held = None
-        for publication in held:
-            if publication.kind is Kind.MESSAGE and _is_before(publication, after):
-                continue
-            try:
-                member.deliver(publication)
-            except MessageNotEncodable as error:
-                # Its publisher is told by the other members, and is not here.
-                log.error(
-                    "a publication to %s is dropped: %s", publication.group, error
-                )
+        held = membership.held
+        membership.held = member.backlog() if ahead else None
+        membership.after = after if ahead else None
+        for publication in held.take_all() if held is not None else ():
+            left: Publication | None = publication
+            if isinstance(publication, Batch):
+                left = publication.after(after)
+            elif publication.kind is Kind.MESSAGE and publication.is_before(after):
+                left = None
+            if left is not None:
+                _deliver_safely(left, member)
 
 
-def _is_before(publication: Publication, position: Position | None) -> bool:
-    own = publication.position
-    return (
-        own is not None
-        and position is not None
-        and own.epoch == position.epoch
-        and own.offset <= position.offset
-    )
+def _deliver_batch(batch: Batch, members: list[tuple[Any, Membership]]) -> None:
+    for member, membership in members:
+        left: Batch | None = batch
+        if membership.after is not None:
+            left = batch.after(membership.after)
+            if left is not None:
+                membership.held = membership.after = None
+        for part in left.parts_for(member) if left is not None else ():
+            if membership.held is not None:
+                member.hold(membership, part)
+            else:
+                _deliver_safely(part, member)
+
+
+def _deliver_safely(publication: Publication, member: Member) -> None:
+    """Deliver what has no publisher any more who could be told."""
+    try:
+        member.deliver(publication)
+    except MessageNotEncodable as error:
+        log.error("a publication to %s is dropped: %s", publication.group, error)

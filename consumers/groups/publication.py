@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from enum import IntEnum
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -13,13 +13,14 @@ from consumers.codecs import Codec, Event, pack
 from consumers.connection import process_id
 from consumers.errors import MessageNotEncodable, shorten
 from consumers.messages import Internal
+from consumers.policies import DEFAULT_POLICY, Policy
 
 if TYPE_CHECKING:
     from consumers.history import History, Position
 
     from .declaration import Group
 
-__all__ = ["Kind", "Publication"]
+__all__ = ["Kind", "Publication", "Wire", "size_of"]
 
 _VERSION: Final = 1
 _ids = count(1)
@@ -44,7 +45,7 @@ class Kind(IntEnum):
     """A `Recovery`: publications before the next one are lost. Never travels."""
 
 
-class _Wire(msgspec.Struct, array_like=True, frozen=True):
+class Wire(msgspec.Struct, array_like=True, frozen=True):
     """What travels between processes, as a MessagePack array."""
 
     version: int
@@ -54,7 +55,7 @@ class _Wire(msgspec.Struct, array_like=True, frozen=True):
     message: msgspec.Raw
 
 
-_read = msgspec.msgpack.Decoder(_Wire).decode
+_open: Final = msgspec.msgpack.Decoder(Wire).decode
 
 
 class Publication:
@@ -117,6 +118,22 @@ class Publication:
         return f"<Publication to {self.group}: {shorten(self.message)}>"
 
     @property
+    def policy(self) -> Policy:
+        """What becomes of it where a member reads too slowly."""
+        if self.declared is None or self.kind is not Kind.MESSAGE:
+            return DEFAULT_POLICY
+        return self.declared.outbox
+
+    @property
+    def items(self) -> Mapping[Hashable, Any] | None:
+        """Of a batch, ``{key: publication}``; ``None``: it is none."""
+        return None
+
+    def holding(self, items: Mapping[Hashable, Any]) -> Publication:
+        """Return a batch of other items. Only for batches."""
+        raise AssertionError(self)
+
+    @property
     def id(self) -> str:
         """What tells it from every other publication of any process."""
         if not self._id:
@@ -131,21 +148,31 @@ class Publication:
         """
         if self._payload is None:
             message = msgspec.Raw(pack(self.message))
-            wire = _Wire(_VERSION, self.kind, self.id, self.connection, message)
+            wire = Wire(_VERSION, self.kind, self.id, self.connection, message)
             self._payload = msgspec.msgpack.encode(wire)
         return self._payload
 
-    @classmethod
-    def read(cls, group: str, payload: bytes, declared: Group | None) -> Publication:
-        """Return the publication that a payload holds.
+    @staticmethod
+    def open(payload: bytes) -> Wire:
+        """Return what a payload holds, with its message unread.
 
         Raises:
-            msgspec.MsgspecError: It holds none.
-            ValueError: It is one of a later release.
+            msgspec.MsgspecError: It holds no publication.
+            ValueError: It holds one of a later release.
         """
-        wire = _read(payload)
+        wire = _open(payload)
         if wire.version != _VERSION:
             raise ValueError(f"expected version {_VERSION}, got {wire.version}")
+        return wire
+
+    @classmethod
+    def read(cls, group: str, wire: Wire, declared: Group | None) -> Publication:
+        """Return the publication to ``group`` that was opened.
+
+        Raises:
+            msgspec.MsgspecError: Its message is not one that the group sends.
+            ValueError: It is of a kind of a later release.
+        """
         kind = Kind(wire.kind)
         decode: Callable[[Any], Any] = msgspec.msgpack.decode
         if declared is not None and kind in (Kind.MESSAGE, Kind.DIRECT):
@@ -160,15 +187,7 @@ class Publication:
         made._id = wire.id
         return made
 
-    @staticmethod
-    def id_of(payload: bytes) -> str:
-        """Return the id of the publication that a payload holds; "" if it holds none."""
-        try:
-            return _read(payload).id
-        except msgspec.MsgspecError:
-            return ""
-
-    def encoded(self, codec: Codec, *, positioned: bool = False) -> tuple[Event, int]:
+    def encoded(self, codec: Codec, positioned: bool = False) -> tuple[Event, int]:
         """Return the event for members that send by ``codec``, and its size in bytes.
 
         The event is shared between them.
@@ -183,21 +202,43 @@ class Publication:
         key = (codec, positioned) if positioned else codec
         encoded = self._encoded.get(key)
         if encoded is None:
-            event = codec.encode(self._positioned() if positioned else self.message)
-            encoded = self._encoded[key] = (event, _size_of(event))
+            message = self.message
+            if positioned and self.position is not None:
+                message = self._beside_position(message)
+            event = codec.encode(message)
+            encoded = self._encoded[key] = (event, size_of(event))
         return encoded
 
-    def _positioned(self) -> Any:
-        if self.position is None:
-            return self.message
+    def changed(self, message: Any) -> Publication:
+        """Return one in its place, with another message, for one member."""
+        made = Publication(self.group, message, kind=self.kind, declared=self.declared)
+        made.position = self.position
+        return made
+
+    def _beside_position(self, message: Any) -> Any:
         return {
             "group": self.group,
             "position": str(self.position),
-            "message": self.message,
+            "message": message,
         }
 
+    def is_before(self, position: Position | None) -> bool:
+        """Tell whether who stands at ``position`` has got it."""
+        own = self.position
+        return (
+            own is not None
+            and position is not None
+            and own.epoch == position.epoch
+            and own.offset <= position.offset
+        )
 
-def _size_of(event: Event) -> int:
+
+def size_of(event: Event) -> int:
+    """Return how many bytes of message an event carries.
+
+    Raises:
+        MessageNotEncodable: It is a text that has no form in UTF-8.
+    """
     text = event.get("text")
     try:
         return len(event["bytes"]) if text is None else len(text.encode())

@@ -14,7 +14,8 @@ from consumers.errors import StateError
 
 if TYPE_CHECKING:
     from .declaration import Target
-    from .groups import Groups, Present
+    from .groups import Groups
+    from .presence import Present
 
 __all__ = ["SyncGroups", "run_in"]
 

@@ -1,5 +1,6 @@
 """Layers: what carries publications between the processes of one application."""
 
+from .by_url import layers_by_url
 from .contract import (
     Carried,
     Changes,
@@ -29,4 +30,5 @@ __all__ = [
     "Receiver",
     "Renewal",
     "Replay",
+    "layers_by_url",
 ]

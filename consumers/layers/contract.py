@@ -42,8 +42,9 @@ class Parcel(Protocol):
 
     @property
     def id(self) -> str:
-        """What tells it from every other. A layer that has to send it twice keeps the
-        group's history free of doubles by it.
+        """What tells it from every other.
+
+        A layer that has to send it twice keeps histories free of doubles by it.
         """
         ...
 
@@ -244,7 +245,9 @@ class Layer(Protocol):
 
     # -- presence -------------------------------------------------------------------
 
-    async def enter(self, group: str, entries: Sequence[Entry], lease: float) -> Changes:
+    async def enter(
+        self, group: str, entries: Sequence[Entry], lease: float
+    ) -> Changes:
         """Have connections present, until they exit or ``lease`` seconds have passed.
 
         An entry whose connection is there already replaces it, in its old place.
@@ -295,8 +298,9 @@ class Layer(Protocol):
         ...
 
     async def overview(self) -> list[Overview]:
-        """Return what is known of every group, by name. For people, not for programs:
-        it may take long.
+        """Return what is known of every group, by name.
+
+        For people, not for programs: it may take long.
         """
         ...
 

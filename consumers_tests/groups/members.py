@@ -6,7 +6,7 @@ from typing import Any
 from starlette.authentication import UnauthenticatedUser
 
 from consumers.codecs import CODECS, Codec
-from consumers.groups import Membership, Publication
+from consumers.groups import Groups, Membership, Publication, Target
 
 _ids = count(1)
 
@@ -35,3 +35,24 @@ class Recorder:
 
     def end(self, code: int, reason: str) -> None:
         self.ends.append((code, reason))
+
+
+async def join(
+    groups: Groups,
+    target: Target,
+    member: Recorder,
+    *,
+    hold: bool = False,
+    presence: Any = None,
+) -> Membership:
+    """Make a member of a group, as a connection's `join` does."""
+    name = groups.resolve(target)
+    [membership] = await groups.join([name], member, hold=hold)
+    if name.group.presence is not None:
+        await groups.enter(name, member, presence)
+    return membership
+
+
+def leave(groups: Groups, target: Target, member: Recorder) -> None:
+    """End a membership."""
+    groups.leave([groups.resolve(target).name], member)

@@ -15,7 +15,7 @@ from consumers import Identity
 from consumers.codecs import CODECS
 from consumers.errors import ConfigurationError, MessageNotEncodable
 from consumers.groups import Group, Groups, Present, user_group
-from consumers_tests.groups.members import Recorder
+from consumers_tests.groups.members import Recorder, join, leave
 
 LOBBY = Group("lobby", presence=True)
 ROOM = Group("chat.{channel}", presence=True)
@@ -41,9 +41,9 @@ async def test_members_get_what_is_published_to_their_group() -> None:
     """Each member of a group gets it in order, and nobody else does."""
     groups = Groups()
     one, two, other = Recorder(), Recorder(), Recorder()
-    await groups.add("lobby", one)
-    await groups.add(LOBBY, two)
-    await groups.add(ROOM("lobby"), other)
+    await join(groups, "lobby", one)
+    await join(groups, LOBBY, two)
+    await join(groups, ROOM("lobby"), other)
 
     await groups.publish("lobby", 1)
     await groups.publish(LOBBY, 2, exclude=one)
@@ -57,24 +57,24 @@ async def test_the_excluded_member_need_not_be_one() -> None:
     """Excluding who is no member changes nothing."""
     groups = Groups()
     one = Recorder()
-    await groups.add("lobby", one)
+    await join(groups, "lobby", one)
     await groups.publish("lobby", 1, exclude=Recorder())
 
     assert one.texts == ["1"]
 
 
 async def test_who_left_gets_nothing() -> None:
-    """A membership ends by `remove` and by `leave_all`, twice without trouble."""
+    """A membership ends once, twice without trouble."""
     groups = Groups()
     one, two = Recorder(), Recorder()
     for member in (one, two):
-        await groups.add("a", member)
-        await groups.add("b", member)
+        await join(groups, "a", member)
+        await join(groups, "b", member)
 
-    await groups.remove("a", one)
-    await groups.remove("a", one)
-    groups.leave_all(["a", "b"], two)
-    groups.leave_all(["a", "b"], two)
+    leave(groups, "a", one)
+    leave(groups, "a", one)
+    groups.leave(["a", "b"], two)
+    groups.leave(["a", "b"], two)
     await groups.publish("a", 1)
     await groups.publish("b", 2)
 
@@ -87,7 +87,7 @@ async def test_a_declared_group_refuses_other_types() -> None:
     groups = Groups()
     member = Recorder()
     numbers = Group("numbers", sends=int)
-    await groups.add(numbers, member)
+    await join(groups, numbers, member)
 
     with pytest.raises(TypeError, match="group 'numbers' sends int, got str"):
         await groups.publish(numbers, "one")
@@ -100,7 +100,7 @@ async def test_what_one_member_cannot_send_the_others_get() -> None:
     groups = Groups()
     json, text = Recorder(), Recorder(CODECS["text"])
     for member in (text, json):
-        await groups.add("lobby", member)
+        await join(groups, "lobby", member)
 
     with pytest.raises(MessageNotEncodable):
         await groups.publish("lobby", 1)
@@ -112,7 +112,7 @@ async def test_a_publisher_lets_others_run() -> None:
     """A loop that publishes passes a checkpoint at every 64th delivery."""
     groups = Groups()
     member = Recorder()
-    await groups.add("lobby", member)
+    await join(groups, "lobby", member)
 
     async def publish_on() -> None:
         for _ in range(1000):
@@ -135,7 +135,7 @@ async def test_presence_counts_a_user_once() -> None:
     ada, grace = Identity("ada"), Identity("grace")
     members = [Recorder(user=user) for user in (ada, None, grace, ada)]
     for number, member in enumerate(members):
-        (await groups.add(LOBBY, member)).metadata = number
+        await join(groups, LOBBY, member, presence=number)
 
     ids = [member.id for member in members]
     assert await groups.presence(LOBBY) == [
@@ -201,13 +201,13 @@ async def test_groups_objects_do_not_mix() -> None:
     """A member in one has nothing to do with the same name in another."""
     here, there = Groups(), Groups()
     member, other = Recorder(), Recorder()
-    await here.add("lobby", member)
-    await there.add("lobby", other)
+    await join(here, "lobby", member)
+    await join(there, "lobby", other)
 
     await here.publish("lobby", 1)
 
     assert (member.texts, other.texts) == (["1"], [])
-    await there.remove("lobby", other)
+    leave(there, "lobby", other)
     assert await here.count("lobby") == 1
 
 
@@ -221,7 +221,7 @@ async def test_two_lifespans_in_a_row() -> None:
         async with groups.lifespan():
             member = Recorder()
             assert await groups.count("lobby") == 0
-            await groups.add("lobby", member)
+            await join(groups, "lobby", member)
             await groups.publish("lobby", 1)
             assert member.texts == ["1"]
         assert groups.loops == set()
@@ -251,8 +251,8 @@ async def test_another_event_loop_reaches_the_members() -> None:
     """Every call from another event loop does what it does here."""
     groups = Groups()
     member = Recorder(user=Identity("ada"))
-    await groups.add(LOBBY, member)
-    await groups.add(user_group("ada"), member)
+    await join(groups, LOBBY, member)
+    await join(groups, user_group("ada"), member)
 
     async def work() -> Any:
         await groups.publish(LOBBY, 1)
@@ -277,14 +277,14 @@ async def test_members_on_several_event_loops_are_one_group() -> None:
     """A publication reaches all of them from any, and they are counted together."""
     groups = Groups()
     here, there = Recorder(user=Identity("ada")), Recorder(user=Identity("ada"))
-    await groups.add(LOBBY, here)
+    await join(groups, LOBBY, here)
     seen: list[Any] = []
 
     async def work() -> None:
-        await groups.add(LOBBY, there)
+        await join(groups, LOBBY, there)
         await groups.publish(LOBBY, 1)
         seen.extend([await groups.count(LOBBY), *await groups.presence(LOBBY)])
-        await groups.remove(LOBBY, there)
+        leave(groups, LOBBY, there)
         seen.append(len(groups.loops))
 
     with fail_after(5):
@@ -302,13 +302,13 @@ async def test_what_cannot_be_sent_on_one_loop_reaches_the_other(failing: str) -
     groups = Groups()
     here = Recorder(CODECS["text" if failing == "here" else "json"])
     there = Recorder(CODECS["text" if failing == "there" else "json"])
-    await groups.add("lobby", there)
+    await join(groups, "lobby", there)
 
     async def work() -> None:
-        await groups.add("lobby", here)
+        await join(groups, "lobby", here)
         with pytest.raises(MessageNotEncodable):
             await groups.publish("lobby", 1)
-        await groups.remove("lobby", here)
+        leave(groups, "lobby", here)
 
     with fail_after(5):
         await elsewhere(work)
@@ -323,11 +323,11 @@ async def test_an_event_loop_that_has_ended_is_forgotten() -> None:
     here, lost = Recorder(), Recorder()
 
     async def work() -> None:
-        await groups.add("lobby", lost)
+        await join(groups, "lobby", lost)
 
     with fail_after(5):
         await elsewhere(work)
-        await groups.add("lobby", here)
+        await join(groups, "lobby", here)
         assert len(groups.loops) == 2
         await groups.publish("lobby", 1)
 

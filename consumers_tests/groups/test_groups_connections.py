@@ -7,7 +7,7 @@ from consumers import App, Identity, WebSocketConsumer, WebSocketRoute
 from consumers.codecs import CODECS
 from consumers.groups import Group, Groups
 from consumers.testing import Closed, TestClient
-from consumers_tests.groups.members import Recorder
+from consumers_tests.groups.members import Recorder, join
 
 LOBBY = Group("lobby", presence=True)
 
@@ -44,7 +44,7 @@ async def test_a_membership_ends_with_its_connection(how: str) -> None:
     ends = Recorder(CODECS["text"])
     app = App([WebSocketRoute("/", Room)], groups=groups)
     async with TestClient(app, raise_server_exceptions=False) as client:
-        await groups.add("ends", ends)
+        await join(groups, "ends", ends)
         path = "/?fail=connect" if how == "?connect" else "/"
         async with client.connect(path, identity=Identity("42")) as ws:
             if how == "client":

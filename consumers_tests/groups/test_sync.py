@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from consumers.errors import ConfigurationError, MessageNotEncodable, StateError
 from consumers.groups import Group, Groups, user_group
 from consumers.identity import Identity
-from consumers_tests.groups.members import Recorder
+from consumers_tests.groups.members import Recorder, join
 
 LOBBY = Group("lobby", presence=True)
 
@@ -45,8 +45,8 @@ async def test_all_calls_work_from_threads(run: Any) -> None:
     ada, nobody = Recorder(user=Identity("ada")), Recorder()
     with fail_after(5):
         for member in (ada, nobody):
-            await groups.add(LOBBY, member)
-        await groups.add(user_group("ada"), ada)
+            await join(groups, LOBBY, member)
+        await join(groups, user_group("ada"), ada)
 
         def work() -> Any:
             groups.sync.publish(LOBBY, "hello")
@@ -103,7 +103,7 @@ def test_without_any_event_loop() -> None:
 async def test_errors_come_back(run: Any, call: Any, error: type[Exception]) -> None:
     """What the coroutine raises is raised in the thread."""
     groups = Groups()
-    await groups.add("lobby", Recorder())
+    await join(groups, "lobby", Recorder())
     with fail_after(5), pytest.raises(error):
         await run(lambda: call(groups))
 
@@ -124,7 +124,7 @@ async def test_from_a_synchronous_view() -> None:
         return PlainTextResponse(str(groups.sync.count("lobby")))
 
     app = Starlette(routes=[Route("/", view)])
-    await groups.add("lobby", member)
+    await join(groups, "lobby", member)
     sent: list[Any] = []
 
     async def send(event: Any) -> None:
@@ -157,7 +157,7 @@ def test_from_a_view_on_another_event_loop() -> None:
 
     async def serve() -> list[str]:
         member = Recorder()
-        await groups.add("lobby", member)
+        await join(groups, "lobby", member)
         app = Starlette(routes=[Route("/", view)])
         with fail_after(5):
             response = await to_thread.run_sync(lambda: TestClient(app).get("/"))

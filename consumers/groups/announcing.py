@@ -1,0 +1,224 @@
+"""Announcing: who of this event loop is present, and what the groups are told of it.
+
+The layer knows who is present everywhere. Here the entries of this event loop are kept
+alive, in batches, and changes are gathered and published to the group as diffs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from consumers.clock import sleep
+from consumers.codecs import pack
+from consumers.errors import LayerUnavailable
+from consumers.layers import Changes, Entry
+
+from .presence import Presence, PresenceDiff, Present
+from .publication import Kind, Publication
+from .subscribing import at_once
+
+if TYPE_CHECKING:
+    from consumers.layers import Layer
+
+    from .declaration import GroupName
+    from .hub import Member
+
+__all__ = ["Announcing", "present"]
+
+_RENEWALS_PER_LEASE: Final = 3
+
+
+def present(entries: Iterable[Entry]) -> list[Present]:
+    """Return who is present: each user once, in the order of entering."""
+    found: dict[str, Present] = {}
+    for entry in entries:
+        known = found.get(entry.user)
+        others = known.connections if known else ()
+        metadata = msgspec.msgpack.decode(entry.metadata)
+        found[entry.user] = Present(entry.user, (*others, entry.connection), metadata)
+    return list(found.values())
+
+
+class _Gathered:
+    """Changes that the group was not told of yet."""
+
+    __slots__ = ("joined", "left", "updated")
+
+    def __init__(self) -> None:
+        self.joined: dict[str, Entry] = {}
+        self.updated: dict[str, Entry] = {}
+        self.left: dict[str, None] = {}
+
+    def add(self, changes: Changes) -> None:
+        for entry in changes.joined:
+            self.left.pop(entry.user, None)
+            self.joined[entry.user] = entry
+        for entry in changes.updated:
+            known = self.joined if entry.user in self.joined else self.updated
+            known[entry.user] = entry
+
+    def remove(self, users: Iterable[str]) -> None:
+        for user in users:
+            # Who came and went since the last diff was never told of.
+            self.updated.pop(user, None)
+            if self.joined.pop(user, None) is None:
+                self.left[user] = None
+
+    def diff(self) -> PresenceDiff:
+        return PresenceDiff(
+            tuple(present(self.joined.values())),
+            tuple(present(self.updated.values())),
+            tuple(self.left),
+        )
+
+
+class Announcing:
+    """The presence of one event loop's connections."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        spawn: Callable[[Callable[[], Awaitable[Any]]], object],
+        can_spawn: Callable[[], bool],
+        publish: Callable[[Sequence[Publication]], Awaitable[object]],
+    ) -> None:
+        """Begin with nobody.
+
+        Args:
+            layer: What knows who is present.
+            spawn: Starts a task of the event loop's.
+            can_spawn: Tells whether it can.
+            publish: Publishes to all members.
+        """
+        self._layer = layer
+        self._spawn = spawn
+        self._can_spawn = can_spawn
+        self._publish = publish
+        self._declared: dict[str, Presence] = {}
+        self._entries: dict[str, dict[str, Entry]] = {}  # {group: {connection: entry}}
+        self._exits: dict[str, list[str]] = {}  # {group: connections}, to be told
+        self._gathered: dict[str, _Gathered] = {}
+        self._renewing = False
+
+    async def enter(
+        self, name: GroupName, connection: str, user: str, metadata: object
+    ) -> None:
+        """Have a connection present, or change what it tells.
+
+        Raises:
+            MessageNotEncodable: ``metadata`` has no form in MessagePack.
+            LayerUnavailable: The layer can't be reached; its lease may have it entered
+                later.
+        """
+        declared = name.group.presence
+        assert declared is not None
+        entry = Entry(connection, user, pack(metadata))
+        self._declared[name.name] = declared
+        self._entries.setdefault(name.name, {})[connection] = entry
+        self._renew_later()
+        changes = await self._layer.enter(name.name, [entry], self._lease(declared))
+        if connection not in self._entries.get(name.name, ()):  # it left meanwhile
+            self._exit_soon(name.name, connection)
+        self._gather(name.name, changes, ())
+
+    def exit(self, group: str, member: Member) -> None:
+        """Have a connection present no longer. Does nothing where it is not."""
+        entries = self._entries.get(group)
+        if entries is None or entries.pop(connection := member.id, None) is None:
+            return
+        if not entries:
+            del self._entries[group]
+        self._exit_soon(group, connection)
+
+    def _exit_soon(self, group: str, connection: str) -> None:
+        linger = self._declared[group].linger
+        if self._layer.local:
+            at_once(self._layer.exit(group, [connection], linger))
+        else:
+            waiting = self._exits.setdefault(group, [])
+            waiting.append(connection)
+            if len(waiting) == 1:
+                self._spawn_if(lambda: self._send_exits(group))
+        self._spawn_if(lambda: self._settle(group, linger))
+
+    async def _send_exits(self, group: str) -> None:
+        connections = self._exits.pop(group, [])
+        if connections:
+            linger = self._declared[group].linger
+            try:
+                await self._layer.exit(group, connections, linger)
+            except LayerUnavailable:
+                return  # its lease ends, or it was lost with the broker's data
+
+    async def _settle(self, group: str, linger: float) -> None:
+        """See who has really left, when that may be told."""
+        await sleep(linger + 0.001)  # by the layer's clock it is over then
+        await self._renew({group: self._lease(self._declared[group])})
+
+    # -- leases ---------------------------------------------------------------------
+
+    def _lease(self, declared: Presence) -> float:
+        return math.inf if self._layer.local else declared.lease
+
+    def _renew_later(self) -> None:
+        if not self._renewing and not self._layer.local:
+            self._renewing = True
+            self._spawn(self._renew_for_ever)
+
+    async def _renew_for_ever(self) -> None:
+        try:
+            while self._entries:
+                shortest = min(self._declared[group].lease for group in self._entries)
+                await sleep(shortest / _RENEWALS_PER_LEASE)
+                await self.renew()
+        finally:
+            self._renewing = False
+
+    async def renew(self) -> None:
+        """Renew all leases; enter again where they were lost. Raises nothing."""
+        await self._renew(
+            {group: self._lease(self._declared[group]) for group in self._entries}
+        )
+
+    async def _renew(self, leases: dict[str, float]) -> None:
+        if not leases:
+            return
+        try:
+            renewals = await self._layer.renew(leases)
+            for group, renewal in renewals.items():
+                changes = Changes()
+                entries = list(self._entries.get(group, {}).values())
+                if entries and not renewal.held:
+                    changes = await self._layer.enter(group, entries, leases[group])
+                self._gather(group, changes, renewal.left)
+        except LayerUnavailable:
+            return  # it says so itself, and the next renewal comes
+
+    # -- diffs ----------------------------------------------------------------------
+
+    def _gather(self, group: str, changes: Changes, left: Sequence[str]) -> None:
+        if not (changes.joined or changes.updated or left) or not self._can_spawn():
+            return
+        gathered = self._gathered.get(group)
+        if gathered is None:
+            gathered = self._gathered[group] = _Gathered()
+            self._spawn(lambda: self._tell(group))
+        gathered.add(changes)
+        gathered.remove(left)
+
+    async def _tell(self, group: str) -> None:
+        await sleep(self._declared[group].batch)
+        diff = self._gathered.pop(group).diff()
+        if diff:
+            try:
+                await self._publish([Publication(group, diff, kind=Kind.PRESENCE)])
+            except LayerUnavailable:
+                return  # presence itself is right again once the layer is back
+
+    def _spawn_if(self, function: Callable[[], Awaitable[Any]]) -> None:
+        if self._can_spawn():
+            self._spawn(function)

@@ -1,0 +1,369 @@
+"""One event loop's part in the groups: its members, its layer, its tasks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Final
+
+import anyio
+import msgspec
+from anyio import create_task_group, get_cancelled_exc_class
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint, current_token
+
+from consumers.clock import move_on_after
+from consumers.connection import process_id
+from consumers.errors import LayerUnavailable, MessageNotEncodable, StateError
+from consumers.history import Position
+from consumers.layers import Carried, Kept, Layer
+
+from .announcing import Announcing
+from .coalescing import Coalescing
+from .counters import Counters
+from .declaration import GroupName, node_group
+from .follower import Follower
+from .hub import Hub, Member, Membership
+from .publication import Kind, Publication
+from .subscribing import Subscribing
+
+__all__ = ["Local"]
+
+log = logging.getLogger("consumers")
+
+# Deliveries after which a publisher lets others run. Below it, a checkpoint would cost
+# more than it gives.
+_DELIVERIES_BETWEEN_CHECKPOINTS: Final = 64
+
+_ECHO_TIMEOUT: Final = 5.0
+"""Seconds that a publisher waits until this process's members have what the layer has
+already taken."""
+
+
+class Local:
+    """What belongs to one event loop. It is the receiver of its layer."""
+
+    def __init__(self, layer: Layer, counters: Counters, url: str) -> None:
+        """Begin without members, on the running event loop."""
+        self.token = current_token()
+        self.hub = Hub()
+        self.layer = layer
+        self.counters = counters
+        self.subscribing = Subscribing(layer, self.hub, self._follower, self.spawn)
+        self.coalescing = Coalescing(self.hub.deliver, self.spawn, counters)
+        self.announcing = Announcing(
+            layer, self.spawn, lambda: self.is_running, self.publish
+        )
+        self._url = url
+        self._tasks: TaskGroup | None = None
+        self._started = AsyncExitStack()  # holds a layer that no lifespan runs
+        self.is_ready = False
+        """Whether the layer can be used."""
+        self._deliveries = 0
+        # {id of what is being published here: it, and what is set when it comes back}
+        self._echoes: dict[str, tuple[Publication, anyio.Event]] = {}
+
+    # -- its life -------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether :meth:`running` is."""
+        return self._tasks is not None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Connect the layer, and hold the tasks, while the context lasts.
+
+        Raises:
+            LayerUnavailable: The layer can't be reached.
+        """
+        failure: Exception | None = None
+        async with self._connected(), create_task_group() as tasks:
+            self._tasks, self.is_ready = tasks, True
+            try:
+                if not self.layer.local:
+                    await self.subscribing.ensure([node_group(process_id())])
+                    self.spawn(self._check_for_ever)
+                yield
+            except Exception as error:
+                failure = error  # the task group would make a group of it
+            finally:
+                tasks.cancel_scope.cancel()
+                self._tasks = None
+        self.is_ready = False
+        if failure is not None:
+            raise failure
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[None]:
+        if self.is_ready:  # by `start_lazily`
+            yield
+            await self._started.aclose()
+        else:
+            async with self.layer.running(self):
+                yield
+
+    async def start_lazily(self) -> None:
+        """Have the layer ready where no lifespan runs: only one that is local can.
+
+        Raises:
+            StateError: It can't.
+        """
+        if not self.layer.local:
+            raise self.not_running()
+        await self._started.enter_async_context(self.layer.running(self))
+        self.is_ready = True
+
+    def spawn(self, function: Callable[[], Awaitable[Any]]) -> None:
+        """Start a task that lasts until the groups stop. What it raises is logged.
+
+        Raises:
+            StateError: The groups' lifespan does not run.
+        """
+        if self._tasks is None:
+            raise self.not_running()
+        self._tasks.start_soon(_contained, function)
+
+    def not_running(self) -> StateError:
+        """Return what says that the groups have no lifespan here."""
+        return StateError(
+            f"this needs the groups of {self._url} to run, which they do not on this "
+            "event loop; pass lifespan=groups.lifespan to the application (an App has "
+            "it), or write async with groups"
+        )
+
+    # -- publishing -----------------------------------------------------------------
+
+    async def publish(
+        self, publications: Sequence[Publication]
+    ) -> list[Position | None]:
+        """Give publications to the layer; return when the members here have them.
+
+        Raises:
+            LayerUnavailable: It is open whether they arrive.
+            MessageNotEncodable: A member's codec can't send one.
+        """
+        if not self.layer.local:
+            return await self._publish_and_hear(publications)
+        positions = await self.layer.publish(publications)
+        members = self.hub.members
+        for publication in publications:
+            self._deliveries += len(members.get(publication.group, ()))
+        if self._deliveries >= _DELIVERIES_BETWEEN_CHECKPOINTS:
+            self._deliveries = 0
+            await checkpoint()
+        return positions
+
+    async def _publish_and_hear(
+        self, publications: Sequence[Publication]
+    ) -> list[Position | None]:
+        heard: list[anyio.Event | None] = []
+        for publication in publications:
+            event = None
+            # One with a key may be a repetition, which does not come back.
+            if publication.group in self.subscribing.of and (
+                publication.idempotency_key is None
+            ):
+                event = anyio.Event()
+                self._echoes[publication.id] = (publication, event)
+            heard.append(event)
+        try:
+            positions = await self.layer.publish(publications)
+            with move_on_after(_ECHO_TIMEOUT):
+                for event in heard:
+                    if event is not None:
+                        await event.wait()
+            return positions
+        finally:
+            for publication in publications:
+                self._echoes.pop(publication.id, None)
+
+    # -- receiving ------------------------------------------------------------------
+
+    def deliver(self, group: str, carried: Carried, position: Position | None) -> None:
+        """Take what the layer delivers, and hand it to the members.
+
+        Raises:
+            MessageNotEncodable: A member's codec can't send what was published here;
+                only where the layer is local.
+        """
+        if isinstance(carried, bytes):
+            try:
+                publication = self._opened(group, carried)
+                if publication is not None:
+                    self._take(publication, position)
+            except MessageNotEncodable as error:
+                log.error("a publication to %s is dropped: %s", group, error)
+        else:
+            assert isinstance(carried, Publication)
+            self._take(carried, position)
+
+    async def deliver_from_elsewhere(self, publications: Sequence[Publication]) -> None:
+        """Take what was published on another event loop of this process.
+
+        Raises:
+            MessageNotEncodable: A member's codec can't send one.
+        """
+        for publication in publications:
+            self._take(publication, publication.position)
+        for follower in self.subscribing.followers:
+            await follower.recover()
+        await checkpoint()
+
+    def _take(self, publication: Publication, position: Position | None) -> None:
+        if position is not None:
+            publication.position = position
+            known = self.subscribing.of.get(publication.group)
+            if known is not None and known.follower is not None:
+                if known.follower.take(publication, position):
+                    self._recover(known.follower)
+                return
+        self._dispatch(publication)
+
+    def _dispatch(self, publication: Publication) -> None:
+        """Hand a publication to whom it is for; its turn has come."""
+        match publication.kind:
+            case Kind.MESSAGE | Kind.PRESENCE | Kind.GAP:
+                self.coalescing.deliver(publication)
+            case Kind.DISCONNECT:
+                code, reason = publication.message
+                self.hub.disconnect(publication.group, code, reason)
+            case Kind.DIRECT:
+                self.hub.direct(publication)
+
+    def _opened(self, group: str, payload: bytes) -> Publication | None:
+        try:
+            wire = Publication.open(payload)
+            if wire.id in self._echoes:
+                publication, event = self._echoes.pop(wire.id)
+                event.set()
+                return publication
+            known = self.subscribing.of.get(group)
+            return Publication.read(group, wire, None if known is None else known.group)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self.counters.unreadable += 1
+            log.error("what came to group %s is no publication: %s", group, error)
+            return None
+
+    def read(self, kept: Kept, name: GroupName) -> Publication:
+        """Return the publication that a history has kept.
+
+        Raises:
+            MsgspecError: What is kept is none.
+            ValueError: It is one of a later release.
+        """
+        carried = kept.carried
+        if isinstance(carried, bytes):
+            wire = Publication.open(carried)
+            carried = Publication.read(name.name, wire, name.group)
+        assert isinstance(carried, Publication)
+        carried.position = kept.position
+        return carried
+
+    # -- following ------------------------------------------------------------------
+
+    def resumed(self) -> None:
+        """Take note that the layer was cut off: look for what is missing."""
+        for _, event in self._echoes.values():
+            event.set()  # it may have been lost on the way back
+        if self._tasks is not None:
+            self.spawn(self._check)
+            self.spawn(self.announcing.renew)
+
+    async def _check(self) -> None:
+        with suppress(LayerUnavailable):  # it calls `resumed` again
+            await self.subscribing.check(self._recover)
+
+    async def _check_for_ever(self) -> None:
+        await self.subscribing.check_for_ever(self._recover)
+
+    def _recover(self, follower: Follower) -> None:
+        if self._tasks is not None:
+            self.spawn(follower.recover)
+
+    def _follower(self, name: GroupName) -> Follower | None:
+        if name.group.history is None:
+            return None
+        return Follower(
+            name.name,
+            name.group.history,
+            self.layer,
+            read=lambda kept: self.read(kept, name),
+            deliver=self._dispatch,
+            counters=self.counters,
+        )
+
+    # -- members --------------------------------------------------------------------
+
+    async def join(
+        self, names: Sequence[GroupName], member: Member, *, hold: bool = False
+    ) -> list[Membership]:
+        """Make a connection a member; when it returns it gets what is published.
+
+        Args:
+            names: Of which groups.
+            member: Who.
+            hold: Whether publications are to be held, from the first on.
+
+        Raises:
+            LayerUnavailable: It is a member of none that it was not before.
+
+        Cancelling leaves it open of which it is a member.
+        """
+        added = [each for each in names if member not in self.hub.get(each.name)]
+        for name in names:
+            self.coalescing.flush(name.name)  # what was published before
+        memberships = [self.hub.add(name.name, member) for name in names]
+        if hold:
+            for membership in memberships:
+                if membership.held is None:
+                    membership.held = member.backlog()
+        try:
+            await self.subscribing.ensure(names)
+        except LayerUnavailable:
+            for name in added:
+                self.leave(name.name, member)
+            raise
+        return memberships
+
+    def leave(self, group: str, member: Member) -> None:
+        """End a membership at once. Does nothing where there is none."""
+        if self.hub.remove(group, member):
+            self.subscribing.forget(group)
+        self.announcing.exit(group, member)
+
+    def position(self, name: GroupName) -> Position | None:
+        """Return where a group that has members here stands; ``None``: no history."""
+        known = self.subscribing.of.get(name.name)
+        if known is None or known.follower is None:
+            return None
+        return known.follower.position
+
+    def release(
+        self,
+        name: GroupName,
+        membership: Membership,
+        member: Member,
+        after: Position | None,
+    ) -> None:
+        """Deliver what was held for a member, and is after a position."""
+        here = self.position(name)
+        ahead = (
+            after is not None
+            and here is not None
+            and here.epoch == after.epoch
+            and here.offset < after.offset
+        )
+        self.coalescing.flush(name.name)  # else it would come after the release
+        self.hub.release(membership, member, after, ahead=ahead)
+
+
+async def _contained(function: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        await function()
+    except get_cancelled_exc_class():
+        raise
+    except Exception:
+        name = getattr(function, "__qualname__", repr(function))
+        log.exception("%s of the groups failed", name)
