@@ -70,7 +70,7 @@ class Calls:
         """
         self.names = names
         self.node = node
-        self._command = "SPUBLISH" if sharded else "PUBLISH"
+        self._sharded = sharded
 
     # -- publications ---------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Calls:
             group,
             keys,
             (
-                self._command,
+                "SPUBLISH" if self._sharded else "PUBLISH",
                 names.channel(group),
                 parcel.payload(),
                 parcel.id,
@@ -109,6 +109,16 @@ class Calls:
         """Read the reply to :meth:`publish`."""
         offset, _, epoch = reply.partition(b":")
         return Position(int(offset), epoch.decode()) if offset else None
+
+    def subscribed(self) -> tuple[Argument, ...]:
+        """Return the command that lists the channels that anybody subscribes to."""
+        kind = "SHARDCHANNELS" if self._sharded else "CHANNELS"
+        return (b"PUBSUB", kind, self.names.channels())
+
+    def subscribers(self, group: str) -> tuple[Argument, ...]:
+        """Return the command that counts who subscribes to a group's channel."""
+        kind = "SHARDNUMSUB" if self._sharded else "NUMSUB"
+        return (b"PUBSUB", kind, self.names.channel(group))
 
     # -- histories ------------------------------------------------------------------
 

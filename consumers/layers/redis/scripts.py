@@ -316,10 +316,17 @@ for i = 4, #ARGV do
     remove(ARGV[i], entry, now + linger)
   end
 end
-outlive(linger + 60000)
 local left = redis.call('HLEN', own) - 1
 if left <= 0 then
   leave(node)
+end
+if redis.call('ZCARD', nodes) > 0 then
+  outlive(linger + 60000)
+else
+  -- Nobody is there any more, so it is likely that nobody is to be told.
+  for _, key in ipairs(KEYS) do
+    redis.call('PEXPIRE', key, linger + 10000)
+  end
 end
 return left
 """,

@@ -1,0 +1,174 @@
+"""`Questions`: what is asked of the broker, and asked again when its link was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NoReturn, TypeAlias
+
+from coredis.exceptions import (
+    AskError,
+    ClusterDownError,
+    NoScriptError,
+    RedisError,
+    TryAgainError,
+)
+
+from consumers.clock import move_on_after, sleep
+from consumers.errors import LayerUnavailable
+
+from .address import Address
+from .calls import Call
+from .faults import Lost, reason_of
+from .link import Link
+from .servers import Servers, unreachable
+
+__all__ = ["Asking", "Question", "fixed"]
+
+_PAUSE: Final = 0.1
+
+Command: TypeAlias = tuple[Any, ...]
+"""A command and its arguments."""
+
+# What a cluster answers when it has done nothing, and will do it elsewhere or later.
+_ELSEWHERE: Final = (AskError, ClusterDownError, TryAgainError)
+
+
+class Question:
+    """One thing to be asked, until there is an answer."""
+
+    __slots__ = ("_make", "_text", "again", "answer", "error", "group", "sent")
+
+    def __init__(
+        self,
+        group: str,
+        make: Callable[[str, bool], Call | Command],
+        *,
+        again: bool = True,
+    ) -> None:
+        self.group = group
+        """Whose server is asked."""
+        self.again = again
+        """Whether it may be asked again when it is open whether it was answered."""
+        self.answer: Any = None
+        """What came of it."""
+        self.error: Exception | None = None
+        """Why nothing did."""
+        self.sent = False
+        """Whether it may have been answered already."""
+        self._make = make
+        self._text = False
+
+    def send(self, link: Link) -> Awaitable[Any]:
+        """Ask it.
+
+        Raises:
+            Lost: It could not be asked.
+        """
+        command = self._make(link.run, self.sent)
+        if not isinstance(command, Call):
+            request = link.send(*command)
+        elif self._text:
+            request = link.send(b"EVAL", *command.by_text())
+        else:
+            request = link.send(b"EVALSHA", *command.by_sha())
+        self.sent = True
+        return request
+
+    async def hear(self, link: Link, request: Awaitable[Any]) -> bool:
+        """Wait for the answer; return whether it is to be asked again.
+
+        Raises:
+            RedisError: It went elsewhere; it is to be asked again there.
+        """
+        try:
+            self.answer = await link.reply(request)
+        except Lost as error:
+            self.error = error
+            return self.again
+        except NoScriptError:
+            self.sent = False
+            self._text = True
+            return True
+        except _ELSEWHERE:
+            self.sent = False
+            raise
+        except RedisError as error:
+            self.error = error
+            return False
+        self.error = None
+        return False
+
+
+def fixed(group: str, command: Call | Command) -> Question:
+    """Return a question that is the same however often it is asked."""
+    return Question(group, lambda run, retried: command)
+
+
+class Asking:
+    """Asks, in the order of the questions, for a limited time."""
+
+    def __init__(self, address: Address, seconds: float) -> None:
+        """Ask for so many seconds at most."""
+        self.retried = 0
+        """How many questions were asked again."""
+        self._address = address
+        self._seconds = seconds
+
+    async def ask(self, servers: Servers, questions: Sequence[Question]) -> list[Any]:
+        """Return the answers. Those that can be asked in one round trip are.
+
+        Raises:
+            LayerUnavailable: Some could not be had.
+        """
+        left = questions
+        with move_on_after(self._seconds) as patience:
+            while left := await self._attempt(servers, left):
+                self.retried += len(left)
+        if patience.cancelled_caught:
+            self._give_up(servers, questions)
+        for question in questions:
+            if question.error is not None:
+                raise self._refused(question.error)
+        return [question.answer for question in questions]
+
+    async def _attempt(
+        self, servers: Servers, questions: Sequence[Question]
+    ) -> list[Question]:
+        """Ask each once; return those that are to be asked again."""
+        links = [await servers.link(question.group) for question in questions]
+        # From here to the last one sent there is no checkpoint: one write carries all,
+        # and none overtakes another one that could not be sent.
+        asked: list[tuple[Question, Link, Awaitable[Any]]] = []
+        try:
+            for question, link in zip(questions, links, strict=True):
+                asked.append((question, link, question.send(link)))
+        except Lost:
+            pass
+        left: list[Question] = []
+        moved = False
+        for question, link, request in asked:
+            try:
+                if await question.hear(link, request):
+                    left.append(question)
+            except _ELSEWHERE:
+                left.append(question)
+                moved = True
+        if moved:
+            servers.moved()
+            await sleep(_PAUSE)
+        return [*left, *questions[len(asked) :]]
+
+    def _give_up(self, servers: Servers, questions: Sequence[Question]) -> NoReturn:
+        failures = [link.failure for link in servers.links if link.failure is not None]
+        if failures:
+            raise unreachable(self._address, failures[0])
+        raise LayerUnavailable(
+            f"{self._address} has not answered within {self._seconds:g} seconds"
+        )
+
+    def _refused(self, error: Exception) -> LayerUnavailable:
+        if isinstance(error, Lost):
+            return LayerUnavailable(
+                f"lost {self._address} before it answered: {reason_of(error)}"
+            )
+        return LayerUnavailable(f"{self._address} refuses: {reason_of(error)}")
