@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias, get_args
 import msgspec
 
 from .errors import ConfigurationError, InvalidMessage, MessageNotEncodable, shorten
+from .history import Position
 
 __all__ = [
     "CODECS",
@@ -136,6 +137,8 @@ def _encode_event(message: Any) -> Event:
 
 def _dump_foreign(value: object) -> object:
     """Turn what msgspec doesn't know into something it does: pydantic's models."""
+    if isinstance(value, Position):
+        return str(value)
     dump = getattr(value, "model_dump", None)
     if dump is None:
         raise NotImplementedError(f"values of {type(value).__name__} can't be encoded")

@@ -9,7 +9,7 @@ from .errors import ConfigurationError
 from .member import GroupMember
 from .plan import SETTINGS, Plan, check_settings, make_plan
 from .signatures import callers_locals
-from .state import OPEN, State
+from .state import State
 
 if TYPE_CHECKING:
     from anyio import TaskHandle

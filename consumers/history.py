@@ -68,18 +68,32 @@ class History:
         return max(self.ttl, _DAY) if self.remember is None else self.remember
 
 
-@dataclass(frozen=True, slots=True)
 class Position:
     """Where in a group's history somebody stands: after the publication ``offset``.
 
-    As a text, in a query parameter or a message, it is ``"17.k3jx"``.
+    As a text it is ``"17.k3jx"``: so it is sent in messages of any codec, and so it
+    comes in a query parameter that is annotated with this class.
     """
 
-    offset: int
-    """The number of the last publication that was got; 0: none."""
+    __slots__ = ("epoch", "offset")
 
-    epoch: str
-    """Which history the offset counts in."""
+    def __init__(self, offset: int, epoch: str) -> None:
+        """Name a position."""
+        self.offset: Final = offset
+        """The number of the last publication that was got; 0: none."""
+        self.epoch: Final = epoch
+        """Which history the offset counts in."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Position):
+            return NotImplemented
+        return self.offset == other.offset and self.epoch == other.epoch
+
+    def __hash__(self) -> int:
+        return hash((self.offset, self.epoch))
+
+    def __repr__(self) -> str:
+        return f"Position({self.offset}, {self.epoch!r})"
 
     @classmethod
     def parse(cls, text: str) -> Position:

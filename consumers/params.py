@@ -18,6 +18,7 @@ from msgspec import inspect as kinds
 from starlette.datastructures import QueryParams
 
 from .errors import ConfigurationError, InvalidParameters
+from .history import Position
 
 __all__ = ["Binder", "Parameter", "Required"]
 
@@ -137,9 +138,19 @@ class Parameter:
             ) from error
 
 
+def _parsed(kind: type, value: object) -> object:
+    """Convert to what msgspec doesn't know: a class of ours that texts name."""
+    if kind is Position and isinstance(value, str):
+        return Position.parse(value)
+    # As msgspec says it by itself, which makes a ValidationError of this.
+    raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+
+
 def _converter(annotation: Any) -> Callable[[Any], Any]:
     if not _is_pydantic(annotation):
-        return lambda value: msgspec.convert(value, annotation, strict=False)
+        return lambda value: msgspec.convert(
+            value, annotation, strict=False, dec_hook=_parsed
+        )
     import pydantic
 
     adapter = pydantic.TypeAdapter(annotation)
@@ -185,6 +196,8 @@ def _is_from_text(kind: kinds.Type) -> bool:
         ):
             item = kind.item_type
             return isinstance(item, kinds.AnyType) or _is_from_text(item)
+        case kinds.CustomType():
+            return kind.cls is Position
         case _:
             return isinstance(kind, _FROM_TEXT)
 
