@@ -48,7 +48,7 @@ def test_a_class_without_hooks() -> None:
     """The base class's own hooks are none."""
     plan = making().prepare()
 
-    assert [getattr(plan, hook) for hook in HOOKS] == [None] * 4
+    assert [getattr(plan, hook) for hook in HOOKS] == [None] * 6
     assert (plan.receive.name, plan.send.name) == ("text", "text")
     assert plan.providers_of("connection") == ()
 
@@ -115,7 +115,7 @@ def test_a_hook_is_spelled_as_it_is_called(name: str, meant: str) -> None:
     """A name that is nearly a hook's, or another framework's, would never be called."""
     assert told(**{name: on_receive}) == (
         "Chat: a hook must be one of on_handshake, on_connect, on_receive, "
-        f"on_disconnect, got {name!r}; did you mean {meant!r}?"
+        f"on_disconnect, on_presence, on_gap, got {name!r}; did you mean {meant!r}?"
     )
 
 
@@ -208,6 +208,7 @@ def test_every_setting_has_values_that_work() -> None:
         "finish_timeout": 0.5,
         "refusals": "close",
         "limits": Limits(inbox=1),
+        "positions": False,
     }
 
     assert making(**values)
