@@ -36,7 +36,7 @@ class Proxy:
             self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             self._context.load_cert_chain(certificate)
         self._links: set[CancelScope] = set()
-        self._open = anyio.Event()
+        self._open = (anyio.Event(), anyio.Event())  # to the target, and back
         self._listening: tuple[Future[None], CancelScope] | None = None
         self._stack = ExitStack()
         self._portal: BlockingPortal
@@ -57,7 +57,11 @@ class Proxy:
 
     def stall(self) -> None:
         """Accept connections, and forward nothing more, either way."""
-        self._portal.call(self._stall)
+        self._portal.call(self._stall, 0, 1)
+
+    def mute(self) -> None:
+        """Forward what clients say, and none of the answers."""
+        self._portal.call(self._stall, 1)
 
     def cut(self) -> None:
         """Close all connections; new ones are accepted."""
@@ -77,11 +81,16 @@ class Proxy:
         if self._listening is None:
             self._listening = self._portal.start_task(self._listen)
 
-    async def _stall(self) -> None:
-        self._open = anyio.Event()
+    async def _stall(self, *directions: int) -> None:
+        there, back = self._open
+        self._open = (
+            anyio.Event() if 0 in directions else there,
+            anyio.Event() if 1 in directions else back,
+        )
 
     async def _resume(self) -> None:
-        self._open.set()
+        for way in self._open:
+            way.set()
 
     async def _cut(self) -> None:
         with anyio.fail_after(PATIENCE):
@@ -116,15 +125,16 @@ class Proxy:
                 server = await anyio.connect_tcp("127.0.0.1", self._target)
                 await stack.enter_async_context(server)
                 async with create_task_group() as tasks:
-                    tasks.start_soon(self._pass_on, client, server, tasks.cancel_scope)
-                    tasks.start_soon(self._pass_on, server, client, tasks.cancel_scope)
+                    both = tasks.cancel_scope
+                    tasks.start_soon(self._pass_on, 0, client, server, both)
+                    tasks.start_soon(self._pass_on, 1, server, client, both)
 
     async def _pass_on(
-        self, source: ByteStream, target: ByteStream, link: CancelScope
+        self, way: int, source: ByteStream, target: ByteStream, link: CancelScope
     ) -> None:
         with suppress(*_ENDS):
             while True:
                 data = await source.receive()
-                await self._open.wait()
+                await self._open[way].wait()
                 await target.send(data)
         link.cancel()

@@ -49,7 +49,7 @@ class Address:
     verify: bool = True
     """Whether its certificate must be trusted, and be for ``host``."""
     ca_certs: str = ""
-    """The file of the certificates that are trusted; empty: the system's."""
+    """A file of certificates that are trusted beside the system's."""
     prefix: str = "consumers"
     """What the names of all keys and channels begin with."""
     cluster: bool = False
@@ -113,8 +113,10 @@ class Address:
         """
         if not self.tls:
             return None
+        context = ssl.create_default_context()
         try:
-            context = ssl.create_default_context(cafile=self.ca_certs or None)
+            if self.ca_certs:
+                context.load_verify_locations(self.ca_certs)
         except OSError as error:
             raise ConfigurationError(
                 "ssl_ca_certs must be a file of certificates in PEM format, got "
