@@ -13,7 +13,10 @@ consumer   the class with the hooks; ``plan`` is what a class asks for
 signatures what a hook asks for: ``params``, ``providers``, ``depends`` (FastAPI's)
 messages   how messages are received
 groups     publications to many, over ``layers`` between processes
+member     a connection's part in groups
+history    what groups keep, and positions in it
 websocket  one connection in pull style, with its ``inbox`` and ``outbox``
+policies   what becomes of a slow client's ``backlog``
 connection what is known of it from its handshake, which a ``refusal`` may end
 forms      the ways to receive and send that name a codec
 codecs     between messages and ASGI events
@@ -41,14 +44,28 @@ from .errors import (
     ConsumersError,
     InvalidMessage,
     InvalidParameters,
+    LayerUnavailable,
     MessageNotEncodable,
+    NotAllowed,
     Rejected,
     StateError,
 )
-from .groups import Group, GroupName, Groups, Present
+from .groups import (
+    Excerpt,
+    Group,
+    GroupName,
+    Groups,
+    Health,
+    Presence,
+    PresenceDiff,
+    Present,
+    Publication,
+)
+from .history import History, Position, Recovery
 from .identity import Identity
 from .limits import Limits
-from .messages import Internal, intercepts, receives
+from .messages import Internal, intercepts, receives, subscribes
+from .policies import CloseWhenFull, Coalesce, DropNewest, DropOldest
 from .providers import Provide
 from .routing import Router, WebSocketRoute
 from .server.run import run
@@ -57,20 +74,34 @@ from .websocket import WebSocket
 __all__ = [
     "App",
     "CloseEvent",
+    "CloseWhenFull",
+    "Coalesce",
     "ConfigurationError",
     "ConnectionClosed",
     "ConsumersError",
+    "DropNewest",
+    "DropOldest",
+    "Excerpt",
     "Group",
     "GroupName",
     "Groups",
+    "Health",
+    "History",
     "Identity",
     "Internal",
     "InvalidMessage",
     "InvalidParameters",
+    "LayerUnavailable",
     "Limits",
     "MessageNotEncodable",
+    "NotAllowed",
+    "Position",
+    "Presence",
+    "PresenceDiff",
     "Present",
     "Provide",
+    "Publication",
+    "Recovery",
     "Rejected",
     "Router",
     "StateError",
@@ -83,4 +114,5 @@ __all__ = [
     "receives",
     "run",
     "sleep",
+    "subscribes",
 ]

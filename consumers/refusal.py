@@ -16,7 +16,12 @@ from starlette.types import Message, Receive, Scope
 
 from .close import MAX_REASON_BYTES, refusal_code
 from .codecs import CODECS, Event
-from .errors import InvalidMessage, InvalidParameters
+from .errors import (
+    InvalidMessage,
+    InvalidParameters,
+    LayerUnavailable,
+    NotAllowed,
+)
 from .headers import checked_headers
 from .outbox import EventSend
 
@@ -99,6 +104,10 @@ def end_by(
             return (error.code, error.reason), (403, error.reason or None, None)
         case InvalidMessage():
             return (error.close_code, error.reason), None
+        case NotAllowed():
+            return (1008, "not allowed"), (403, None, None)
+        case LayerUnavailable():
+            return (1013, "try again later"), (503, None, None)
         case _:
             return None, None
 

@@ -9,7 +9,14 @@ from anyio import get_cancelled_exc_class
 from starlette.exceptions import HTTPException, WebSocketException
 
 from .connection import Connection
-from .errors import ConnectionClosed, InvalidMessage, InvalidParameters, Rejected
+from .errors import (
+    ConnectionClosed,
+    InvalidMessage,
+    InvalidParameters,
+    LayerUnavailable,
+    NotAllowed,
+    Rejected,
+)
 from .refusal import Denial, end_by, leaves
 
 __all__ = ["Verdict"]
@@ -67,6 +74,11 @@ class Verdict:
             return error.connection is self._connection and silent
         if isinstance(error, HTTPException | WebSocketException | InvalidParameters):
             return not over
+        if isinstance(error, NotAllowed):
+            return not over
+        if isinstance(error, LayerUnavailable):
+            log.warning("connection %s: %s", self._connection.id, error)
+            return True
         return isinstance(error, Rejected | InvalidMessage | get_cancelled_exc_class())
 
     def take_note(self, error: BaseException) -> None:
