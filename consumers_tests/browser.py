@@ -1,10 +1,11 @@
-"""Headless Chromium, for the tests that drive a page and for its pictures."""
+"""Headless Chromium, for the tests that drive pages and for their pictures."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 """Where the browser is; ``None``: there is none."""
@@ -32,3 +33,23 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+class Tabs:
+    """The pages of one test. Those of a context are different people."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.pages: list[Page] = []
+
+    def open(self, port: int, path: str = "/", script: str = "") -> Page:
+        page = self.context.new_page()
+        self.pages.append(page)
+        page.on("dialog", lambda dialog: pytest.fail(f"alert: {dialog.message}"))
+        page.add_init_script(script)
+        page.goto(f"http://127.0.0.1:{port}{path}")
+        return page
+
+    def close(self) -> None:
+        for page in self.pages:
+            page.close()

@@ -8,13 +8,24 @@ from typing import TypeVar
 from uuid import uuid4
 
 import pytest
-from chat.app import LISTED, PAGE, app
-from chat.history import History
-from chat.messages import Here, Said, SomebodyTypes, Welcome
+from chat.app import LATEST, LISTED, PAGE, app, groups, spoken
+from chat.messages import Moves, Said, SomebodyTypes, Taken, Welcome
+from msgspec import Struct
 
 from consumers.testing import ClientConnection, TestClient
 
 T = TypeVar("T")
+
+GONE = 3.0
+"""Seconds after which somebody who left is told to have left."""
+
+
+class Line(Struct):
+    """What is said in a room, as it comes to a page."""
+
+    group: str
+    position: str
+    message: Said
 
 
 @pytest.fixture
@@ -31,22 +42,36 @@ async def client() -> AsyncIterator[TestClient]:
 
 @asynccontextmanager
 async def entered(
-    client: TestClient, room: str, name: str
-) -> AsyncIterator[tuple[ClientConnection, list[Said]]]:
-    """Enter a room; give the connection and what was said there before."""
-    async with client.connect(f"/r/{room}", query={"name": name}) as ws:
+    client: TestClient, room: str, name: str, since: str = ""
+) -> AsyncIterator[tuple[ClientConnection, Welcome]]:
+    """Enter a room; give the connection and its first message, once all know."""
+    query = {"name": name, **({"since": since} if since else {})}
+    async with client.connect(f"/r/{room}", query=query) as ws:
         welcome = await ws.receive(Welcome)
-        assert name in (await ws.receive(Here)).people
-        yield ws, welcome.history
+        assert name in welcome.people
+        yield ws, welcome
 
 
-async def say(ws: ClientConnection, text: str) -> None:
-    await ws.send({"type": "say", "text": text})
+async def arrivals(client: TestClient, *pages: ClientConnection) -> None:
+    """Let everybody be told who has come, and forget that they were."""
+    await client.advance(1)
+    for page in pages:
+        await page.receive(Moves)
 
 
-async def next_said(ws: ClientConnection) -> tuple[str, str]:
-    said = await ws.receive(Said)
-    return said.author, said.text
+async def say(ws: ClientConnection, text: str, line: str = "") -> None:
+    await ws.send({"type": "say", "text": text, "id": line or uuid4().hex})
+
+
+async def said(ws: ClientConnection) -> str:
+    """Wait for one's own line, and for the word that it is taken."""
+    line = await ws.receive(Line)
+    assert await ws.receive(Taken) == Taken(line.message.id)
+    return line.position
+
+
+async def lines(ws: ClientConnection, count: int) -> list[str]:
+    return [(await ws.receive(Line)).message.text for _ in range(count)]
 
 
 # -- rooms -----------------------------------------------------------------------------
@@ -55,18 +80,35 @@ async def next_said(ws: ClientConnection) -> tuple[str, str]:
 async def test_what_is_said_reaches_everybody_in_the_room(
     client: TestClient, room: str
 ) -> None:
-    """The speaker too gets it back, with the time and an id that the server gave it."""
+    """The speaker too gets it back, with the time and the position in the history."""
     async with (
         entered(client, room, "Ana") as (ana, _),
         entered(client, room, "Bo") as (bo, _),
     ):
-        await ana.receive(Here)
-        await say(ana, "hello")
+        await arrivals(client, ana, bo)
+        await say(ana, "hello", "line-1")
 
-        heard = await ana.receive(Said)
-        assert (heard.author, heard.text) == ("Ana", "hello")
-        assert heard.at.tzinfo is not None
-        assert await bo.receive(Said) == heard
+        heard = await ana.receive(Line)
+        assert (heard.message.author, heard.message.text) == ("Ana", "hello")
+        assert heard.message.at.tzinfo is not None
+        assert await bo.receive(Line) == heard
+        assert await ana.receive(Taken) == Taken("line-1")
+        await bo.receive_nothing()
+
+
+async def test_a_line_that_is_sent_twice_is_said_once(
+    client: TestClient, room: str
+) -> None:
+    """A page that does not know whether its line arrived may send it again."""
+    async with entered(client, room, "Ana") as (ana, _):
+        await arrivals(client, ana)
+        await say(ana, "hello", "line-1")
+        await said(ana)
+        await say(ana, "hello", "line-1")
+
+        assert await ana.receive(Taken) == Taken("line-1")
+        await ana.receive_nothing()
+        assert len((await groups.history(spoken(room))).publications) == 1
 
 
 async def test_rooms_are_apart(client: TestClient, room: str) -> None:
@@ -75,40 +117,61 @@ async def test_rooms_are_apart(client: TestClient, room: str) -> None:
         entered(client, room, "Ana") as (ana, _),
         entered(client, f"{room[:-2]}-2", "Bo") as (bo, _),
     ):
+        await arrivals(client, ana, bo)
         await say(ana, "hello")
 
-        assert await next_said(ana) == ("Ana", "hello")
+        await said(ana)
         await bo.receive_nothing()
 
 
-async def test_who_joins_gets_the_history_first(client: TestClient, room: str) -> None:
-    """What was said before is the first message, in the order in which it was said."""
-    async with entered(client, room, "Ana") as (ana, before):
-        assert before == []
-        for text in ("one", "two", "three"):
+async def test_who_comes_for_the_first_time_gets_the_latest_lines(
+    client: TestClient, room: str
+) -> None:
+    """As many as a page wants, in the order in which they were said."""
+    texts = [str(number) for number in range(LATEST + 3)]
+    for text in texts:
+        await groups.publish(spoken(room), Said("Ana", text, text))
+
+    async with entered(client, room, "Bo") as (bo, welcome):
+        assert (welcome.recovered, welcome.replayed) == (False, LATEST)
+        assert await lines(bo, LATEST) == texts[3:]
+
+
+async def test_who_returns_gets_what_was_missed(client: TestClient, room: str) -> None:
+    """With the position of the last line it had, a page gets the lines after it."""
+    async with entered(client, room, "Ana") as (ana, _):
+        await arrivals(client, ana)
+        async with entered(client, room, "Bo") as (bo, _):
+            await arrivals(client, ana, bo)
+            await say(ana, "one")
+            position = await said(ana)
+            assert await lines(bo, 1) == ["one"]
+        for text in ("two", "three"):
             await say(ana, text)
-            await next_said(ana)
+            await said(ana)
 
-    async with entered(client, room, "Bo") as (_, history):
-        assert [said.text for said in history] == ["one", "two", "three"]
-
-
-def test_the_history_of_a_room_is_bounded() -> None:
-    """Of each room only so many of the latest messages are kept."""
-    history = History(messages=3)
-    for number in range(10):
-        history.add("lobby", Said("Ana", str(number)))
-
-    assert [said.text for said in history.of("lobby")] == ["7", "8", "9"]
+        async with entered(client, room, "Bo", position) as (bo, welcome):
+            assert (welcome.recovered, welcome.replayed) == (True, 2)
+            assert await lines(bo, 2) == ["two", "three"]
 
 
-def test_the_number_of_rooms_with_a_history_is_bounded() -> None:
-    """The room in which nothing was said for the longest time is forgotten."""
-    history = History(rooms=2)
-    for room in ("attic", "cellar", "attic", "hall"):
-        history.add(room, Said("Ana", "hello"))
+async def test_who_missed_nothing_is_told_so(client: TestClient, room: str) -> None:
+    """The first message says where the room stands, also where nobody has spoken."""
+    async with entered(client, room, "Ana") as (_, welcome):
+        assert welcome.replayed == 0
 
-    assert [len(history.of(room)) for room in ("attic", "cellar", "hall")] == [2, 0, 1]
+    async with entered(client, room, "Ana", welcome.position) as (ana, again):
+        assert (again.recovered, again.replayed) == (True, 0)
+        await ana.receive_nothing()
+
+
+async def test_what_can_not_be_recovered_is_told(client: TestClient, room: str) -> None:
+    """A position of a history that is lost gets the latest lines, and is told so."""
+    await groups.publish(spoken(room), Said("Ana", "new", "line-1"))
+
+    async with entered(client, room, "Bo", "17.elsewhere") as (bo, welcome):
+        assert (welcome.recovered, welcome.replayed) == (False, 1)
+        assert await lines(bo, 1) == ["new"]
 
 
 async def test_the_first_page_learns_how_many_are_where(client: TestClient) -> None:
@@ -125,25 +188,60 @@ async def test_the_first_page_learns_how_many_are_where(client: TestClient) -> N
 async def test_everybody_learns_who_comes_and_goes(
     client: TestClient, room: str
 ) -> None:
-    """The list of who is here is sent at each change, in the order of coming."""
+    """Who was there first is told of who came, and some seconds later of who left."""
     async with entered(client, room, "Ana") as (ana, _):
-        async with entered(client, room, "Bo"):
-            assert await ana.receive(Here) == Here(["Ana", "Bo"])
+        await arrivals(client, ana)
+        async with entered(client, room, "Bo") as (_, welcome):
+            assert welcome.people == ["Ana", "Bo"]
+            await client.advance(1)
+            assert await ana.receive(Moves) == Moves(["Bo"], [])
 
-        assert await ana.receive(Here) == Here(["Ana"])
+        await ana.receive_nothing()
+        await client.advance(GONE)
+        assert await ana.receive(Moves) == Moves([], ["Bo"])
+
+
+async def test_a_reload_is_no_leaving(client: TestClient, room: str) -> None:
+    """Who is back within two seconds was never gone, for the others."""
+    async with entered(client, room, "Ana") as (ana, _):
+        await arrivals(client, ana)
+        async with entered(client, room, "Bo"):
+            await arrivals(client, ana)
+        await client.advance(1)
+
+        async with entered(client, room, "Bo"):
+            await client.advance(GONE)
+            await ana.receive_nothing()
+
+
+async def test_who_comes_during_a_reload_sees_who_reloads(
+    client: TestClient, room: str
+) -> None:
+    """Two pages that are reloaded at once have each other in their lists."""
+    async with entered(client, room, "Ana"), entered(client, room, "Bo"):
+        await client.advance(1)
+
+    async with (
+        entered(client, room, "Ana") as (_, seen_by_ana),
+        entered(client, room, "Bo") as (_, seen_by_bo),
+    ):
+        assert sorted(seen_by_ana.people) == sorted(seen_by_bo.people) == ["Ana", "Bo"]
 
 
 async def test_several_tabs_are_one_person(client: TestClient, room: str) -> None:
     """A name is listed once, and until its last tab is closed."""
     async with entered(client, room, "Ana") as (ana, _):
+        await arrivals(client, ana)
         async with entered(client, room, "Bo"):
-            async with entered(client, room, "Bo"):
-                for _ in range(2):
-                    assert await ana.receive(Here) == Here(["Ana", "Bo"])
+            await arrivals(client, ana)
+            async with entered(client, room, "Bo") as (_, welcome):
+                assert welcome.people == ["Ana", "Bo"]
 
-            assert await ana.receive(Here) == Here(["Ana", "Bo"])
+            await client.advance(GONE)
+            await ana.receive_nothing()
 
-        assert await ana.receive(Here) == Here(["Ana"])
+        await client.advance(GONE)
+        assert await ana.receive(Moves) == Moves([], ["Bo"])
 
 
 async def test_who_loses_the_network_is_gone(client: TestClient, room: str) -> None:
@@ -152,10 +250,11 @@ async def test_who_loses_the_network_is_gone(client: TestClient, room: str) -> N
         entered(client, room, "Ana") as (ana, _),
         entered(client, room, "Bo") as (bo, _),
     ):
-        await ana.receive(Here)
+        await arrivals(client, ana)
         await bo.drop()
+        await client.advance(GONE)
 
-        assert await ana.receive(Here) == Here(["Ana"])
+        assert await ana.receive(Moves) == Moves([], ["Bo"])
 
 
 async def test_who_types_is_told_to_the_others(client: TestClient, room: str) -> None:
@@ -164,7 +263,7 @@ async def test_who_types_is_told_to_the_others(client: TestClient, room: str) ->
         entered(client, room, "Ana") as (ana, _),
         entered(client, room, "Bo") as (bo, _),
     ):
-        await ana.receive(Here)
+        await arrivals(client, ana, bo)
         await ana.send({"type": "typing"})
 
         assert await bo.receive(SomebodyTypes) == SomebodyTypes("Ana")
@@ -174,8 +273,7 @@ async def test_who_types_is_told_to_the_others(client: TestClient, room: str) ->
 async def test_who_gives_no_name_is_a_guest(client: TestClient, room: str) -> None:
     """A name need not be given."""
     async with client.connect(f"/r/{room}") as ws:
-        await ws.receive(Welcome)
-        assert await ws.receive(Here) == Here(["guest"])
+        assert (await ws.receive(Welcome)).people == ["guest"]
 
 
 # -- what is not taken -----------------------------------------------------------------
@@ -200,10 +298,11 @@ async def test_a_room_that_can_not_be_is_refused(client: TestClient, room: str) 
 @pytest.mark.parametrize(
     "message",
     [
-        {"type": "say", "text": ""},
-        {"type": "say", "text": " \n "},
-        {"type": "say", "text": "x" * 2001},
-        {"type": "said", "author": "Bo", "text": "I am Bo"},
+        {"type": "say", "id": "1", "text": ""},
+        {"type": "say", "id": "1", "text": " \n "},
+        {"type": "say", "id": "1", "text": "x" * 2001},
+        {"type": "say", "id": "x" * 37, "text": "hello"},
+        {"type": "said", "id": "1", "author": "Bo", "text": "I am Bo"},
     ],
 )
 async def test_a_message_that_can_not_be_closes(
@@ -214,8 +313,17 @@ async def test_a_message_that_can_not_be_closes(
         await ana.send(message)
         assert (await ana.receive_close()).code == 1008
 
-    async with entered(client, room, "Bo") as (_, history):
-        assert history == []
+    async with entered(client, room, "Bo") as (_, welcome):
+        assert welcome.replayed == 0
+
+
+@pytest.mark.parametrize("since", ["17", "x.y", "-1.abc", "17.a b"])
+async def test_a_position_that_can_not_be_is_refused(
+    client: TestClient, room: str, since: str
+) -> None:
+    """What no server has given is a mistake, and not a history that is lost."""
+    async with client.connect(f"/r/{room}", query={"since": since}) as ws:
+        assert (await ws.receive_close()).code == 4400
 
 
 # -- the page --------------------------------------------------------------------------

@@ -1,8 +1,11 @@
 """A chat with rooms: history, who is here, typing notices, and a page of its own.
 
-Run it with ``consumers run --app-dir docs/examples chat.app:app``.
+One process: ``consumers run --app-dir docs/examples chat.app:app``. Several, over a
+broker: the same with ``--workers 2`` and ``GROUPS_URL=redis://127.0.0.1:6379``.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.requests import Request
@@ -15,58 +18,85 @@ from consumers import (
     Group,
     GroupName,
     Groups,
+    History,
     Identity,
+    LayerUnavailable,
+    Position,
+    PresenceDiff,
     WebSocketConsumer,
     WebSocketRoute,
 )
 
-from .history import History
-from .messages import Here, Name, Room, Said, Say, SomebodyTypes, Typing, Welcome
+from .messages import (
+    Moves,
+    Name,
+    Room,
+    Said,
+    Say,
+    SomebodyTypes,
+    Taken,
+    Typing,
+    Welcome,
+)
 
 LISTED = ("lobby", "kitchen", "garden")
 """The rooms that the first page offers. Others are found by their address alone."""
 
-room_group = Group("chat.{room}", sends=Said | Here | SomebodyTypes, presence=True)
-groups = Groups(declared=[room_group])
-history = History()
+LATEST = 50
+"""How many lines somebody gets who comes for the first time."""
 
+DAY = 24 * 3600
 
-async def people_in(group: GroupName) -> list[str]:
-    """Return the names in a room; somebody with several tabs is there once."""
-    return [person.key for person in await groups.presence(group)]
+spoken = Group(
+    "chat.{room}", sends=Said, history=History(size=500, ttl=DAY), presence=True
+)
+typing = Group("typing.{room}", sends=SomebodyTypes)  # nothing that is worth keeping
+groups = Groups(os.environ.get("GROUPS_URL", "memory://"), [spoken, typing])
 
 
 class Chat(WebSocketConsumer):
     """One tab of somebody in a room."""
 
+    positions = True  # what is said comes with its position, to return with
     refusals = "close"  # so that the page learns why it may not come in
 
     async def on_handshake(self, room: Room, name: Name = "guest") -> None:
-        self.room = room
         self.name = name
-        self.group = room_group(room)
+        self.room = spoken(room)
+        self.typing = typing(room)
         self.user = Identity(name)  # taken at their word: there are no passwords here
 
-    async def on_connect(self) -> None:
-        async with self.joining(self.group):  # what is said meanwhile comes after it
-            await self.send(Welcome(history.of(self.room)))
-        await self.tell_who_is_here()
+    async def on_connect(self, since: Position | None = None) -> None:
+        await self.join(self.typing)
+        async with self.joining(self.room, since=since, last=LATEST) as recovery:
+            # What was missed and what is said meanwhile comes after it.
+            people = [present.key for present in await self.groups.presence(self.room)]
+            await self.send(
+                Welcome(
+                    people,
+                    recovery.recovered,
+                    recovery.replayed,
+                    str(recovery.position),
+                )
+            )
 
     async def on_receive(self, message: Say | Typing) -> None:
         match message:
-            case Say(text):
-                said = Said(self.name, text)
-                history.add(self.room, said)
-                await self.publish(self.group, said)
+            case Say(text, id):
+                # The key makes a line that is sent a second time, since the page can't
+                # know whether the first one arrived, be said once.
+                said = Said(self.name, text, id)
+                await self.publish(self.room, said, idempotency_key=id)
+                await self.send(Taken(id))
             case Typing():
                 notice = SomebodyTypes(self.name)
-                await self.publish(self.group, notice, exclude_self=True)
+                with suppress(LayerUnavailable):
+                    await self.publish(self.typing, notice, exclude_self=True)
 
-    async def on_disconnect(self, code: int) -> None:
-        await self.tell_who_is_here()
-
-    async def tell_who_is_here(self) -> None:
-        await self.publish(self.group, Here(await people_in(self.group)))
+    async def on_presence(self, group: GroupName, diff: PresenceDiff) -> None:
+        came = [present.key for present in diff.joined]
+        if came or diff.left:
+            await self.send(Moves(came, list(diff.left)))
 
 
 PAGE = Path(__file__).parent / "page"
@@ -90,7 +120,7 @@ async def room_page(request: Request) -> Response:
 
 async def rooms(request: Request) -> Response:
     """Tell how many people are in each listed room."""
-    found = {room: len(await people_in(room_group(room))) for room in LISTED}
+    found = {room: await groups.count(spoken(room), users=True) for room in LISTED}
     return JSONResponse(found)
 
 

@@ -13,10 +13,10 @@ export function shouldReturn(code) {
 }
 
 export class Connection {
-  // `onState` gets {name: "connecting" | "open" | "waiting" | "ended", …}: while it
-  // waits the `seconds` left, at the end the `code`.
-  constructor(url, { onMessage, onState }) {
-    this.url = url;
+  // `address()` is asked at each attempt. `onState` gets {name: "connecting" | "open" |
+  // "waiting" | "ended", …}: while it waits the `seconds` left, at the end the `code`.
+  constructor(address, { onMessage, onState }) {
+    this.address = address;
     this.onMessage = onMessage;
     this.onState = onState;
     this.failures = 0;
@@ -38,7 +38,7 @@ export class Connection {
     clearTimeout(this.timer);
     this.timer = null;
     this.onState({ name: "connecting" });
-    this.socket = new WebSocket(this.url);
+    this.socket = new WebSocket(this.address());
     let open = false;
     this.socket.onmessage = ({ data }) => {
       // The first message, and not the handshake, shows that the server is well: one

@@ -49,6 +49,10 @@ export class Log {
     this.moves = null; // the last entry, if it tells who came and went
   }
 
+  get isEmpty() {
+    return this.list.childElementCount === 0;
+  }
+
   // Whether it was not there before.
   add({ id, author, text, at }) {
     if (this.seen.has(id)) return false;
@@ -101,6 +105,11 @@ export class Log {
     }
   }
 
+  // Tell that lines may be missing here.
+  addGap() {
+    this.append(element("li", "line gap", "Some messages may be missing here"));
+  }
+
   startDay(time) {
     const day = calendar.format(time);
     if (day === this.day) return;
@@ -114,5 +123,40 @@ export class Log {
     this.last = null;
     this.moves = null;
     while (this.list.childElementCount > MOST) this.list.firstElementChild.remove();
+  }
+}
+
+// What was written here, and is not known to be in the history.
+export class Unsent {
+  constructor(list) {
+    this.list = list;
+    this.lines = new Map(); // {id: {text, item}}
+  }
+
+  add(id, text) {
+    const bubble = element("div", "bubble");
+    bubble.append(element("p", "text", text), element("span", "when", "sending…"));
+    const item = element("li", "message own unsent");
+    item.append(bubble);
+    this.list.append(item);
+    this.lines.set(id, { text, item });
+  }
+
+  remove(id) {
+    this.lines.get(id)?.item.remove();
+    this.lines.delete(id);
+  }
+
+  // Calls `send` for each, in the order of writing.
+  each(send) {
+    for (const [id, { text }] of this.lines) send(id, text);
+  }
+
+  // Returns their texts, and forgets them.
+  take() {
+    const texts = [...this.lines.values()].map(({ text }) => text);
+    this.lines.clear();
+    this.list.replaceChildren();
+    return texts;
   }
 }

@@ -22,6 +22,13 @@ export class People {
     };
   }
 
+  // As `set`, where only the changes are known.
+  change(came, went) {
+    const gone = new Set(went);
+    const stayed = [...this.names].filter((name) => !gone.has(name));
+    return this.set([...new Set([...stayed, ...came])]);
+  }
+
   person(name) {
     const item = element("li", "person");
     item.append(avatar(name), element("bdi", "name", name));

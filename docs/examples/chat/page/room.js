@@ -1,7 +1,7 @@
 // The page of a room.
 
 import { Connection } from "./connection.js";
-import { Log } from "./log.js";
+import { Log, Unsent } from "./log.js";
 import { People, Typists } from "./people.js";
 
 const TYPING_EVERY = 2000; // milliseconds between two notices
@@ -11,6 +11,7 @@ const room = decodeURIComponent(location.pathname.split("/").at(-1));
 const ownName = sessionStorage.getItem("name");
 
 const log = new Log(byId("log"), ownName);
+const unsent = new Unsent(byId("unsent"));
 const people = new People(byId("people").querySelector("ul"), byId("count"), ownName);
 const typists = new Typists(byId("typing"));
 let connection;
@@ -22,41 +23,47 @@ function leave(why) {
   location.replace(`/?${query}`);
 }
 
-// What the server sends.
+// What the server sends. What was said comes with its position in the history; who
+// returns with the last one gets what was said since.
 
-const unconfirmed = []; // texts that were sent, and are not in the log yet
+let position = null;
 
-function add(said) {
-  if (!log.add(said) || said.author !== ownName) return;
-  const index = unconfirmed.indexOf(said.text);
-  if (index >= 0) unconfirmed.splice(index, 1);
+function onMessage(received) {
+  const message = received.message ?? received;
+  receive[message.type](message);
+  if (received.message) position = received.position;
 }
 
 const receive = {
-  welcome({ history }) {
-    history.forEach(add); // after a reconnect only what was missed is new
-    byId("nothing").hidden = byId("log").childElementCount > 0;
-    if (unconfirmed.length && !text.value) {
-      text.value = unconfirmed.join("\n");
-      grow();
-    }
-    unconfirmed.length = 0;
-    toBottom();
+  welcome(welcome) {
+    if (position && !welcome.recovered) staying(false, () => log.addGap());
+    // Before all that follows is here, the old position is the right one.
+    if (welcome.replayed === 0) position = welcome.position;
+    byId("nothing").hidden = welcome.replayed > 0 || !log.isEmpty;
+    showMoves(people.set(welcome.people));
+    unsent.each((id, text) => connection.send({ type: "say", id, text }));
   },
   said(said) {
     typists.remove(said.author);
     byId("nothing").hidden = true;
-    staying(said.author === ownName, () => add(said));
+    unsent.remove(said.id);
+    staying(said.author === ownName, () => log.add(said));
   },
-  here({ people: names }) {
-    const { came, went } = people.set(names);
-    went.forEach((name) => typists.remove(name));
-    if (came.length || went.length) staying(false, () => log.addMoves(came, went));
+  taken({ id }) {
+    unsent.remove(id);
+  },
+  moves({ came, went }) {
+    showMoves(people.change(came, went));
   },
   types({ name }) {
     if (name !== ownName) typists.add(name);
   },
 };
+
+function showMoves({ came, went }) {
+  went.forEach((name) => typists.remove(name));
+  if (came.length || went.length) staying(false, () => log.addMoves(came, went));
+}
 
 // Scrolling: who reads the latest goes along, and who reads what was before stays.
 
@@ -91,10 +98,10 @@ const ENDS = {
 
 function onState({ name, seconds, code }) {
   byId("status").dataset.state = name;
-  byId("send").disabled = name !== "open";
   byId("retry").hidden = name !== "waiting" && name !== "ended";
   byId("countdown").textContent = name === "waiting" ? `Reconnecting in ${seconds} s…` : "";
   if (code === 4400) leave("refused");
+  if (name === "ended") giveBack();
   const state = {
     connecting: "Connecting…",
     open: "Connected",
@@ -105,6 +112,14 @@ function onState({ name, seconds, code }) {
   if (byId("state").textContent !== state) byId("state").textContent = state;
 }
 
+// What the server does not want is not sent again: its writer may change it.
+function giveBack() {
+  const texts = unsent.take();
+  if (texts.length === 0) return;
+  text.value = [...texts, text.value].filter(Boolean).join("\n");
+  grow();
+}
+
 byId("retry").addEventListener("click", () => connection.connect());
 
 // Writing.
@@ -112,6 +127,10 @@ byId("retry").addEventListener("click", () => connection.connect());
 const form = document.querySelector("form");
 const text = byId("text");
 let lastNotice = -Infinity;
+
+function isOpen() {
+  return byId("status").dataset.state === "open";
+}
 
 function grow() {
   text.style.height = "auto";
@@ -121,7 +140,7 @@ function grow() {
 text.addEventListener("input", () => {
   grow();
   const now = performance.now();
-  if (text.value && !byId("send").disabled && now - lastNotice > TYPING_EVERY) {
+  if (text.value && isOpen() && now - lastNotice > TYPING_EVERY) {
     lastNotice = now;
     connection.send({ type: "typing" });
   }
@@ -137,9 +156,13 @@ text.addEventListener("keydown", (event) => {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const said = text.value.trim();
-  if (!said || byId("send").disabled) return;
-  connection.send({ type: "say", text: said });
-  unconfirmed.push(said);
+  if (!said) return;
+  const id = crypto.getRandomValues(new Uint32Array(4)).join("-").slice(0, 36);
+  unsent.add(id, said);
+  byId("nothing").hidden = true;
+  toBottom();
+  // If it can't be sent now, it is when the server has welcomed us again.
+  if (isOpen()) connection.send({ type: "say", id, text: said });
   text.value = "";
   lastNotice = -Infinity;
   grow();
@@ -158,12 +181,12 @@ if (ownName) {
   byId("room").textContent = room;
   const url = new URL(location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  url.search = new URLSearchParams({ name: ownName });
   url.hash = "";
-  connection = new Connection(url, {
-    onMessage: (message) => receive[message.type](message),
-    onState,
-  });
+  const address = () => {
+    url.search = new URLSearchParams({ name: ownName, ...(position && { since: position }) });
+    return url;
+  };
+  connection = new Connection(address, { onMessage, onState });
   // On a phone the focus would open the keyboard over the page.
   if (matchMedia("(hover: hover)").matches) text.focus();
 } else {

@@ -1,0 +1,1 @@
+"""A board where each visitor sees the pointers of all others."""

@@ -1,0 +1,1 @@
+"""Charts of a machine, measured once however many look at them."""

@@ -1,0 +1,1 @@
+"""A feed of prices that a slow reader can keep up with."""
