@@ -34,6 +34,7 @@ WHOLE = {
     "examples_browser": "drives the other examples that have pages",
     "exports": "the public names",
     "layout": "this file",
+    "model": "layers against a reference, in any order of calls",
     "must_run": "nothing is skipped silently in CI",
     "peers": "defects measured in other frameworks",
     "peers_chanx": "the same, where none runs beside",

@@ -15,7 +15,7 @@ class _User:
     """A user who is present."""
 
     metadata: bytes
-    """What the user's connections told last."""
+    """What one of the user's connections told last."""
     connections: int = 0
 
 
@@ -101,11 +101,9 @@ class MemoryPresence:
         )
 
     def _metadata(self, entry: Entry, now: float) -> bytes | None:
-        """Return what was told before; ``None``: the user was not there."""
-        before, _ = self._entries.get(entry.connection, (None, None))
-        if before is not None:
-            if before.user == entry.user:
-                return before.metadata
+        """Return what a user told last; ``None``: the user was not there."""
+        before, _ = self._entries.get(entry.connection, (entry, None))
+        if before.user != entry.user:
             self._remove(entry.connection, now)
         due, metadata = self._lingering.pop(entry.user, (now, b""))
         if entry.user in self._users:
