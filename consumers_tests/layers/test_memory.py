@@ -1,14 +1,18 @@
 """The layer of one process, against the suite for every layer."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import anyio
 import pytest
 
 from consumers.clock import VirtualClock, current_clock
+from consumers.history import History
 from consumers.layers import Layer, MemoryLayer, MemoryStore
 from consumers_tests.layers.conformance import *  # noqa: F403  the tests
 from consumers_tests.layers.conformance import MakeLayer, PassTime
+from consumers_tests.layers.conformance.tools import FEW, KEEP, LONG, Heard, Note, entry
 
 
 @pytest.fixture
@@ -43,3 +47,99 @@ def test_it_is_local() -> None:
     layer: Layer = MemoryLayer()
 
     assert layer.local
+
+
+async def test_it_may_be_entered_and_left_alone() -> None:
+    """No task and no generator stays behind in an event loop that just ends."""
+    layer, heard = MemoryLayer(), Heard()
+    await layer.running(heard).__aenter__()
+    await layer.subscribe("a")
+    await layer.publish([Note("a", 1)])
+
+    assert heard.messages() == [1]
+
+
+async def test_what_nobody_keeps_is_carried_without_the_store() -> None:
+    """A publication to a group without history waits for no other event loop."""
+    store, heard = MemoryStore(), Heard()
+    layer = MemoryLayer(store)
+    async with layer.running(heard):
+        await layer.subscribe("a")
+        with store.lock:
+            await layer.publish([Note("a", 1)])
+
+    assert heard.messages() == [1]
+
+
+async def test_all_that_has_run_out_is_swept(clock: VirtualClock) -> None:
+    """What nobody asks for again is dropped too, after so many calls as there are."""
+    store = MemoryStore()
+    layer = MemoryLayer(store)
+    async with layer.running(Heard()):
+        for number in range(1500):
+            name = f"a.{number}"
+            await layer.publish([Note(name, 1, FEW, "key")])
+            await layer.enter(name, [entry("c1")], LONG)
+            await layer.hold(name, LONG)
+        clock.advance(400)
+        for _ in range(5000):
+            await layer.hold("another", LONG)
+        left = (store.histories, store.presence, store.keys._known, store.leases)
+
+        assert [len(each) for each in left] == [0, 0, 0, 1]
+
+
+async def test_joining_and_leaving_leaves_nothing(clock: VirtualClock) -> None:
+    """After ten thousand members have come and gone the store is as before."""
+    store = MemoryStore()
+    layer = MemoryLayer(store)
+    async with layer.running(Heard()):
+        for number in range(10_000):
+            name = f"a.{number % 100}"
+            await layer.subscribe(name)
+            await layer.enter(name, [entry("c1")], LONG)
+            await layer.exit(name, ["c1"], 0.0)
+            await layer.unsubscribe(name)
+        clock.advance(LONG)
+        for _ in range(1000):
+            await layer.hold("another", LONG)
+
+        assert store.presence == {}
+        assert layer.subscribed == set()
+
+
+def test_event_loops_in_threads_share_a_store() -> None:
+    """Layers on loops of both kinds, each in a thread, keep one history of all."""
+    store, told, backends = MemoryStore(), Barrier(3), ("asyncio", "trio", "trio")
+
+    async def publish(name: str) -> None:
+        layer, heard = MemoryLayer(store), Heard()
+        async with layer.running(heard):
+            await layer.subscribe("a")
+            await layer.enter("a", [entry(name)], LONG)
+            told.wait(10)
+            for number in range(300):
+                await layer.publish([Note("a", number, History(size=1000))])
+            told.wait(10)
+            assert len(heard.messages()) == 300
+            kept = (await layer.history("a", KEEP)).kept
+            assert [each.position.offset for each in kept] == list(range(1, 901))
+            assert (await layer.count("a")).connections == 3
+            assert [each.processes for each in await layer.overview()] == [3]
+            told.wait(10)
+
+    def run(number: int) -> None:
+        # A thread has a context of its own: the clock is the real one.
+        anyio.run(publish, f"c{number}", backend=backends[number])
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(run, range(3), timeout=20)) == [None] * 3
+
+
+async def test_it_counts_what_it_kept() -> None:
+    """Its statistics tell what was kept, and what was a repetition."""
+    layer = MemoryLayer()
+    async with layer.running(Heard()):
+        await layer.publish([Note("a", 1, KEEP, "key"), Note("a", 2, KEEP, "key")])
+
+        assert layer.statistics() == {"kept": 1, "repeated": 1}
