@@ -145,7 +145,10 @@ class Backlog(Generic[E]):
 
     def give_up(self) -> None:
         """Take all out, and count it as not sent."""
-        given_up = sum(1 for _ in self.take_all())
+        given_up = 0
+        for entry in [*self._entries]:
+            given_up += entry.count
+            self._take_out(entry)
         if given_up:
             self._lost("given_up", given_up)
 
@@ -166,9 +169,8 @@ class Backlog(Generic[E]):
             self._append(entry)
             return True
         share = self._shares.setdefault(publication.group, _Share())
-        if isinstance(policy, Coalesce):
-            self._supersede(share, entry, policy)
-        fits = self._has_room(entry, limits) and _share_has_room(share, entry, policy)
+        merged = isinstance(policy, Coalesce) and self._supersede(share, entry, policy)
+        fits = self._fits(share, entry, policy, limits, alone=not merged)
         if not fits:
             if isinstance(policy, DropOldest):
                 fits = self._make_room(share, entry, policy, limits)
@@ -183,11 +185,32 @@ class Backlog(Generic[E]):
 
     # -- room -----------------------------------------------------------------------
 
-    def _has_room(self, entry: E, limits: Limits) -> bool:
+    def _has_room(self, entry: E, limits: Limits, alone: bool = True) -> bool:
+        """Tell whether the connection's limits allow an entry.
+
+        ``alone``: whether they allow any, where nothing else waits.
+        """
         ledger = self._ledger
-        return not ledger.messages or (
+        return (alone and not ledger.messages) or (
             ledger.messages + entry.count <= limits.outbox_messages
             and ledger.bytes + entry.size <= limits.outbox_bytes
+        )
+
+    def _fits(
+        self,
+        share: _Share[E],
+        entry: E,
+        policy: Policy,
+        limits: Limits,
+        alone: bool = True,
+    ) -> bool:
+        """Tell whether the group's bounds allow it too."""
+        if not self._has_room(entry, limits, alone):
+            return False
+        messages, size = policy.messages, policy.bytes
+        return (alone and not share.messages) or (
+            (messages is None or share.messages + entry.count <= messages)
+            and (size is None or share.bytes + entry.size <= size)
         )
 
     def _make_room(
@@ -201,9 +224,7 @@ class Backlog(Generic[E]):
         ):
             return False
         dropped = 0
-        while not (
-            self._has_room(entry, limits) and _share_has_room(share, entry, policy)
-        ):
+        while not self._fits(share, entry, policy, limits):
             oldest = next(iter(share.entries))
             dropped += oldest.count
             self._take_out(oldest)
@@ -212,8 +233,12 @@ class Backlog(Generic[E]):
 
     # -- what a newer one replaces --------------------------------------------------
 
-    def _supersede(self, share: _Share[E], entry: E, policy: Coalesce) -> None:
-        """Take out what waits under the keys of ``entry``; merge it with a batch."""
+    def _supersede(self, share: _Share[E], entry: E, policy: Coalesce) -> bool:
+        """Take out what waits under the keys of ``entry``.
+
+        Returns:
+            Whether it was merged with a batch that waited, and may have grown.
+        """
         publication = entry.publication
         assert publication is not None
         items = publication.items
@@ -234,12 +259,14 @@ class Backlog(Generic[E]):
                 self._keep_only(share, older, keys)
         last = next(reversed(self._entries), None)
         if items is None or last is None or last.share is not share:
-            return
+            return False
         # Nothing has come in between, so that both can be one message.
         assert last.publication is not None
-        if last.publication.items is not None:
-            self._take_out(last)
-            self._fill(entry, {**last.publication.items, **items})
+        if last.publication.items is None:
+            return False
+        self._take_out(last)
+        self._fill(entry, {**last.publication.items, **items})
+        return True
 
     def _keep_only(self, share: _Share[E], older: E, gone: set[Hashable]) -> None:
         """Take some items out of a batch that waits, which keeps its place."""
@@ -294,10 +321,3 @@ class Backlog(Generic[E]):
             share.bytes -= entry.size
             for key in entry.keys:
                 del share.keyed[key]
-
-
-def _share_has_room(share: _Share[E], entry: E, policy: Policy) -> bool:
-    return not share.messages or (
-        (policy.messages is None or share.messages + entry.count <= policy.messages)
-        and (policy.bytes is None or share.bytes + entry.size <= policy.bytes)
-    )

@@ -322,10 +322,12 @@ class GroupMember(WebSocket):
             "overflowed", 1 if publication.items is None else len(publication.items)
         )
         log.warning(
-            "connection %s: closed with 1013, it reads too slowly: more waits for it "
-            "than its limits and %r of group %s allow",
+            "connection %s: closed with 1013, it reads too slowly: %d publications "
+            "wait for it, %d bytes, and %s of group %s allows no more",
             self.id,
-            publication.policy,
+            self._ledger.messages,
+            self._ledger.bytes,
+            type(publication.policy).__name__,
             publication.group,
         )
 

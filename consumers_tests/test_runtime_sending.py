@@ -218,7 +218,7 @@ async def test_who_reads_too_slowly_is_closed_with_1013(
         assert journal == [1013]
         await other.close()
 
-    assert "more than 3 publications" in caplog.text
+    assert "3 publications wait for it, 3 bytes, and CloseWhenFull of" in caplog.text
 
 
 async def test_the_outbox_is_bounded_in_bytes_too() -> None:
