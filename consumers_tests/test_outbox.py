@@ -7,13 +7,45 @@ import pytest
 from anyio import create_task_group, fail_after, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
+from consumers.backlog import Ledger
 from consumers.codecs import Event
-from consumers.limits import Limits
-from consumers.outbox import Outbox
+from consumers.groups import Group, Publication
+from consumers.limits import DEFAULT_LIMITS, Limits
+from consumers.outbox import Late, Outbox
+from consumers.policies import Coalesce, DropOldest, Loss, Policy
 
 
 def text(data: str) -> Event:
     return {"type": "websocket.send", "text": data}
+
+
+class Waiting(Outbox):
+    """An outbox with its accounts, and ways to publish in few words."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.losses: dict[Loss, int] = {}
+        super().__init__(self.ledger, self.encode, self.losses.__setitem__)
+
+    def encode(self, publication: Publication) -> tuple[Event, int]:
+        return text(publication.message), len(publication.message)
+
+    def publish(
+        self,
+        message: str,
+        policy: Policy | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> bool:
+        publication = self.publication(message, policy)
+        return self.put(*self.encode(publication), publication, limits)
+
+    def publish_late(
+        self, late: Late, size: int = 1, limits: Limits = DEFAULT_LIMITS
+    ) -> bool:
+        return self.put_late(late, size, self.publication("late"), limits)
+
+    def publication(self, message: str, policy: Policy | None = None) -> Publication:
+        return Publication("group", message, declared=Group("group", outbox=policy))
 
 
 class Server:
@@ -45,7 +77,7 @@ class Server:
 
 async def test_all_leaves_in_order() -> None:
     """Publications, late ones and direct messages go out as they were put in."""
-    server, outbox = Server(), Outbox()
+    server, outbox = Server(), Waiting()
     done: list[bool] = []
 
     async def late() -> Event:
@@ -58,13 +90,13 @@ async def test_all_leaves_in_order() -> None:
     server.stall()
     with fail_after(5):
         async with create_task_group() as group:
-            outbox.put(text("one"), 3)
+            outbox.publish("one")
             group.start_soon(outbox.run, server.send)
             await wait_all_tasks_blocked()
-            outbox.put_late(late, 10)
+            outbox.publish_late(late)
             group.start_soon(direct)
             await wait_all_tasks_blocked()
-            outbox.put(text("two"), 3)
+            outbox.publish("two")
             assert len(outbox) == 4
             assert server.begun == ["one"]
             assert done == []
@@ -77,13 +109,13 @@ async def test_all_leaves_in_order() -> None:
 
 async def test_a_late_publication_may_come_to_nothing() -> None:
     """A maker that returns `None` sends nothing, and what follows goes out."""
-    server, outbox = Server(), Outbox()
+    server, outbox = Server(), Waiting()
 
     async def nothing() -> None:
         return None
 
-    outbox.put_late(nothing, 1)
-    outbox.put(text("next"), 4)
+    outbox.publish_late(nothing)
+    outbox.publish("next")
     with fail_after(5):
         await outbox.run(server.send)
 
@@ -92,8 +124,8 @@ async def test_a_late_publication_may_come_to_nothing() -> None:
 
 async def test_waiting_for_what_is_there() -> None:
     """`put_and_wait(None)` sends nothing and waits for what was put in before."""
-    server, outbox = Server(), Outbox()
-    outbox.put(text("one"), 3)
+    server, outbox = Server(), Waiting()
+    outbox.publish("one")
     server.stall()
     with fail_after(5):
         async with create_task_group() as group:
@@ -109,7 +141,7 @@ async def test_waiting_for_what_is_there() -> None:
 
 async def test_a_maker_knows_that_it_is_its_turn() -> None:
     """What it calls, and its child tasks, can tell; others, and later ones, can't."""
-    outbox = Outbox()
+    outbox = Waiting()
     mine: list[tuple[str, bool]] = []
     asked = anyio.Event()
 
@@ -135,7 +167,7 @@ async def test_a_maker_knows_that_it_is_its_turn() -> None:
 
     with fail_after(5):
         async with create_task_group() as outside:
-            outbox.put_late(late, 1)
+            outbox.publish_late(late)
             ask("publisher")
             outside.start_soon(outbox.run, Server().send)
             await checkpoint()
@@ -155,55 +187,113 @@ async def test_a_maker_knows_that_it_is_its_turn() -> None:
 # -- bounds ----------------------------------------------------------------------------
 
 
-async def test_publications_are_counted() -> None:
-    """So many publications may wait as the limits say; direct messages don't count."""
-    server, outbox = Server(), Outbox()
+async def test_direct_messages_are_not_counted() -> None:
+    """So many publications may wait as the limits say, whatever else does."""
+    server, outbox = Server(), Waiting()
     limits = Limits(outbox_messages=2, outbox_bytes=100)
     server.stall()
     with fail_after(5):
         async with create_task_group() as group:
-            outbox.put(text("one"), 3)
+            assert outbox.publish("one", limits=limits)
             group.start_soon(outbox.run, server.send)
             group.start_soon(outbox.put_and_wait, text("direct"))
             await wait_all_tasks_blocked()
-            assert outbox.fits(3, limits)
-            outbox.put(text("two"), 3)
-            assert not outbox.fits(3, limits)
+            assert outbox.publish("two", limits=limits)
+            assert not outbox.publish("three", limits=limits)
             server.flow()
             await wait_all_tasks_blocked()
 
-    assert outbox.fits(3, limits)
+    assert outbox.publish("four", limits=limits)
+    assert server.sent == ["one", "direct", "two"]
 
 
 def test_their_bytes_are_counted() -> None:
     """So many bytes may wait as the limits say."""
-    outbox = Outbox()
+    outbox = Waiting()
     limits = Limits(outbox_messages=10, outbox_bytes=10)
-    outbox.put(text("12345"), 5)
 
-    assert outbox.fits(5, limits)
-    assert not outbox.fits(6, limits)
+    assert outbox.publish("12345", limits=limits)
+    assert not outbox.publish("123456", limits=limits)
+    assert outbox.publish("12345", limits=limits)
 
 
 async def test_what_was_sent_counts_no_longer() -> None:
     """There is room as soon as one publication is out, while others still wait."""
-    server, outbox = Server(), Outbox()
+    server, outbox = Server(), Waiting()
     limits = Limits(outbox_messages=2, outbox_bytes=10)
 
     async def first() -> Event:
         return text("first")
 
     async def second() -> None:
-        assert outbox.fits(4, limits)
-        assert not outbox.fits(5, limits)
+        assert not outbox.publish("12345", limits=limits)
+        assert outbox.publish("1234", limits=limits)
 
-    outbox.put_late(first, 4)
-    outbox.put_late(second, 6)
-    assert not outbox.fits(0, limits)
+    outbox.publish_late(first, 4)
+    outbox.publish_late(second, 6)
+    assert not outbox.publish("", limits=limits)
     with fail_after(5):
         await outbox.run(server.send)
 
-    assert server.sent == ["first"]
+    assert server.sent == ["first", "1234"]
+    assert (outbox.ledger.messages, outbox.ledger.bytes) == (0, 0)
+
+
+async def test_what_is_being_sent_is_neither_dropped_nor_replaced() -> None:
+    """A policy may only touch what waits, and no direct message."""
+    server, outbox = Server(), Waiting()
+    drop, coalesce = DropOldest(messages=1), Coalesce()
+    server.stall()
+    with fail_after(5):
+        async with create_task_group() as group:
+            outbox.publish("one", drop)
+            group.start_soon(outbox.run, server.send)
+            await wait_all_tasks_blocked()
+            group.start_soon(outbox.put_and_wait, text("direct"))
+            await wait_all_tasks_blocked()
+            for message in ("two", "three"):
+                outbox.publish(message, drop)
+            server.flow()
+            await wait_all_tasks_blocked()
+            assert server.sent == ["one", "direct", "three"]
+
+            server.stall()
+            outbox.publish("four", coalesce)
+            group.start_soon(outbox.run, server.send)
+            await wait_all_tasks_blocked()
+            for message in ("five", "six"):
+                outbox.publish(message, coalesce)
+            server.flow()
+
+    assert server.sent[3:] == ["four", "six"]
+    assert outbox.losses == {"dropped_oldest": 1, "superseded": 1}
+
+
+async def test_giving_up_lets_out_what_is_on_its_way() -> None:
+    """What waits is counted and taken out at once, and who waits for it learns so."""
+    server, outbox = Server(), Waiting()
+    done: list[bool] = []
+
+    async def direct() -> None:
+        done.append(await outbox.put_and_wait(text("direct")))
+
+    server.stall()
+    with fail_after(5):
+        async with create_task_group() as group:
+            outbox.publish("one")
+            group.start_soon(outbox.run, server.send)
+            await wait_all_tasks_blocked()
+            group.start_soon(direct)
+            await wait_all_tasks_blocked()
+            outbox.publish("two")
+            outbox.give_up()
+            assert outbox.ledger.messages == 1
+            await wait_all_tasks_blocked()
+            assert done == [False]
+            server.flow()
+
+    assert server.sent == ["one"]
+    assert outbox.losses == {"given_up": 1}
 
 
 # -- when it ends early ----------------------------------------------------------------
@@ -211,8 +301,8 @@ async def test_what_was_sent_counts_no_longer() -> None:
 
 async def test_a_waiting_message_is_taken_back_when_cancelled() -> None:
     """A direct send that is cancelled before its turn is never sent."""
-    server, outbox = Server(), Outbox()
-    outbox.put(text("one"), 3)
+    server, outbox = Server(), Waiting()
+    outbox.publish("one")
     server.stall()
     with fail_after(5):
         async with create_task_group() as group:
@@ -231,8 +321,8 @@ async def test_a_waiting_message_is_taken_back_when_cancelled() -> None:
 
 async def test_a_message_on_its_way_is_sent_all_the_same() -> None:
     """A direct send that is cancelled while the server has it goes out once."""
-    server, outbox = Server(), Outbox()
-    outbox.put(text("one"), 3)
+    server, outbox = Server(), Waiting()
+    outbox.publish("one")
     with fail_after(5):
         async with create_task_group() as group:
             async with create_task_group() as sending:
@@ -265,13 +355,13 @@ def _flowing_first(server: Server) -> Callable[[Event], Awaitable[None]]:
 
 async def test_a_cancelled_writer_wakes_those_who_wait() -> None:
     """When the writer is cancelled, who waits learns that nothing was sent."""
-    server, outbox = Server(), Outbox()
+    server, outbox = Server(), Waiting()
     done: list[bool] = []
 
     async def direct() -> None:
         done.append(await outbox.put_and_wait(text("two")))
 
-    outbox.put(text("one"), 3)
+    outbox.publish("one")
     server.stall()
     with fail_after(5):
         async with create_task_group() as group, create_task_group() as writing:
@@ -284,20 +374,20 @@ async def test_a_cancelled_writer_wakes_those_who_wait() -> None:
     assert done == [False]
     assert server.sent == []
     assert len(outbox) == 0
-    assert outbox.fits(1, Limits(outbox_messages=1, outbox_bytes=1))
+    assert outbox.ledger.messages == 0
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("gone")])
 async def test_a_departed_client_ends_the_writer(error: Exception) -> None:
     """Where the server raises because the peer is gone, all is given up in silence."""
-    server, outbox = Server(), Outbox()
+    server, outbox = Server(), Waiting()
     server.error = error
     done: list[bool] = []
 
     async def direct() -> None:
         done.append(await outbox.put_and_wait(text("two")))
 
-    outbox.put(text("one"), 3)
+    outbox.publish("one")
     with fail_after(5):
         async with create_task_group() as group:
             group.start_soon(direct)
@@ -311,13 +401,13 @@ async def test_a_departed_client_ends_the_writer(error: Exception) -> None:
 @pytest.mark.parametrize("error", [OSError("mine"), RuntimeError("mine"), KeyError()])
 async def test_a_makers_error_is_no_departed_client(error: Exception) -> None:
     """What a late publication's maker raises goes to the connection, whatever it is."""
-    server, outbox = Server(), Outbox()
+    server, outbox = Server(), Waiting()
 
     async def late() -> Event:
         raise error
 
-    outbox.put_late(late, 1)
-    outbox.put(text("next"), 4)
+    outbox.publish_late(late)
+    outbox.publish("next")
     with pytest.raises(type(error)) as caught, fail_after(5):
         await outbox.run(server.send)
 

@@ -10,8 +10,8 @@ from anyio.lowlevel import checkpoint
 from starlette.types import Message
 
 from consumers.codecs import Event
-from consumers.outbox import Outbox, Suspended, can_step, step
-from consumers_tests.test_outbox import Server, text
+from consumers.outbox import Suspended, can_step, step
+from consumers_tests.test_outbox import Server, Waiting, text
 
 # No server on trio is stepped: trio knows which task waits for what.
 asyncio_only = pytest.mark.parametrize(
@@ -58,14 +58,14 @@ async def _finish(rest: Suspended) -> None:
 @asyncio_only
 async def test_a_begun_send_takes_its_turn() -> None:
     """In the outbox a begun send is first, and what came later goes out behind it."""
-    server, outbox = Server(), Outbox()
+    server, outbox = Server(), Waiting()
     server.stall()
     with fail_after(5):
         async with create_task_group() as group:
             rest = step(server.send(text("one")))
             assert rest is not None
-            outbox.put_suspended(rest, 3)
-            outbox.put(text("two"), 3)
+            outbox.put_suspended(rest, 3, outbox.publication("one"))
+            outbox.publish("two")
             group.start_soon(outbox.run, server.send)
             await wait_all_tasks_blocked()
             assert server.begun == ["one"]
@@ -143,7 +143,7 @@ async def test_a_begun_send_that_swallows_its_cancellation_goes_on() -> None:
 @asyncio_only
 async def test_a_begun_send_that_is_given_up_is_closed() -> None:
     """Where the writer ends before its turn, a begun send ends by GeneratorExit."""
-    server, outbox = Server(), Outbox()
+    server, outbox = Server(), Waiting()
     server.stall()
     ended: list[str] = []
 
@@ -157,10 +157,10 @@ async def test_a_begun_send_that_is_given_up_is_closed() -> None:
     async def late() -> Event:
         raise KeyError
 
-    outbox.put_late(late, 1)
+    outbox.publish_late(late)
     rest = step(send())
     assert rest is not None
-    outbox.put_suspended(rest, 3)
+    outbox.put_suspended(rest, 3, outbox.publication("one"))
     with pytest.raises(KeyError), fail_after(5):
         await outbox.run(server.send)
 

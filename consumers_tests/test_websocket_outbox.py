@@ -12,8 +12,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
 
+from consumers.backlog import Published
 from consumers.errors import ConnectionClosed, StateError
+from consumers.groups import Group, Publication
 from consumers.limits import Limits
+from consumers.policies import Coalesce, DropNewest, DropOldest, Policy
 from consumers.websocket import WebSocket
 from consumers_tests.peer import Peer
 
@@ -35,11 +38,13 @@ class Publishing(WebSocket):
     def _start_writing(self) -> None:
         self.group.start_soon(self._write)
 
-    def _overflowed(self) -> None:
+    def _overflowed(self, publication: Published) -> None:
         self.full += 1
 
-    def publish(self, message: str) -> None:
-        self._post({"type": "websocket.send", "text": message}, len(message))
+    def publish(self, message: str, policy: Policy | None = None) -> None:
+        declared = Group("group", outbox=policy)
+        publication = Publication("group", message, declared=declared)
+        self._post(*self._encoded(publication), publication)
 
 
 class SteppedPeer(Peer):
@@ -116,6 +121,32 @@ async def test_more_than_may_wait_is_told(stepped: bool) -> None:
         peer.flows.set()
 
     assert peer.messages == ["a", "b"]
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [(DropOldest(), "acd"), (DropNewest(), "abc"), (Coalesce(), "ad")],
+    ids=["oldest", "newest", "coalesce"],
+)
+async def test_a_policy_may_keep_the_connection(
+    stepped: bool, policy: Policy, expected: str
+) -> None:
+    """What is on its way goes out, then what the policy has left, and it is counted."""
+    peer = SteppedPeer(stepped)
+    async with peer.opens(Publishing) as ws, create_task_group() as ws.group:
+        ws._bounds = Limits(outbox_messages=3)
+        peer.flows = anyio.Event()
+        ws.publish("a", policy)
+        await wait_all_tasks_blocked()
+        for message in "bcd":
+            ws.publish(message, policy)
+        await wait_all_tasks_blocked()
+        peer.flows.set()
+
+    assert ws.full == 0
+    assert peer.messages == [*expected]
+    assert sum(ws._ledger.losses.values()) == 4 - len(expected)
 
 
 @each_way
