@@ -145,16 +145,16 @@ class Asking:
         except Lost:
             pass
         left: list[Question] = []
-        moved = False
+        moved: RedisError | None = None
         for question, link, request in asked:
             try:
                 if await question.hear(link, request):
                     left.append(question)
-            except _ELSEWHERE:
+            except _ELSEWHERE as error:
                 left.append(question)
-                moved = True
-        if moved:
-            servers.moved()
+                moved = error
+        if moved is not None:
+            servers.moved(moved)
             await sleep(_PAUSE)
         return [*left, *questions[len(asked) :]]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import anyio
+from anyio import create_task_group
 from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from coredis.connection import (
@@ -14,13 +15,18 @@ from coredis.connection import (
     UnixDomainSocketConnection,
     UnixDomainSocketLocation,
 )
-from coredis.exceptions import AuthorizationError
+from coredis.exceptions import AuthorizationError, RedisError
+
+from consumers.clock import move_on_after
 
 from .address import Address
-from .faults import Lost
+from .faults import FAILURES, Lost, contained, reason_of
 from .scripts import SCRIPTS
 
-__all__ = ["Ready", "connection_to", "prepare", "run"]
+__all__ = ["OPENING", "Ready", "ask_once", "connection_to", "prepare", "run"]
+
+OPENING: Final = 5.0
+"""Seconds in which a connection must be there."""
 
 
 class Ready(TaskStatus[None]):
@@ -35,16 +41,8 @@ class Ready(TaskStatus[None]):
         self.event.set()
 
 
-def connection_to(
-    address: Address, host: str | None = None, port: int | None = None
-) -> BaseConnection:
-    """Make a connection that is still to be run.
-
-    Args:
-        address: Where to, and who we are there.
-        host: Another server of the same cluster.
-        port: Its port.
-    """
+def connection_to(address: Address) -> BaseConnection:
+    """Make a connection that is still to be run."""
     who: dict[str, Any] = {
         "username": address.username or None,
         "password": address.password or None,
@@ -52,10 +50,9 @@ def connection_to(
     }
     if address.path:
         return UnixDomainSocketConnection(UnixDomainSocketLocation(address.path), **who)
-    place = TCPLocation(host or address.host, port or address.port)
-    return TCPConnection(
-        place, ssl_context=address.ssl_context(), socket_keepalive=True, **who
-    )
+    place = TCPLocation(address.host, address.port)
+    tls = address.ssl_context()
+    return TCPConnection(place, ssl_context=tls, socket_keepalive=True, **who)
 
 
 async def run(connection: BaseConnection, ready: Ready) -> NoReturn:
@@ -73,6 +70,42 @@ async def run(connection: BaseConnection, ready: Ready) -> NoReturn:
         for each in vars(connection).values():
             if isinstance(each, MemoryObjectReceiveStream | MemoryObjectSendStream):
                 each.close()
+
+
+async def ask_once(connection: BaseConnection, *command: Any) -> Any:
+    """Return the answer to one command, on a connection that serves nothing else.
+
+    Raises:
+        Lost: It can't be had.
+        RedisError: The server refuses it.
+    """
+    ready, failures = Ready(), list[Exception]()
+    answer: Any = None
+
+    async def live() -> None:
+        contained.set(True)
+        try:
+            await run(connection, ready)
+        except Exception as error:
+            failures.append(error)
+            tasks.cancel_scope.cancel()
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(live)
+        with move_on_after(OPENING):
+            await ready.event.wait()
+            try:
+                answer = await connection.create_request(*command)
+            except (*FAILURES, RedisError) as error:
+                failures.append(error)
+        tasks.cancel_scope.cancel()
+    if answer is not None:
+        return answer
+    if not failures:
+        raise Lost(f"no answer within {OPENING:g} seconds")
+    if isinstance(failures[0], RedisError):
+        raise failures[0]
+    raise Lost(reason_of(failures[0])) from None
 
 
 async def prepare(commands: BaseConnection) -> str:

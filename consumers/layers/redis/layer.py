@@ -27,6 +27,7 @@ from consumers.layers.contract import (
 from .address import Address
 from .asking import Asking, Question, fixed
 from .calls import Call, Calls
+from .cluster import Cluster
 from .faults import Lost
 from .names import Names
 from .overview import overview
@@ -105,7 +106,8 @@ class RedisLayer:
             raise raised
 
     def _servers_for(self, receiver: Receiver) -> Servers:
-        return SingleServer(self._address, receiver, self._heartbeat)
+        make = Cluster if self._address.cluster else SingleServer
+        return make(self._address, receiver, self._heartbeat)
 
     # -- publications ---------------------------------------------------------------
 
@@ -134,8 +136,7 @@ class RedisLayer:
 
     async def unsubscribe(self, *groups: str) -> None:
         """Have them delivered no longer."""
-        channels = {self._names.channel(group): group for group in groups}
-        self._running().unsubscribe(channels)
+        self._running().unsubscribe([self._names.channel(group) for group in groups])
 
     # -- histories ------------------------------------------------------------------
 

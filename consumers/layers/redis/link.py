@@ -15,7 +15,7 @@ from coredis.exceptions import RedisError
 
 from consumers.clock import current_time, move_on_after, sleep
 
-from .connections import Ready, prepare, run
+from .connections import OPENING, Ready, prepare, run
 from .faults import FAILURES, Lost, contained, reason_of
 from .subscriptions import Hears, Subscriptions
 
@@ -23,7 +23,6 @@ __all__ = ["Link"]
 
 log: Final = logging.getLogger("consumers.layers")
 
-_OPENING: Final = 5.0
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 
@@ -125,17 +124,26 @@ class Link:
         """
         new = self.subscriptions.add(channels)
         try:
-            while True:
-                await self.ready()
-                try:
-                    await self.subscriptions.ask(channels)
-                except FAILURES as error:
-                    self._lose(error)
-                if self.up and self.subscriptions.heard(channels):
-                    return
+            while not await self.hear(channels):
+                pass
         except BaseException:
             self.unsubscribe(new)
             raise
+
+    async def hear(self, channels: Iterable[bytes]) -> bool:
+        """Have those channels heard that are wanted, or wait for what may help.
+
+        Returns:
+            Whether they are heard.
+        """
+        if not self.up:
+            await self._changed.wait()
+        try:
+            if self.up:
+                await self.subscriptions.ask(channels)
+        except FAILURES as error:
+            self._lose(error)
+        return self.up and self.subscriptions.heard(channels)
 
     def unsubscribe(self, channels: Iterable[bytes]) -> None:
         """Hear channels no longer."""
@@ -153,7 +161,7 @@ class Link:
         while True:
             started = current_time()
             await self._live()
-            if current_time() - started > _OPENING:
+            if current_time() - started > OPENING:
                 pauses = 0
             # Full jitter: what lost its server together must not return together.
             longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**pauses)
@@ -170,12 +178,12 @@ class Link:
             self._went_down()
 
     async def _connect(self, tasks: TaskGroup) -> None:
-        with move_on_after(_OPENING) as opening:
+        with move_on_after(OPENING) as opening:
             listener = await self._open(tasks)
             commands = await self._open(tasks)
             self.run = await prepare(commands)
         if opening.cancelled_caught:
-            raise Lost(f"no answer within {_OPENING:g} seconds")
+            raise Lost(f"no answer within {OPENING:g} seconds")
         self.subscriptions.begin(listener)
         for function in (self.subscriptions.listen, self.subscriptions.refused):
             tasks.start_soon(self._contained, function, listener)

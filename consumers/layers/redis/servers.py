@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
+
+from coredis.exceptions import MovedError, RedisError
 
 from consumers.clock import move_on_after
 from consumers.errors import LayerUnavailable
@@ -41,15 +43,19 @@ class Servers(Protocol):
         """Return the link that a group's commands go by, when it is up."""
         ...
 
-    def moved(self) -> None:
-        """Look again which server has which groups: one said that it has not."""
+    def moved(self, error: RedisError) -> None:
+        """Look again which server has which groups: one said that it has not.
+
+        Raises:
+            LayerUnavailable: It won't help.
+        """
         ...
 
     async def subscribe(self, channels: Mapping[bytes, str]) -> None:
         """Hear channels, ``{channel: group}``, from when this returns."""
         ...
 
-    def unsubscribe(self, channels: Mapping[bytes, str]) -> None:
+    def unsubscribe(self, channels: Iterable[bytes]) -> None:
         """Hear them no longer."""
         ...
 
@@ -88,14 +94,19 @@ class SingleServer:
         await self._link.ready()
         return self._link
 
-    def moved(self) -> None:
-        """Do nothing: all groups are here."""
+    def moved(self, error: RedisError) -> None:
+        """Tell that this is the wrong way to use a cluster, if it is one."""
+        if isinstance(error, MovedError):
+            raise LayerUnavailable(
+                f"{self._address} is one server of a cluster; add '?cluster=true' to "
+                "its URL"
+            ) from error
 
     async def subscribe(self, channels: Mapping[bytes, str]) -> None:
         """Hear channels from when this returns."""
         await self._link.subscribe(channels)
 
-    def unsubscribe(self, channels: Mapping[bytes, str]) -> None:
+    def unsubscribe(self, channels: Iterable[bytes]) -> None:
         """Hear them no longer."""
         self._link.unsubscribe(channels)
 
