@@ -62,7 +62,8 @@ class PresenceDiff:
     joined: tuple[Present, ...] = ()
     """Who came. Each with the connection that came."""
     updated: tuple[Present, ...] = ()
-    """Who was there and has other metadata now."""
+    """Who was there and has other metadata now, or was gone so shortly that it was not
+    told. To those that came meanwhile they are new."""
     left: tuple[str, ...] = ()
     """The keys of those who are gone."""
 

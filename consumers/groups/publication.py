@@ -134,6 +134,11 @@ class Publication:
         raise AssertionError(self)
 
     @property
+    def transient(self) -> bool:
+        """Whether no history keeps it: all but messages."""
+        return self.kind is not Kind.MESSAGE
+
+    @property
     def id(self) -> str:
         """What tells it from every other publication of any process."""
         if not self._id:

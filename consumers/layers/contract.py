@@ -58,6 +58,11 @@ class Parcel(Protocol):
         """What the group keeps. ``None``: as it was kept until now, if it was."""
         ...
 
+    @property
+    def transient(self) -> bool:
+        """Whether it is carried and never kept, whatever the group keeps."""
+        ...
+
     def payload(self) -> bytes:
         """Return it as bytes. Not asked for by a layer that is ``local``."""
         ...
@@ -129,7 +134,8 @@ class Changes:
     """Of users that were not there."""
 
     updated: tuple[Entry, ...] = ()
-    """Of users that were there, with other metadata than before."""
+    """Of users that were there, with other metadata than before; or who had left and
+    are back before that was told. Those that asked meanwhile do not know of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +264,8 @@ class Layer(Protocol):
         """Have connections present no longer.
 
         A user whose last connection this was is gone at once, but is told by a
-        :meth:`renew` only after ``linger`` seconds, and not at all if back by then.
+        :meth:`renew` only after ``linger`` seconds, and not at all if back by then:
+        that is an update.
         """
         ...
 

@@ -158,7 +158,7 @@ class MemoryLayer:
             if (
                 parcel.history is not None
                 or parcel.idempotency_key is not None
-                or group in histories
+                or (group in histories and not parcel.transient)
             ):
                 position, repeated = self._keep(parcel)
                 if repeated:

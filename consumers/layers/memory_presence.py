@@ -48,7 +48,7 @@ class MemoryPresence:
             metadata = self._metadata(entry, now)
             if metadata is None:
                 joined.append(entry)
-            elif metadata != entry.metadata:
+            elif metadata != entry.metadata or entry.user not in self._users:
                 updated.append(entry)
             user = self._users.setdefault(entry.user, _User(entry.metadata))
             user.metadata = entry.metadata

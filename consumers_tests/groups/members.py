@@ -5,8 +5,11 @@ from typing import Any
 
 from starlette.authentication import UnauthenticatedUser
 
+from consumers.backlog import Backlog, Entry, Ledger
 from consumers.codecs import CODECS, Codec
 from consumers.groups import Groups, Membership, Publication, Target
+from consumers.limits import DEFAULT_LIMITS
+from consumers.policies import Loss
 
 _ids = count(1)
 
@@ -20,6 +23,7 @@ class Recorder:
         self.id = f"connection-{next(_ids)}"
         self.events: list[Any] = []
         self.ends: list[tuple[int, str]] = []
+        self.lost: dict[Loss, int] = {}
 
     @property
     def texts(self) -> list[str]:
@@ -31,9 +35,22 @@ class Recorder:
 
     def hold(self, membership: Membership, publication: Publication) -> None:
         assert membership.held is not None
-        membership.held.append(publication)
+        event, size = publication.encoded(self.codec)
+        assert membership.held.add(Entry(event, size, publication), DEFAULT_LIMITS)
 
-    def end(self, code: int, reason: str) -> None:
+    def backlog(self) -> Backlog[Entry]:
+        return Backlog(
+            Ledger(),
+            lambda publication: publication.encoded(self.codec),
+            self.lost.__setitem__,
+        )
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether its codec has arrays."""
+        return self.codec.join is not None
+
+    def end(self, code: int, reason: str = "") -> None:
         self.ends.append((code, reason))
 
 

@@ -103,7 +103,7 @@ def test_held_publications_are_delivered_in_order() -> None:
     one, two = Recorder(), Recorder()
     membership = hub.add("lobby", one)
     hub.add("lobby", two)
-    membership.held = []
+    membership.held = one.backlog()
 
     publish(hub, 1)
     publish(hub, 2)
@@ -124,7 +124,7 @@ def test_a_held_publication_that_cannot_be_sent_is_logged(
     hub = Hub()
     member = Recorder(CODECS["text"])
     membership = hub.add("lobby", member)
-    membership.held = []
+    membership.held = member.backlog()
     for message in ("a", 1, "b"):
         publish(hub, message)
 

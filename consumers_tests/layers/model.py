@@ -70,11 +70,12 @@ class ReferencePresence:
         user = entry.user
         before = self.metadata.get(user) if user not in self.due else None
         self.due.discard(user)
+        is_back = before is not None and user not in self.users()
         self.entries[connection] = entry
         self.metadata[user] = entry.metadata
         if before is None:
             return "joined"
-        return "" if before == entry.metadata else "updated"
+        return "" if before == entry.metadata and not is_back else "updated"
 
     def exit(self, connection: str, *, due: bool) -> None:
         """Exit; ``due``: the linger has passed."""

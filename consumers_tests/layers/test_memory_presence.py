@@ -1,5 +1,7 @@
 """Presence in memory: users, what they told last, and whose lease runs out."""
 
+import pytest
+
 from consumers.layers import Entry
 from consumers.layers.memory_presence import MemoryPresence
 
@@ -20,14 +22,15 @@ def test_an_update_is_what_differs_from_what_was_told_last() -> None:
     assert presence.enter(HERE, [ada("c2")], 10, 0.0).updated == (ada("c2"),)
 
 
-def test_who_returns_with_other_metadata_is_updated() -> None:
-    """Within the linger nobody joined, but what the user tells is new."""
+@pytest.mark.parametrize("metadata", [RED, BLUE])
+def test_who_returns_within_the_linger_is_updated(metadata: bytes) -> None:
+    """Nobody joined; but who asked meanwhile does not know the user."""
     presence = MemoryPresence()
     presence.enter(HERE, [ada("c1")], 10, 0.0)
     presence.exit(["c1"], 2, 0.0)
-    changes = presence.enter(HERE, [ada("c2", BLUE)], 10, 1.0)
+    changes = presence.enter(HERE, [ada("c2", metadata)], 10, 1.0)
 
-    assert (changes.joined, changes.updated) == ((), (ada("c2", BLUE),))
+    assert (changes.joined, changes.updated) == ((), (ada("c2", metadata),))
 
 
 def test_who_returns_too_late_has_joined_and_has_not_left() -> None:

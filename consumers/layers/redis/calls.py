@@ -99,7 +99,7 @@ class Calls:
                 new_epoch(),
                 run,
                 int(retried),
-                *(("", "", "") if history is None else _kept(history)),
+                *(("-", "", "") if parcel.transient else _kept_or_as_it_was(history)),
                 _ms(IDEMPOTENCY),
             ),
         )
@@ -268,6 +268,10 @@ def read_push(data: bytes) -> tuple[Position | None, bytes]:
     """
     offset, epoch, payload = data.split(b":", 2)
     return (Position(int(offset), epoch.decode()) if offset else None), payload
+
+
+def _kept_or_as_it_was(history: History | None) -> tuple[Argument, ...]:
+    return ("", "", "") if history is None else _kept(history)
 
 
 def _kept(history: History) -> tuple[int, int, int]:

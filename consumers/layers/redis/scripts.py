@@ -97,6 +97,8 @@ local state = redis.call(
 )
 if size == '' then
   size, ttl, remember = state[4], state[5], state[6]
+elseif size == '-' then
+  size = false
 end
 local position = ''
 if size then
@@ -289,7 +291,7 @@ for i = 5, #ARGV, 3 do
   end
   if new then
     joined[#joined + 1] = index
-  elseif before ~= metadata then
+  elseif before ~= metadata or number == 0 then
     updated[#updated + 1] = index
   end
   number = (number or 0) + (entry and 0 or 1)

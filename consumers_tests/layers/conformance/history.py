@@ -9,6 +9,7 @@ from .tools import (
     PAST,
     SHORT,
     MakeLayer,
+    Note,
     PassTime,
     messages,
     publish,
@@ -28,6 +29,21 @@ async def test_asking_begins_a_history(make_layer: MakeLayer) -> None:
 
         positions = await publish(layer, 1, history=None)
         assert positions == [Position(1, begun.position.epoch)]
+
+
+async def test_what_is_transient_is_carried_and_not_kept(
+    make_layer: MakeLayer,
+) -> None:
+    """It has no position, whatever the group keeps, and takes nobody's place."""
+    async with started(make_layer) as (layer, heard):
+        await layer.subscribe("a")
+        first = await publish(layer, 1)
+        assert await layer.publish([Note("a", "gone", transient=True)]) == [None]
+        second = await publish(layer, 2)
+
+        assert await heard.until(3) == [1, "gone", 2]
+        assert [each.position for each in heard.deliveries] == [*first, None, *second]
+        assert messages((await layer.history("a", KEEP)).kept) == [1, 2]
 
 
 async def test_all_is_returned_in_order_with_positions(make_layer: MakeLayer) -> None:

@@ -116,13 +116,18 @@ async def test_who_lingers_is_gone_at_once_and_told_later(
 async def test_who_returns_in_time_is_not_told(
     make_layer: MakeLayer, pass_time: PassTime
 ) -> None:
-    """Back within the linger, at whichever process, nobody left and nobody joined."""
+    """Back within the linger, at whichever process, nobody left and nobody joined.
+
+    It is an update: who asked meanwhile does not know the user.
+    """
     async with two(make_layer) as (here, there):
         await here.enter("a", [entry("c1", "ada"), entry("c2")], LONG)
         await here.exit("a", ["c1"], LONG)
-        assert (await there.enter("a", [entry("c3", "ada")], LONG)).joined == ()
+        changes = await there.enter("a", [entry("c3", "ada")], LONG)
+        assert (changes.joined, changes.updated) == ((), (entry("c3", "ada"),))
         await there.exit("a", ["c3"], LONG)
-        assert (await here.enter("a", [entry("c4", "ada")], LONG)).joined == ()
+        changes = await here.enter("a", [entry("c4", "ada")], LONG)
+        assert (changes.joined, changes.updated) == ((), (entry("c4", "ada"),))
 
         await pass_time(PAST)
         for layer in (here, there):

@@ -37,6 +37,7 @@ class Note:
     message: Any
     history: History | None = None
     idempotency_key: str | None = None
+    transient: bool = False
     id: str = field(default_factory=lambda: f"note-{next(_ids)}")
 
     def payload(self) -> bytes:
