@@ -35,8 +35,7 @@ class Recorder:
 
     def hold(self, membership: Membership, publication: Publication) -> None:
         assert membership.held is not None
-        event, size = publication.encoded(self.codec)
-        assert membership.held.add(Entry(event, size, publication), DEFAULT_LIMITS)
+        assert membership.held.add(Entry(None, 1, publication), DEFAULT_LIMITS)
 
     def backlog(self) -> Backlog[Entry]:
         return Backlog(

@@ -252,12 +252,9 @@ async def test_a_cursor_board_costs_little() -> None:
     delivered: list[Publication] = []
     with virtual_time() as clock, fail_after(5):
         async with create_task_group() as group:
-            counters = Counters()
-
-            def spawn(function: Callable[[], Awaitable[Any]]) -> None:
-                group.start_soon(function)
-
-            held = Coalescing(delivered.append, spawn, counters)
+            members = Members(group, clock)
+            counters = members.counters
+            held = Coalescing(delivered.append, members.spawn, counters)
             policy = Coalesce("user", every=1 / 30, batch=True)
             board = Group("board", outbox=policy)
             for tick in range(60):
