@@ -40,13 +40,15 @@ would show."""
 class Subscribed:
     """One group that the layer delivers."""
 
-    __slots__ = ("follower", "group")
+    __slots__ = ("follower", "group", "is_ready")
 
     def __init__(self, group: Group, follower: Follower | None) -> None:
         self.group = group
         """What was declared about it."""
         self.follower = follower
         """Who follows its history, if it has one."""
+        self.is_ready = False
+        """Whether it does deliver it, and the follower has its position."""
 
 
 class Subscribing:
@@ -92,12 +94,12 @@ class Subscribing:
 
         Cancelling leaves it open which are.
         """
-        missing = {name.name: name for name in names if name.name not in self.of}
+        missing = {name.name: name for name in names if not self._is_ready(name.name)}
         if self._layer.local:  # there is nothing to wait for
             await self._subscribe(missing)
             return
         self._wanted |= missing
-        while any(name not in self.of for name in missing):
+        while any(not self._is_ready(name) for name in missing):
             async with self._lock:
                 due = {
                     key: name
@@ -106,6 +108,10 @@ class Subscribing:
                 }
                 self._wanted.clear()
                 await self._subscribe(due)
+
+    def _is_ready(self, name: str) -> bool:
+        known = self.of.get(name)
+        return known is not None and known.is_ready
 
     async def _subscribe(self, due: dict[str, GroupName]) -> None:
         if not due:
@@ -124,6 +130,8 @@ class Subscribing:
             for key in due:
                 del self.of[key]
             raise
+        for subscribed in made.values():
+            subscribed.is_ready = True
 
     async def _begin(self, followers: list[Follower]) -> None:
         if not followers:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio import create_task_group, fail_after, wait_all_tasks_blocked
 
-from consumers import Group, Groups, History, LayerUnavailable, StateError
+from consumers import Group, Groups, History, LayerUnavailable, Position, StateError
 from consumers.clock import VirtualClock, current_clock
 from consumers_tests.groups.members import Recorder, join, leave
 from consumers_tests.groups.scripted_layer import ScriptedLayer
@@ -79,6 +79,31 @@ async def test_who_comes_while_another_subscribes_waits_for_it() -> None:
 
         assert len(joined) == 4
         assert layer.times("subscribe") == 1
+
+
+async def test_who_comes_late_while_another_subscribes_waits_too() -> None:
+    """When it is a member, the layer delivers, and it is known from where on."""
+    layer = ScriptedLayer()
+    async with running(layer) as (groups, _):
+        gate = layer.blocked["subscribe"] = anyio.Event()
+        positions: list[Position | None] = []
+
+        async def come() -> None:
+            await join(groups, KEPT("a"), Recorder())
+            past = await groups.past(groups.resolve(KEPT("a")), None, None)
+            positions.append(past.recovery.position)
+
+        async with create_task_group() as tasks:
+            tasks.start_soon(come)
+            await wait_all_tasks_blocked()
+            tasks.start_soon(come)
+            await wait_all_tasks_blocked()
+            assert positions == []
+            gate.set()
+
+        first, second = positions
+        assert first == second
+        assert first is not None
 
 
 async def test_who_waits_subscribes_for_all_that_wait() -> None:
