@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from consumers.clock import sleep
+from consumers.clock import current_time, sleep
 from consumers.codecs import pack
 from consumers.errors import LayerUnavailable
 from consumers.layers import Changes, Entry
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Announcing", "present"]
 
 _RENEWALS_PER_LEASE: Final = 3
+_SETTLE_EVERY: Final = 0.25
+"""Seconds between two looks at who has really left, while somebody lingers."""
 
 
 def present(entries: Iterable[Entry]) -> list[Present]:
@@ -103,6 +105,9 @@ class Announcing:
         self._exits: dict[str, list[str]] = {}  # {group: connections}, to be told
         self._gathered: dict[str, _Gathered] = {}
         self._renewing = False
+        # {group that somebody has left: when that may be told}
+        self._leaving: dict[str, float] = {}
+        self._settling = False
 
     async def enter(
         self, name: GroupName, connection: str, user: str, metadata: object
@@ -143,7 +148,11 @@ class Announcing:
             waiting.append(connection)
             if len(waiting) == 1:
                 self._spawn_if(lambda: self._send_exits(group))
-        self._spawn_if(lambda: self._settle(group, linger))
+        if self._can_spawn():
+            self._leaving.setdefault(group, current_time() + linger)
+            if not self._settling:
+                self._settling = True
+                self._spawn(self._settle)
 
     async def _send_exits(self, group: str) -> None:
         connections = self._exits.pop(group, [])
@@ -154,10 +163,18 @@ class Announcing:
             except LayerUnavailable:
                 return  # its lease ends, or it was lost with the broker's data
 
-    async def _settle(self, group: str, linger: float) -> None:
-        """See who has really left, when that may be told."""
-        await sleep(linger + 0.001)  # by the layer's clock it is over then
-        await self._renew({group: self._lease(self._declared[group])})
+    async def _settle(self) -> None:
+        """See who has really left, when that may be told, in all groups at once."""
+        try:
+            while self._leaving:
+                await sleep(_SETTLE_EVERY)
+                now = current_time()
+                due = [group for group, at in self._leaving.items() if at < now]
+                for group in due:
+                    del self._leaving[group]
+                await self._renew(self._leases(due))
+        finally:
+            self._settling = False
 
     # -- leases ---------------------------------------------------------------------
 
@@ -180,9 +197,10 @@ class Announcing:
 
     async def renew(self) -> None:
         """Renew all leases; enter again where they were lost. Raises nothing."""
-        await self._renew(
-            {group: self._lease(self._declared[group]) for group in self._entries}
-        )
+        await self._renew(self._leases(self._entries))
+
+    def _leases(self, groups: Iterable[str]) -> dict[str, float]:
+        return {group: self._lease(self._declared[group]) for group in groups}
 
     async def _renew(self, leases: dict[str, float]) -> None:
         if not leases:

@@ -15,6 +15,8 @@ from consumers.errors import MessageNotEncodable, shorten
 from consumers.messages import Internal
 from consumers.policies import DEFAULT_POLICY, Policy
 
+from .presence import PresenceDiff
+
 if TYPE_CHECKING:
     from consumers.history import History, Position
 
@@ -56,6 +58,8 @@ class Wire(msgspec.Struct, array_like=True, frozen=True):
 
 
 _open: Final = msgspec.msgpack.Decoder(Wire).decode
+_decode_any: Final = msgspec.msgpack.Decoder().decode
+_decode_diff: Final = msgspec.msgpack.Decoder(PresenceDiff).decode
 
 
 class Publication:
@@ -179,8 +183,10 @@ class Publication:
             ValueError: It is of a kind of a later release.
         """
         kind = Kind(wire.kind)
-        decode: Callable[[Any], Any] = msgspec.msgpack.decode
-        if declared is not None and kind in (Kind.MESSAGE, Kind.DIRECT):
+        decode: Callable[[Any], Any] = _decode_any
+        if kind is Kind.PRESENCE:
+            decode = _decode_diff
+        elif declared is not None and kind in (Kind.MESSAGE, Kind.DIRECT):
             decode = declared.decode
         made = cls(
             group,

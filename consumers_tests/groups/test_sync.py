@@ -13,8 +13,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from consumers.connection import process_id
 from consumers.errors import ConfigurationError, MessageNotEncodable, StateError
-from consumers.groups import Group, Groups, user_group
+from consumers.groups import Excerpt, Group, Groups, user_group
+from consumers.history import History, Position
 from consumers.identity import Identity
 from consumers_tests.groups.members import Recorder, join
 
@@ -86,6 +88,53 @@ def test_without_any_event_loop() -> None:
     """A script may publish where nothing runs."""
     assert Groups().sync.count(LOBBY) == 0
     Groups().sync.publish(LOBBY, "hello")
+    Groups().sync.close()
+
+
+def test_what_nobody_hears_is_kept() -> None:
+    """A thread publishes before anybody joins; an event loop finds it kept."""
+    log = Group("log", history=History())
+    groups = Groups("memory://", [log])
+
+    first = groups.sync.publish(log, "one")
+    positions = groups.sync.publish_many([(log, "two"), ("lobby", "gone")])
+    again = groups.sync.publish(log, "three", idempotency_key="k")
+    groups.sync.publish(log, "four", idempotency_key="k")
+
+    async def read() -> Excerpt:
+        return await groups.history(log, since=first)
+
+    assert first is not None
+    assert positions == [Position(2, first.epoch), None]
+    assert again == Position(3, first.epoch)
+    excerpt = anyio.run(read)
+    assert excerpt == groups.sync.history(log, since=first)
+    assert [each.message for each in excerpt.publications] == ["two", "three"]
+    assert excerpt.recovered
+
+
+@every_thread
+async def test_one_connection_and_many_groups(run: Any) -> None:
+    """`send` reaches the connection with an id, `publish_many` each group's members."""
+    groups = Groups()
+    ada, bob = Recorder(user=Identity("ada")), Recorder(user=Identity("bob"))
+    bob.id = f"{process_id()}-sync-1"
+    with fail_after(5):
+        await join(groups, "one", ada)
+        await join(groups, "two", bob)
+        await join(groups, LOBBY, bob)
+        groups.named(bob)
+
+        def work() -> int:
+            groups.sync.publish_many([("one", 1), ("two", 2)])
+            groups.sync.send(bob.id, "only you")
+            return groups.sync.count(LOBBY, users=True)
+
+        count = await run(work)
+
+    assert ada.texts == ["1"]
+    assert bob.texts == ["2", '"only you"']
+    assert count == 1
 
 
 @every_thread
@@ -96,9 +145,11 @@ def test_without_any_event_loop() -> None:
         (lambda groups: groups.sync.publish("no name", 1), ValueError),
         (lambda groups: groups.sync.publish(None, 1), TypeError),
         (lambda groups: groups.sync.presence("lobby"), ConfigurationError),
+        (lambda groups: groups.sync.history("lobby"), ConfigurationError),
+        (lambda groups: groups.sync.count("lobby", users=True), ConfigurationError),
         (lambda groups: groups.sync.disconnect(user="a", code=1005), ValueError),
     ],
-    ids=["message", "name", "target", "presence", "code"],
+    ids=["message", "name", "target", "presence", "history", "users", "code"],
 )
 async def test_errors_come_back(run: Any, call: Any, error: type[Exception]) -> None:
     """What the coroutine raises is raised in the thread."""

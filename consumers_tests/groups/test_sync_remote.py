@@ -32,16 +32,14 @@ class Said(msgspec.Struct, tag=True):
     text: str
 
 
-ROOM = "chat.{channel}"
-
-
 def make(url: str) -> Groups:
     """Return groups as a program of its own would make them."""
     return Groups(
         url,
         [
-            Group(ROOM, sends=Said, history=History(), presence=True),
-            Group("plain.{name}", presence=True),
+            Group("chat.{channel}", sends=Said, history=History()),
+            Group("hall.{name}", sends=Said, history=History(), presence=True),
+            Group("plain.{name}"),
         ],
     )
 
@@ -115,21 +113,21 @@ async def test_what_servers_know_can_be_asked(script: Groups, valkey: Valkey) ->
     ada, again, bob = member(1, "ada"), member(2, "ada"), member(3, "bob")
     async with serving(valkey) as groups:
         for each in (ada, again, bob):
-            await join(groups, "chat.lobby", each, presence={"colour": each.id[-1]})
-        position = await groups.publish("chat.lobby", Said("x", "hello"))
-        await groups.publish("chat.lobby", Said("x", "again"))
+            await join(groups, "hall.lobby", each, presence={"colour": each.id[-1]})
+        position = await groups.publish("hall.lobby", Said("x", "hello"))
+        await groups.publish("hall.lobby", Said("x", "again"))
 
         def work() -> Any:
             return (
-                script.sync.presence("chat.lobby"),
-                script.sync.count("chat.lobby"),
-                script.sync.count("chat.lobby", users=True),
-                script.sync.history("chat.lobby", position),
-                script.sync.history("chat.lobby", limit=1),
+                script.sync.presence("hall.lobby"),
+                script.sync.count("hall.lobby"),
+                script.sync.count("hall.lobby", users=True),
+                script.sync.history("hall.lobby", position),
+                script.sync.history("hall.lobby", limit=1),
             )
 
         found, count, users, rest, last = await to_thread.run_sync(work)
-        assert found == await groups.presence("chat.lobby")
+        assert found == await groups.presence("hall.lobby")
 
     assert [(each.key, each.connections) for each in found] == [
         ("ada", (ada.id, again.id)),
@@ -145,22 +143,22 @@ async def test_what_servers_know_can_be_asked(script: Groups, valkey: Valkey) ->
 
 def test_without_any_event_loop(script: Groups) -> None:
     """A script publishes and asks; an idempotency key makes it once."""
-    first = script.sync.publish("chat.a", Said("x", "1"), idempotency_key="k")
-    again = script.sync.publish("chat.a", Said("x", "2"), idempotency_key="k")
+    first = script.sync.publish("hall.a", Said("x", "1"), idempotency_key="k")
+    again = script.sync.publish("hall.a", Said("x", "2"), idempotency_key="k")
 
     assert first == again
     assert [
-        each.message.text for each in script.sync.history("chat.a").publications
+        each.message.text for each in script.sync.history("hall.a").publications
     ] == ["1"]
-    assert script.sync.count("chat.a") == 0
-    assert script.sync.presence("chat.a") == []
+    assert script.sync.count("hall.a") == 0
+    assert script.sync.presence("hall.a") == []
     assert script.sync.disconnect(user="nobody") == 0
 
 
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        (lambda it: it.publish("chat.a", "no Said"), TypeError),
+        (lambda it: it.publish("hall.a", "no Said"), TypeError),
         (lambda it: it.publish("plain.a", object()), MessageNotEncodable),
         (lambda it: it.publish("no name", 1), ValueError),
         (lambda it: it.history("plain.a"), ConfigurationError),
@@ -189,7 +187,7 @@ async def test_a_coroutine_is_told_what_to_write(script: Groups) -> None:
     for call in (
         lambda: script.sync.publish("chat.a", Said("x", "1")),
         lambda: script.sync.disconnect(user="a"),
-        lambda: script.sync.count("chat.a"),
+        lambda: script.sync.count("hall.a"),
     ):
         with pytest.raises(StateError, match=r"write await groups\.publish\(\.\.\.\)"):
             call()
