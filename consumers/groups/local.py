@@ -82,8 +82,8 @@ class Local:
         async with self._connected(), create_task_group() as tasks:
             self._tasks, self.is_ready = tasks, True
             try:
+                await self.subscribing.ensure([node_group(process_id())])
                 if not self.layer.local:
-                    await self.subscribing.ensure([node_group(process_id())])
                     self.spawn(self._check_for_ever)
                 yield
             except Exception as error:
@@ -113,6 +113,7 @@ class Local:
         if not self.layer.local:
             raise self.not_running()
         await self._started.enter_async_context(self.layer.running(self))
+        await self.subscribing.ensure([node_group(process_id())])
         self.is_ready = True
 
     def spawn(self, function: Callable[[], Awaitable[Any]]) -> None:
@@ -246,7 +247,8 @@ class Local:
             log.error("what came to group %s is no publication: %s", group, error)
             return None
 
-    def read(self, kept: Kept, name: GroupName) -> Publication:
+    @staticmethod
+    def read(kept: Kept, name: GroupName) -> Publication:
         """Return the publication that a history has kept.
 
         Raises:
