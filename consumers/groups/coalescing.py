@@ -34,11 +34,12 @@ class Coalescing:
     """Holds back what comes too soon after a delivery, on one event loop."""
 
     __slots__ = (
+        "_begun",
         "_counters",
         "_deliver",
         "_due",
+        "_more",
         "_order",
-        "_sooner",
         "_spawn",
         "_waiting",
     )
@@ -65,8 +66,10 @@ class Coalescing:
         # every).
         self._due: list[tuple[float, int, str, float]] = []
         self._order = count()
-        # There while the task is: set when something is due before what it waits for.
-        self._sooner: anyio.Event | None = None
+        # Groups that the task does not know yet, with their intervals.
+        self._begun: list[tuple[str, float]] = []
+        # There while the task is: set when there are such groups.
+        self._more: anyio.Event | None = None
 
     def deliver(self, publication: Publication) -> None:
         """Deliver a publication, or hold it back until it is time.
@@ -125,14 +128,12 @@ class Coalescing:
 
     def _hold_back(self, group: str, every: float) -> None:
         """Deliver nothing more of a group for ``every`` seconds."""
-        due = (current_time() + every, next(self._order), group, every)
-        heapq.heappush(self._due, due)
         self._waiting[group] = {}
-        if self._sooner is not None:
-            if self._due[0] is due:
-                self._sooner.set()
+        self._begun.append((group, every))
+        if self._more is not None:
+            self._more.set()
             return
-        self._sooner = anyio.Event()
+        self._more = anyio.Event()
         try:
             self._spawn(self._run)
         except BaseException:
@@ -140,12 +141,21 @@ class Coalescing:
             raise
 
     async def _run(self) -> None:
-        """Deliver what is due, until nothing is held back."""
+        """Deliver what is due, until nothing is held back.
+
+        Nobody else asks for the time: publishers may go by another clock.
+        """
         try:
-            while self._due:
-                self._sooner = anyio.Event()
-                with move_on_after(self._due[0][0] - current_time()):
-                    await self._sooner.wait()
+            while self._waiting:
+                self._more = anyio.Event()
+                now = current_time()
+                for group, every in self._begun:
+                    self._hold_on(group, every, now)
+                self._begun.clear()
+                seconds = self._due[0][0] - now
+                if seconds > 0:
+                    with move_on_after(seconds):
+                        await self._more.wait()
                 now = current_time()
                 while self._due and self._due[0][0] <= now:
                     self._next(heapq.heappop(self._due), now)
@@ -156,14 +166,18 @@ class Coalescing:
             self._end()
 
     def _end(self) -> None:
-        self._sooner = None
+        self._more = None
         self._waiting.clear()
+        self._begun.clear()
         self._due.clear()
 
+    def _hold_on(self, group: str, every: float, now: float) -> None:
+        heapq.heappush(self._due, (now + every, next(self._order), group, every))
+
     def _next(self, due: tuple[float, int, str, float], now: float) -> None:
-        _, order, group, every = due
-        if not self._waiting[group]:
+        _, _, group, every = due
+        if self._waiting[group]:
+            self.flush(group)
+            self._hold_on(group, every, now)
+        else:
             del self._waiting[group]
-            return
-        self.flush(group)
-        heapq.heappush(self._due, (now + every, order, group, every))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextvars import copy_context
 from typing import Any, Final
 
 import anyio
@@ -57,6 +58,8 @@ class Local:
         )
         self._url = url
         self._tasks: TaskGroup | None = None
+        # For its tasks: the lifespan's, and not that of whoever happens to start them.
+        self._context = copy_context()
         self._started = AsyncExitStack()  # holds a layer that no lifespan runs
         self.is_ready = False
         """Whether the layer can be used."""
@@ -81,6 +84,7 @@ class Local:
         failure: Exception | None = None
         async with self._connected(), create_task_group() as tasks:
             self._tasks, self.is_ready = tasks, True
+            self._context = copy_context()
             try:
                 await self.subscribing.ensure([node_group(process_id())])
                 if not self.layer.local:
@@ -124,7 +128,7 @@ class Local:
         """
         if self._tasks is None:
             raise self.not_running()
-        self._tasks.start_soon(_contained, function)
+        self._context.run(self._tasks.start_soon, _contained, function)
 
     def not_running(self) -> StateError:
         """Return what says that the groups have no lifespan here."""
