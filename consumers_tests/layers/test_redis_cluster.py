@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
+from consumers.errors import LayerUnavailable
 from consumers.layers.redis import RedisLayer, parse_address
+from consumers_tests.layers.broken import listening
 from consumers_tests.layers.conformance import *  # noqa: F403  the tests
 from consumers_tests.layers.conformance import MakeLayer, PassTime
 from consumers_tests.valkey import Cluster
@@ -35,3 +37,10 @@ def make_layer(cluster: Cluster) -> MakeLayer:
 def pass_time() -> PassTime:
     """Return what lets time pass: the broker's."""
     return anyio.sleep
+
+
+async def test_a_server_is_told_from_a_cluster(cluster: Cluster) -> None:
+    """One server of a cluster can't be used alone, and the way out is told."""
+    async with listening(cluster.nodes[0].url) as (layer, _):
+        with pytest.raises(LayerUnavailable, match="add '\\?cluster=true'"):
+            await layer.positions([f"group-{i}" for i in range(9)])

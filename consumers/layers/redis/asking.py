@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from coredis.exceptions import (
     AskError,
@@ -112,7 +112,8 @@ class Asking:
         self.retried = 0
         """How many questions were asked again."""
         self._address = address
-        self._seconds = seconds
+        self.seconds: Final = seconds
+        """For how long at most."""
 
     async def ask(self, servers: Servers, questions: Sequence[Question]) -> list[Any]:
         """Return the answers. Those that can be asked in one round trip are.
@@ -121,11 +122,11 @@ class Asking:
             LayerUnavailable: Some could not be had.
         """
         left = questions
-        with move_on_after(self._seconds) as patience:
+        with move_on_after(self.seconds) as patience:
             while left := await self._attempt(servers, left):
                 self.retried += len(left)
         if patience.cancelled_caught:
-            self._give_up(servers, questions)
+            raise self.unanswered(servers)
         for question in questions:
             if question.error is not None:
                 raise self._refused(question.error)
@@ -158,12 +159,13 @@ class Asking:
             await sleep(_PAUSE)
         return [*left, *questions[len(asked) :]]
 
-    def _give_up(self, servers: Servers, questions: Sequence[Question]) -> NoReturn:
+    def unanswered(self, servers: Servers) -> LayerUnavailable:
+        """Return what says that the time is over, and why if that is known."""
         failures = [link.failure for link in servers.links if link.failure is not None]
         if failures:
-            raise unreachable(self._address, failures[0])
-        raise LayerUnavailable(
-            f"{self._address} has not answered within {self._seconds:g} seconds"
+            return unreachable(self._address, failures[0])
+        return LayerUnavailable(
+            f"{self._address} has not answered within {self.seconds:g} seconds"
         )
 
     def _refused(self, error: Exception) -> LayerUnavailable:

@@ -31,6 +31,8 @@ FAILURES: Final = (
 )
 """What the loss of a connection may be raised as."""
 
+_UNKNOWN: Final = ("NOAUTH", "HELLO must be called")
+
 contained: Final[ContextVar[bool]] = ContextVar(
     "consumers.layers.contained", default=False
 )
@@ -52,4 +54,6 @@ def reason_of(error: BaseException | None) -> str:
             break
     if error is None:
         return "not connected yet"
-    return " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
+    # What a server without a password for us has to say is long, and not that.
+    return "a password is needed" if reason.startswith(_UNKNOWN) else reason

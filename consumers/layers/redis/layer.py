@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, Final
 
 from anyio import create_task_group, get_cancelled_exc_class
 from coredis.exceptions import RedisError
 
-from consumers.clock import current_time, move_on_after
+from consumers.clock import move_on_after
 from consumers.errors import LayerUnavailable
 from consumers.history import History, Position
 from consumers.layers.contract import (
@@ -66,7 +67,6 @@ class RedisLayer:
         """
         self._address = address
         self._wait = wait
-        self._timeout = timeout
         self._heartbeat = heartbeat
         # What is entered and held is ours by this.
         node = secrets.token_urlsafe(9)
@@ -128,11 +128,10 @@ class RedisLayer:
         """Have the groups' publications delivered; when it returns they are."""
         servers = self._running()
         channels = {self._names.channel(group): group for group in groups}
-        with move_on_after(self._timeout) as patience:
+        with move_on_after(self._asking.seconds) as patience:
             await servers.subscribe(channels)
         if patience.cancelled_caught:
-            failures = [link.failure for link in servers.links if link.failure]
-            raise unreachable(self._address, failures[0] if failures else None)
+            raise self._asking.unanswered(servers)
 
     async def unsubscribe(self, *groups: str) -> None:
         """Have them delivered no longer."""
@@ -234,7 +233,7 @@ class RedisLayer:
         """
         servers, slowest = self._running(), 0.0
         for link in servers.links:
-            started = current_time()
+            started = perf_counter()
             with move_on_after(2 * self._heartbeat) as patience:
                 try:
                     await link.reply(link.send(b"PING"))
@@ -245,7 +244,7 @@ class RedisLayer:
                     f"{link.name} has not answered within "
                     f"{2 * self._heartbeat:g} seconds"
                 )
-            slowest = max(slowest, current_time() - started)
+            slowest = max(slowest, perf_counter() - started)
         return slowest
 
     async def overview(self) -> list[Overview]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from time import perf_counter
 from typing import Any, Final
 
 import anyio
@@ -256,10 +257,10 @@ class Link:
         """End the link when a connection does not answer in time."""
         while True:
             await sleep(self._heartbeat)
-            started = current_time()
+            started = perf_counter()
             for connection in connections:
                 await self._answers(connection)
-            self.latency = current_time() - started
+            self.latency = perf_counter() - started
 
     async def _answers(self, connection: BaseConnection) -> None:
         request = connection.create_request(b"PING")

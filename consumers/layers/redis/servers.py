@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from coredis.exceptions import MovedError, RedisError
+from coredis.exceptions import AuthenticationError, MovedError, RedisError
 
 from consumers.clock import move_on_after
 from consumers.errors import LayerUnavailable
@@ -83,7 +83,9 @@ class SingleServer:
         """Wait until it can be used."""
         link = self._link
         with move_on_after(seconds):
-            await link.ready()
+            # Who is refused now will be refused later.
+            while not (link.up or isinstance(link.failure, AuthenticationError)):
+                await link.changed()
         while not link.up and link.failure is None:
             await link.changed()
         if not link.up:
@@ -113,4 +115,5 @@ class SingleServer:
 
 def unreachable(address: Address, error: BaseException | None) -> LayerUnavailable:
     """Return what says that the broker can't be reached, and why."""
-    return LayerUnavailable(f"can't reach {address}: {reason_of(error)}")
+    how = " with TLS" if address.tls else ""
+    return LayerUnavailable(f"can't reach {address}{how}: {reason_of(error)}")

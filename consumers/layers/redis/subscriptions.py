@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from typing import Any, Final, Protocol
 
 import anyio
@@ -154,20 +155,21 @@ class Subscriptions:
         """
         wanted, deliver, message = self.wanted, self._hears.deliver, self._message
         push: Any
-        async for push in listener.push_messages:
-            kind, channel, data = push
-            if kind != message:
-                self._confirmed(channel, given_up=b"unsubscribe" in kind)
-                continue
-            group = wanted.get(channel)
-            if group is None:
-                continue  # just given up
-            self.received += 1
-            try:
-                position, payload = read_push(data)
-                deliver(group, payload, position)
-            except Exception:
-                log.exception("a publication to %r could not be delivered", group)
+        async with aclosing(listener.push_messages) as pushes:
+            async for push in pushes:
+                kind, channel, data = push
+                if kind != message:
+                    self._confirmed(channel, given_up=b"unsubscribe" in kind)
+                    continue
+                group = wanted.get(channel)
+                if group is None:
+                    continue  # just given up
+                self.received += 1
+                try:
+                    position, payload = read_push(data)
+                    deliver(group, payload, position)
+                except Exception:
+                    log.exception("a publication to %r could not be delivered", group)
 
     async def refused(self, listener: BaseConnection) -> None:
         """Wait for a subscription that is refused: no confirmation comes of it.
@@ -175,8 +177,9 @@ class Subscriptions:
         Raises:
             RedisError: What the server says to it, or that the connection is lost.
         """
-        async for reply in listener.streamed_messages:
-            raise reply if isinstance(reply, RedisError) else Lost("an odd answer")
+        async with aclosing(listener.streamed_messages) as replies:
+            reply = await anext(replies)
+        raise reply if isinstance(reply, RedisError) else Lost("an odd answer")
 
     def _confirmed(self, channel: bytes, *, given_up: bool) -> None:
         """Take the confirmation of what was told first."""
