@@ -77,6 +77,12 @@ SCENARIOS = {
         ["telling"],
         seeds=3,
     ),
+    "broker-set-back": Scenario(
+        "The same, and the end of its file is gone",
+        _broker(broker.set_back),
+        ["telling"],
+        seeds=3,
+    ),
     "link-stalled": Scenario(
         "The link to the broker stalls, and is cut in half of the runs",
         _broker(broker.stalled),
@@ -176,7 +182,8 @@ def _outcomes(
         try:
             outcome = scenario.run(options, backend, seed, control)
         except FaultError as error:
-            outcome = Outcome(backend, seed, {}, [str(error)], control)
+            problems = [str(error)[-500:]]
+            outcome = Outcome(backend, seed, {}, problems, control, broken=True)
         outcome.cells["took, s"] = time.monotonic() - begun
         outcomes.append(outcome)
         clock = time.strftime("%H:%M:%S")

@@ -142,9 +142,6 @@ class Many(WebSocketConsumer):
 class Publisher(WebSocketConsumer):
     """Publishes from inside the server."""
 
-    receive_type = Publish
-    send_type = "json"
-
     async def on_receive(self, plan: Publish) -> None:
         """Publish, and say how far it is."""
 
@@ -194,6 +191,13 @@ async def state(request: Request) -> JSONResponse:
     return JSONResponse(msgspec.to_builtins(found))
 
 
+async def kept(request: Request) -> JSONResponse:
+    """Tell which publications of a group are kept."""
+    history = await groups.history(request.query_params["group"])
+    offsets = [one.position.offset for one in history.publications if one.position]
+    return JSONResponse({"epoch": history.position.epoch, "offsets": offsets})
+
+
 app = App(
     [
         WebSocketRoute("/member/{group}", Member),
@@ -201,9 +205,10 @@ app = App(
         WebSocketRoute("/present/{group}", Present),
         WebSocketRoute("/watcher/{name}", Watcher),
         WebSocketRoute("/churner", Churner),
-        WebSocketRoute("/many", Many),
+        WebSocketRoute("/many/{first}/{count}", Many),
         WebSocketRoute("/publisher", Publisher),
         Route("/state", state),
+        Route("/kept", kept),
     ],
     groups=groups,
     limits=Limits(

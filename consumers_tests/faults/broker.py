@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from .jobs import Judged, Open, Publish, Settings
@@ -12,7 +13,7 @@ from .processes import Server
 from .report import Outcome
 from .stage import Publisher, Stage, total, until
 
-__all__ = ["Load", "killed", "stalled", "wiped"]
+__all__ = ["Load", "killed", "set_back", "stalled", "wiped"]
 
 DELIVERIES = {"asyncio": 40_000, "uvloop": 60_000, "trio": 15_000}
 """Per second, to all clients together: what two CPUs carry, clients included."""
@@ -98,6 +99,8 @@ class Run:
 
     def reach(self, share: float) -> int:
         """Wait until a share of the publications is out; return how many are."""
+        for publisher in self.publishers:
+            until("the first publication", partial(_done, publisher), 30)
         target = round(share * self.all)
         until(
             f"publishing {target}",
@@ -108,17 +111,13 @@ class Run:
 
     def finish(self) -> Judged:
         """Wait until all is published and got; return the verdict."""
-        ends: dict[str, tuple[int, str]] = {}
         for publisher in self.publishers:
-            for group, position in publisher.finish(
-                self.seconds + 60
-            ).positions.items():
-                offset, _, epoch = position.partition(".")
-                ends[group] = max(ends.get(group, (0, epoch)), (int(offset), epoch))
+            publisher.finish(self.seconds + 60)
         self.failed = sum(one.progress.failed for one in self.publishers)
         self.why = "".join(one.progress.why for one in self.publishers)
-        places = {group: f"{offset}.{epoch}" for group, (offset, epoch) in ends.items()}
-        return self.crowd.judged(self.sent, places, 60)
+        server = self.stage.servers[0]
+        kept = {group: server.kept(group) for group in self.groups}
+        return self.crowd.judged(self.sent, kept, 60)
 
     def outcome(self, judged: Judged, seed: int, control: str) -> Outcome:
         """Return what is to be told of every run."""
@@ -192,6 +191,10 @@ def _run(
         return outcome
 
 
+def _done(publisher: Publisher) -> int:
+    return publisher.look().done
+
+
 def over(run: Run) -> bool:
     """Tell whether all is published."""
     return all(publisher.look().over for publisher in run.publishers)
@@ -213,6 +216,23 @@ def wiped(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
 
     def fault(stage: Stage, random: Random) -> None:
         stage.broker.wipe()
+        time.sleep(load.down)
+        stage.broker.restart()
+
+    return _run(backend, seed, load, control, proxied=False, fault=fault, told=True)
+
+
+def set_back(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
+    """Kill the broker; it comes back without the latest of what it had acknowledged.
+
+    As one does whose disk was slower than its answers, or whose replica takes over.
+    """
+
+    def fault(stage: Stage, random: Random) -> None:
+        stage.broker.kill()
+        (log,) = (stage.broker.folder / "data" / "appendonlydir").glob("*.incr.aof")
+        with log.open("r+b") as file:
+            file.truncate(round(log.stat().st_size * random.uniform(0.8, 0.98)))
         time.sleep(load.down)
         stage.broker.restart()
 

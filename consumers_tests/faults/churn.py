@@ -229,9 +229,7 @@ def spread_out(
         crowd = stage.crowd()
         count = churning.groups
         # Ten connections are in all of the many groups.
-        crowd.open(
-            Open(stage.ports(), f"/many?first=1&count={count}", ["many"], EACH, seed)
-        )
+        crowd.open(Open(stage.ports(), f"/many/1/{count}", ["many"], EACH, seed))
         crowd.open(Open(stage.ports(), "/told/{group}", ["plain.few"], EACH, seed))
         crowd.open(Open(stage.ports(), "/told/{group}", ["plain.lot"], 20 * EACH, seed))
         for _ in range(3):

@@ -19,7 +19,7 @@ import uvloop
 
 from .jobs import Answer, Command, Judged, Note, Open, Status, Wait, Watch
 from .members import Member, Surroundings
-from .verdict import Verdict, judge
+from .verdict import Kept, Verdict, judge
 
 __all__ = ["Crowd"]
 
@@ -107,7 +107,7 @@ class Crowd:
                 member
                 for group, sent in command.sent.items()
                 for member in self.members[group]
-                if not self._has_all(member, sent, command.ends[group])
+                if not self._has_all(member, sent, command.histories[group])
             ]
             if not late:
                 break
@@ -119,13 +119,11 @@ class Crowd:
         return self.judge(command, max(0.0, took))
 
     @staticmethod
-    def _has_all(
-        member: Member, sent: Mapping[int, int], end: tuple[int, str] | None
-    ) -> bool:
+    def _has_all(member: Member, sent: Mapping[int, int], history: Kept | None) -> bool:
         if not member.joined.is_set():
             return False
-        if end is not None:
-            return member.position() == f"{end[0]}.{end[1]}"
+        if history is not None:
+            return member.position() == f"{history.offsets[-1]}.{history.epoch}"
         return member.received >= sum(sent.values())
 
     def judge(self, command: Wait, seconds: float) -> Judged:
@@ -146,7 +144,7 @@ class Crowd:
                 )
                 verdict = known.get(key)
                 if verdict is None:
-                    verdict = judge(member.segments, sent, command.ends[group])
+                    verdict = judge(member.segments, sent, command.histories[group])
                     known[key] = verdict
                 whole += verdict
                 if verdict:

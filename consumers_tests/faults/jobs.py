@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .verdict import Verdict
+from .verdict import Kept, Verdict
 
 __all__ = [
     "Answer",
@@ -109,8 +109,6 @@ class Progress(msgspec.Struct, frozen=True):
     failed: int = 0
     """How many could not be published."""
     why: str = ""
-    positions: dict[str, str] = {}
-    """``{group: position}`` of the latest, once all are out."""
     seconds: float = 0.0
     over: bool = False
 
@@ -146,8 +144,8 @@ class Wait(msgspec.Struct, frozen=True, tag="wait"):
 
     sent: dict[str, dict[int, int]]
     """``{group: {publisher: count}}``."""
-    ends: dict[str, tuple[int, str] | None]
-    """``{group: offset and epoch of the last publication}``."""
+    histories: dict[str, Kept | None]
+    """Of each group, in the end."""
     seconds: float
     quiet: float = 5.0
     """After so many seconds in which nobody got anything, nothing will come."""

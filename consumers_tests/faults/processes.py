@@ -21,6 +21,7 @@ import msgspec
 from consumers_tests.valkey import free_port
 
 from .jobs import Settings, State
+from .verdict import Kept
 
 __all__ = ["BACKENDS", "FaultError", "Server", "Talker"]
 
@@ -106,6 +107,12 @@ class Server:
         url = f"http://127.0.0.1:{self.port}/state?{query}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             return msgspec.json.decode(answer.read(), type=State)
+
+    def kept(self, group: str) -> Kept:
+        """Ask what the broker has kept of a group."""
+        url = f"http://127.0.0.1:{self.port}/kept?group={group}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return msgspec.json.decode(answer.read(), type=Kept)
 
     def kill(self) -> None:
         """End it at once, as ``kill -9`` does."""

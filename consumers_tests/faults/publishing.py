@@ -34,23 +34,20 @@ async def publish(plan: Publish, one: One, report: Report) -> None:
     filling = "x" * plan.filling
     done = failed = 0
     why = ""
-    positions: dict[str, str] = {}
     for n in range(1, plan.count + 1):
         for group in plan.groups:
             await anyio.sleep(max(0.0, begun + done / plan.rate - time.monotonic()))
             number = plan.publisher * PUBLISHER + n
             try:
-                position = await one(group, Numbered(number, time.monotonic(), filling))
+                await one(group, Numbered(number, time.monotonic(), filling))
             except LayerUnavailable as error:
                 failed, why = failed + 1, str(error)
-            else:
-                positions[group] = str(position) if position else ""
             done += 1
             if time.monotonic() > told + EVERY:
                 told = time.monotonic()
                 await report(Progress(done, failed, why))
     took = time.monotonic() - begun
-    await report(Progress(done, failed, why, positions, took, over=True))
+    await report(Progress(done, failed, why, took, over=True))
 
 
 async def main() -> None:

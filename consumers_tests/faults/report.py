@@ -29,14 +29,18 @@ class Outcome(msgspec.Struct):
     """Why it has failed; empty: it has not."""
     control: str = ""
     """The guard that was taken out: then it is to fail."""
+    broken: bool = False
+    """Whether it could not be carried through: then it proves nothing."""
 
     @property
     def as_it_should(self) -> bool:
         """Whether it held, or failed where a guard was taken out."""
-        return bool(self.problems) == bool(self.control)
+        return bool(self.problems) == bool(self.control) and not self.broken
 
     def says(self) -> str:
         """Return the verdict in words."""
+        if self.broken:
+            return "**not carried through**: " + "; ".join(self.problems)
         if self.control:
             found = "; ".join(self.problems) or "**nothing found: proves nothing**"
             return f"control without {self.control}: {found}"
@@ -87,7 +91,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     ]
     for outcome in outcomes:
         cells = [_shown(outcome.cells.get(name, "")) for name in columns]
-        row = [outcome.backend, str(outcome.seed), *cells, outcome.says()]
+        says = " ".join(outcome.says().split())
+        row = [outcome.backend, str(outcome.seed), *cells, says]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
@@ -110,7 +115,7 @@ def page(
     guarded = [one for one in outcomes if not one.control]
     held = sum(not one.problems for one in guarded)
     controls = [one for one in outcomes if one.control]
-    failed = sum(bool(one.problems) for one in controls)
+    failed = sum(one.as_it_should for one in controls)
     command = f"python -m consumers_tests.faults {' '.join(arguments)}"
     summary = (
         f"`{command}` at {commit()}, {took:.0f} s: {held} of {len(guarded)} runs held, "

@@ -27,6 +27,7 @@ from .jobs import (
     Wait,
 )
 from .processes import FaultError, Server, Talker
+from .verdict import Kept
 
 __all__ = ["Crowd", "InServer", "Program", "Publisher", "Stage", "connected", "until"]
 
@@ -89,16 +90,12 @@ class Crowd:
     def judged(
         self,
         sent: Mapping[str, Mapping[int, int]],
-        ends: Mapping[str, str],
+        histories: Mapping[str, Kept | None],
         limit: float,
     ) -> Judged:
         """Wait until all have got all, or nothing comes; return the verdict."""
-        places: dict[str, tuple[int, str] | None] = {}
-        for group in sent:
-            offset, _, epoch = ends.get(group, "").partition(".")
-            places[group] = (int(offset), epoch) if epoch else None
         plan = {group: dict(by) for group, by in sent.items()}
-        judged = self.perform(Wait(plan, places, limit), limit).judged
+        judged = self.perform(Wait(plan, dict(histories), limit), limit).judged
         assert judged is not None
         return judged
 

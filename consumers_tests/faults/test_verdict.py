@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .verdict import PUBLISHER, Segment, Verdict, judge
+from .verdict import LEAP, PUBLISHER, Kept, Segment, Verdict, judge
 
 SENT = {0: 3, 1: 2}
 NUMBERS = [1, PUBLISHER + 1, 2, PUBLISHER + 2, 3]
-END = (5, "e")
+KEPT = Kept("e", [1, 2, 3, 4, 5])
 
 
 def got(
@@ -34,7 +34,7 @@ def got(
 
 def test_all_in_order_is_right() -> None:
     """Who has got everything once and in order has nothing to complain about."""
-    assert judge([got([1, 2, 3, 4, 5])], SENT, END) == Verdict()
+    assert judge([got([1, 2, 3, 4, 5])], SENT, KEPT) == Verdict()
     assert not judge([got([], NUMBERS, epoch="")], SENT, None)
 
 
@@ -71,7 +71,7 @@ def test_all_in_order_is_right() -> None:
 )
 def test_each_wrong_is_found(segments: list[Segment], verdict: Verdict) -> None:
     """What was lost, repeated, swapped or not announced is counted."""
-    found = judge(segments, SENT, END)
+    found = judge(segments, SENT, KEPT)
 
     assert found == verdict
     assert found
@@ -81,11 +81,23 @@ def test_who_was_told_may_have_missed_something() -> None:
     """Between two segments anything may be missing, and nothing may come again."""
     before = got([1, 2], epoch="old")
 
-    assert not judge([before, got([5], epoch="e", start=4)], SENT, END)
-    assert judge([before, got([], epoch="e", start=5)], SENT, END) == Verdict()
-    assert judge([before, got([], epoch="e", start=4)], SENT, END) == Verdict(lost=1)
+    assert not judge([before, got([5], epoch="e", start=4)], SENT, KEPT)
+    assert judge([before, got([], epoch="e", start=5)], SENT, KEPT) == Verdict()
+    assert judge([before, got([], epoch="e", start=4)], SENT, KEPT) == Verdict(lost=1)
     again = got([4, 5], [2, 3], epoch="e", start=3)
-    assert judge([before, got([3], [2], epoch="x", start=2), again], SENT, END).twice
+    assert judge([before, got([3], [2], epoch="x", start=2), again], SENT, KEPT).twice
+
+
+def test_a_broker_may_leap_in_its_counting() -> None:
+    """After a restart offsets go on far above: only what is in the history is due."""
+    offsets = [1, 2, LEAP + 3, LEAP + 4, LEAP + 5]
+    all_of_them = got(offsets, NUMBERS)
+    all_but_one = got([1, 2, LEAP + 4, LEAP + 5], [*NUMBERS[:2], *NUMBERS[3:]])
+    kept = Kept("e", offsets)
+
+    assert not judge([all_of_them], SENT, kept)
+    assert judge([all_but_one], SENT, kept) == Verdict(lost=1)
+    assert not judge([all_of_them, got([], start=LEAP + 5)], SENT, kept)
 
 
 def test_a_group_without_history_is_judged_by_its_numbers() -> None:
@@ -99,7 +111,7 @@ def test_a_group_without_history_is_judged_by_its_numbers() -> None:
 @given(st.lists(st.integers(1, 5), max_size=8).filter(lambda x: x != [1, 2, 3, 4, 5]))
 def test_nothing_else_is_right(offsets: list[int]) -> None:
     """Any other list of offsets than the right one is found to be wrong."""
-    assert judge([got(offsets)], SENT, END)
+    assert judge([got(offsets)], SENT, KEPT)
 
 
 def test_verdicts_add_up() -> None:

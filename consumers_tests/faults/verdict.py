@@ -11,13 +11,17 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import msgspec
 
-__all__ = ["PUBLISHER", "Segment", "Verdict", "judge"]
+__all__ = ["PUBLISHER", "Kept", "Segment", "Verdict", "judge"]
 
 PUBLISHER = 1_000_000
 """Larger than the count of any publisher's publications."""
+
+LEAP = 1_000_000
+"""What a broker that was restarted leaves out in its counting."""
 
 
 @dataclass
@@ -34,6 +38,13 @@ class Segment:
     numbers: array[int] = field(default_factory=lambda: array("q"))
     strangers: int = 0
     """Publications of another epoch than the one it was told of."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A group's history in the end, all of it."""
+
+    epoch: str
+    offsets: list[int]
 
 
 class Verdict(msgspec.Struct):
@@ -84,31 +95,32 @@ def _by_publisher(numbers: Iterable[int]) -> dict[int, list[int]]:
 
 
 def judge(
-    segments: Sequence[Segment], sent: Mapping[int, int], end: tuple[int, str] | None
+    segments: Sequence[Segment], sent: Mapping[int, int], history: Kept | None
 ) -> Verdict:
     """Compare what one client has got with what was published to its group.
 
     Args:
         segments: Its notes.
         sent: ``{publisher: count}``; each has published 1 to count.
-        end: Offset and epoch of the last publication; ``None``: no history.
+        history: What the group has kept; ``None``: it keeps nothing.
     """
     verdict = Verdict(strangers=sum(segment.strangers for segment in segments))
     if not segments:
         verdict.lost = sum(sent.values())
         return verdict
     last = segments[-1]
-    for segment in segments if end is not None else ():
+    for segment in segments if history is not None else ():
         seen, twice, back = _steps(segment.offsets)
         verdict.twice += twice
         verdict.disordered += back
-        until = max(seen, default=segment.start)
-        if segment is last and end is not None and segment.epoch == end[1]:
-            until = end[0]
-        due = {*range(segment.start + 1, until + 1)}
-        verdict.lost += len(due - seen)
-        verdict.strangers += len(seen - due)
-    if end is not None and last.epoch != end[1]:
+        if segment is last and history is not None and segment.epoch == history.epoch:
+            due = {offset for offset in history.offsets if offset > segment.start}
+            verdict.lost += len(due - seen)
+            verdict.strangers += len(seen - due)
+        else:
+            known = sorted({segment.start, *seen})
+            verdict.lost += sum(b - a - 1 for a, b in pairwise(known) if b - a < LEAP)
+    if history is not None and last.epoch != history.epoch:
         verdict.stuck = 1
     numbers = [number for segment in segments for number in segment.numbers]
     lost = twice = disordered = 0
