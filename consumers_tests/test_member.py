@@ -1,0 +1,525 @@
+"""A connection's part in groups: what it missed, snapshots, presence, gaps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from consumers import (
+    App,
+    ConfigurationError,
+    Group,
+    GroupName,
+    Groups,
+    History,
+    Identity,
+    Internal,
+    LayerUnavailable,
+    NotAllowed,
+    Position,
+    Presence,
+    PresenceDiff,
+    Recovery,
+    StateError,
+    WebSocketConsumer,
+    WebSocketRoute,
+    intercepts,
+    subscribes,
+)
+from consumers.groups import Kind, Publication
+from consumers.testing import ClientConnection, Closed, Refused, TestClient
+from consumers_tests.doubles import Journal
+
+LOG = Group("log.{name}", history=History(size=5))
+PLAIN = Group("plain.{name}")
+HERE = Group("here.{name}", presence=Presence(lease=30, linger=1, batch=0.1))
+
+
+class Reader(WebSocketConsumer):
+    """Comes back to the log with the position that it had."""
+
+    value_type = "json"
+    positions = True
+
+    async def on_connect(
+        self, name: str, since: Position | None = None, last: int | None = None
+    ) -> None:
+        recovery = await self.join(LOG(name), since=since, last=last)
+        await self.send({"recovered": recovery.recovered, "at": recovery.position})
+
+
+@asynccontextmanager
+async def reading(
+    consumer: type[WebSocketConsumer] = Reader, **options: Any
+) -> AsyncIterator[tuple[TestClient, Groups]]:
+    """Serve a consumer at ``/{name}``, with groups to publish to."""
+    groups = Groups(declared=[LOG, PLAIN, HERE])
+    app = App([WebSocketRoute("/{name}", consumer)], groups=groups)
+    async with TestClient(app, **options) as client:
+        yield client, groups
+
+
+async def received(ws: ClientConnection, count: int) -> list[Any]:
+    return [await ws.receive_json() for _ in range(count)]
+
+
+# -- positions and recovery ------------------------------------------------------------
+
+
+async def test_publications_carry_their_positions_where_the_class_wants_it() -> None:
+    """A plain client has to know nothing but the last one's."""
+    async with reading() as (client, groups), client.connect("/a") as ws:
+        hello = await ws.receive_json()
+        await groups.publish(LOG("a"), {"text": "hi"})
+        message = await ws.receive_json()
+
+        assert hello["recovered"] is False
+        epoch = Position.parse(hello["at"]).epoch
+        assert message == {
+            "group": "log.a",
+            "position": f"1.{epoch}",
+            "message": {"text": "hi"},
+        }
+
+
+async def test_who_returns_gets_what_it_missed_and_then_the_rest() -> None:
+    """In order, once, and told that this is all."""
+    async with reading() as (client, groups):
+        async with client.connect("/a") as ws:
+            await ws.receive_json()
+            await groups.publish(LOG("a"), 1)
+            last = (await ws.receive_json())["position"]
+        for number in (2, 3, 4):
+            await groups.publish(LOG("a"), number)
+        async with client.connect("/a", query={"since": last}) as ws:
+            missed = [each["message"] for each in await received(ws, 3)]
+            told = await ws.receive_json()
+            await groups.publish(LOG("a"), 5)
+            live = (await ws.receive_json())["message"]
+
+        assert (missed, told["recovered"], live) == ([2, 3, 4], True, 5)
+
+
+async def test_who_missed_too_much_is_told() -> None:
+    """What was trimmed can't be replayed: nothing is, and the client learns it."""
+    async with reading() as (client, groups):
+        first = await groups.publish(LOG("a"), 0)
+        for number in range(1, 10):
+            last = await groups.publish(LOG("a"), number)
+        async with client.connect("/a", query={"since": str(first)}) as ws:
+            assert await ws.receive_json() == {"recovered": False, "at": str(last)}
+            await groups.publish(LOG("a"), "live")
+            assert (await ws.receive_json())["message"] == "live"
+
+
+async def test_the_latest_few_serve_who_has_no_position() -> None:
+    """And who has one that does not serve."""
+    async with reading() as (client, groups):
+        for number in range(10):
+            await groups.publish(LOG("a"), number)
+        for query in ({"last": "2"}, {"last": "2", "since": "3.another"}):
+            async with client.connect("/a", query=query) as ws:
+                messages = [each["message"] for each in await received(ws, 2)]
+                told = await ws.receive_json()
+            assert (messages, told["recovered"]) == ([8, 9], False)
+
+
+async def test_who_missed_nothing_has_everything() -> None:
+    """Also where nothing was ever published, or all was forgotten since."""
+    async with reading() as (client, groups):
+        async with client.connect("/a") as ws:
+            position = (await ws.receive_json())["at"]
+        async with client.connect("/a", query={"since": position}) as ws:
+            assert (await ws.receive_json())["recovered"] is True
+        position = str(await groups.publish(LOG("a"), 1))
+        await client.advance(3601)
+        async with client.connect("/a", query={"since": position}) as ws:
+            assert (await ws.receive_json())["recovered"] is True
+
+
+@pytest.mark.parametrize("since", ["", "17", "x.y", "-1.abc", "1.", "1.a b"])
+async def test_a_position_must_be_one(since: str) -> None:
+    """A client that makes one up is refused with what was expected."""
+    async with reading() as (client, _):
+        with pytest.raises(Refused) as caught:
+            async with client.connect("/a", query={"since": since}):
+                pass
+        assert caught.value.status == 400
+        assert b"expected a position such as '17.k3jx'" in caught.value.body
+
+
+async def test_what_is_published_while_it_is_replayed_comes_after() -> None:
+    """A snapshot, a replay and live publications are one sequence."""
+
+    class Slow(Reader):
+        async def on_connect(
+            self, name: str, since: Position | None = None, last: int | None = None
+        ) -> None:
+            async with self.joining(LOG(name), since=since) as recovery:
+                await self.groups.publish(LOG(name), "meanwhile")
+                await self.send({"replay": recovery.replayed})
+                await self.groups.publish(LOG(name), "and then")
+
+    async with reading(Slow) as (client, groups):
+        first = await groups.publish(LOG("a"), 1)
+        await groups.publish(LOG("a"), 2)
+        async with client.connect("/a", query={"since": str(first)}) as ws:
+            assert await ws.receive_json() == {"replay": 1}
+            messages = [each["message"] for each in await received(ws, 3)]
+            assert messages == [2, "meanwhile", "and then"]
+
+
+async def test_a_failed_joining_leaves_the_group() -> None:
+    """Whatever was raised: nothing comes from the group any more."""
+    journal = Journal()
+
+    class Fails(WebSocketConsumer):
+        async def on_connect(self, name: str) -> None:
+            try:
+                async with self.joining(LOG(name), last=1):
+                    raise ValueError("no snapshot")
+            except ValueError:
+                journal.add(await self.groups.count(LOG(name)))
+
+    async with reading(Fails) as (client, _), client.connect("/a"):
+        await journal.wait_for(0)
+
+
+async def test_a_group_without_history_has_no_positions() -> None:
+    """Asking for them is the application's mistake, told where it is made."""
+    journal = Journal()
+
+    class Asks(WebSocketConsumer):
+        async def on_connect(self, name: str) -> None:
+            for options in ({"last": 3}, {"since": Position(1, "a")}):
+                try:
+                    await self.join(PLAIN(name), **options)  # type: ignore[arg-type]
+                except ConfigurationError as error:
+                    journal.add(str(error))
+            with pytest.raises(TypeError, match="since and last are about one group"):
+                await self.join(LOG("a"), LOG("b"), last=3)
+            assert await self.join(PLAIN(name)) == Recovery(False)
+            await self.send("done")
+
+    async with reading(Asks) as (client, _), client.connect("/a") as ws:
+        assert await ws.receive_text() == "done"
+    assert len(journal) == 2
+    assert "must be declared with a history" in journal[0]
+
+
+async def test_interceptors_see_what_is_replayed() -> None:
+    """Like what is live: changed, dropped, and never shown where it is internal."""
+
+    class Line(msgspec.Struct):
+        text: str
+
+    class Secret(msgspec.Struct, Internal):
+        text: str
+
+    kept = Group("kept", history=History(size=10))
+
+    class Careful(WebSocketConsumer):
+        value_type = "json"
+        positions = True
+
+        async def on_connect(self, name: str) -> None:
+            await self.join(kept, last=10)
+            await self.send("live")
+
+        @intercepts
+        async def soften(self, publication: Line) -> Line | None:
+            if publication.text == "rude":
+                return None
+            return Line(publication.text.lower())
+
+    async with reading(Careful) as (client, groups):
+        for message in (Line("HELLO"), Line("rude"), Secret("x"), Line("BYE")):
+            await groups.publish(kept, message)
+        async with client.connect("/a") as ws:
+            first, second = await received(ws, 2)
+            assert await ws.receive_json() == "live"
+
+    assert first["message"] == {"text": "hello"}
+    assert second["message"] == {"text": "bye"}
+    assert Position.parse(second["position"]).offset == 4
+
+
+# -- subscribes ------------------------------------------------------------------------
+
+
+async def test_a_subscription_is_a_snapshot_and_every_change() -> None:
+    """The method authorises and returns the snapshot; recovered clients get none."""
+    journal = Journal()
+
+    class Feed(WebSocketConsumer):
+        value_type = "json"
+        positions = True
+
+        async def on_connect(self, name: str, since: Position | None = None) -> None:
+            recovery = await self.subscribe(LOG(name), since)
+            await self.send({"recovered": recovery.recovered})
+
+        @subscribes(LOG)
+        async def watch(self, name: str, recovered: bool = False) -> Any:
+            if name == "secret":
+                raise NotAllowed(name)
+            journal.add((name, recovered))
+            await self.groups.publish(LOG(name), "while the snapshot is made")
+            return {"snapshot": name}
+
+    async with reading(Feed, raise_server_exceptions=False) as (client, groups):
+        async with client.connect("/a") as ws:
+            snapshot, change, told = await received(ws, 3)
+        assert (snapshot, told) == ({"snapshot": "a"}, {"recovered": False})
+        assert change["message"] == "while the snapshot is made"
+
+        async with client.connect("/a", query={"since": change["position"]}) as ws:
+            change, told = await received(ws, 2)
+        assert (change["message"], told) == (
+            "while the snapshot is made",
+            {"recovered": True},
+        )
+        assert journal == [("a", False), ("a", True)]
+
+        async with client.connect("/secret") as ws:
+            with pytest.raises(Closed) as caught:
+                await ws.receive_json()
+        assert (caught.value.code, caught.value.reason) == (1008, "not allowed")
+        assert await groups.count(LOG("secret")) == 0
+
+
+async def test_nobody_may_subscribe_by_default() -> None:
+    """A group for which the class marks no method is refused."""
+    journal = Journal()
+
+    class Closed(WebSocketConsumer):
+        async def on_connect(self, name: str) -> None:
+            try:
+                await self.subscribe(LOG(name))
+            except NotAllowed as error:
+                journal.add(str(error))
+            await self.send("done")
+
+    async with reading(Closed) as (client, _), client.connect("/a") as ws:
+        await ws.receive_text()
+    assert journal == [
+        "Closed has no method for group 'log.a'; mark one @subscribes(group)"
+    ]
+
+
+async def test_a_groups_parameters_are_converted() -> None:
+    """As those of a path are; a name that no method would take is not allowed."""
+    seats = Group("seats.{row}")
+    journal = Journal()
+
+    class Hall(WebSocketConsumer):
+        async def on_connect(self, name: str) -> None:
+            try:
+                await self.subscribe(seats(name))
+            except NotAllowed as error:
+                journal.add(str(error))
+            await self.send("done")
+
+        @subscribes(seats)
+        async def watch(self, row: int) -> None:
+            journal.add(row)
+
+    async with reading(Hall) as (client, _):
+        for name in ("12", "front"):
+            async with client.connect(f"/{name}") as ws:
+                await ws.receive_text()
+    assert journal == [12, "group 'seats.front': Expected `int`, got `str`"]
+
+
+def mistaken(**methods: Any) -> str:
+    """Return what is said about a class with these attributes."""
+    with pytest.raises(ConfigurationError) as caught:
+        type("Wrong", (WebSocketConsumer,), methods)
+    return str(caught.value)
+
+
+def test_mistakes_of_subscribes_are_told_when_the_class_is_made() -> None:
+    """Names that are no parameters, plain functions, two methods for one group."""
+
+    @subscribes(LOG)
+    async def one(self: Any, name: str) -> None:
+        """Take the group's parameter."""
+
+    @subscribes(LOG)
+    async def two(self: Any) -> None:
+        """Take none, which is allowed."""
+
+    @subscribes(LOG)
+    async def other(self: Any, room: str) -> None:
+        """Take one that the group does not have."""
+
+    @subscribes(LOG)
+    def plain(self: Any) -> None:
+        """Not async."""
+
+    assert "must have one method per group, got 'one' and 'two'" in mistaken(
+        one=one, two=two
+    )
+    assert "'log.{name}' by their names, or 'recovered', got ['room']" in mistaken(
+        other=other
+    )
+    assert "must be 'async def'" in mistaken(plain=plain)
+    with pytest.raises(ConfigurationError, match="goes with a declared Group"):
+        subscribes("log")
+    assert "positions are sent as JSON or MessagePack, got send_type 'text'" in (
+        mistaken(positions=True)
+    )
+
+
+# -- presence --------------------------------------------------------------------------
+
+
+class Face(WebSocketConsumer):
+    """Is present, and tells its client who else is."""
+
+    value_type = "json"
+
+    async def on_connect(self, name: str) -> None:
+        await self.join(HERE(name), presence={"mood": "fine"})
+
+    async def on_receive(self, message: Any) -> None:
+        await self.update_presence(HERE("a"), message)
+
+    async def on_presence(self, group: GroupName, diff: PresenceDiff) -> None:
+        await self.send(
+            {
+                "group": str(group),
+                "joined": [each.key for each in diff.joined],
+                "updated": {each.key: each.metadata for each in diff.updated},
+                "left": diff.left,
+            }
+        )
+
+
+async def test_the_hook_is_told_who_comes_changes_and_goes() -> None:
+    """Each diff is one call, with the group that it is about."""
+    async with (
+        reading(Face) as (client, _),
+        client.connect("/a", identity=Identity("ana")) as ana,
+    ):
+        await client.advance(0.2)
+        await ana.receive_json()
+        async with client.connect("/a", identity=Identity("bo")) as bo:
+            await client.advance(0.2)
+            joined = await ana.receive_json()
+            await bo.send_json({"mood": "tired"})
+            await client.advance(0.2)
+            updated = await ana.receive_json()
+        await client.advance(2)
+        left = await ana.receive_json()
+
+    nothing = {"group": "here.a", "joined": [], "updated": {}, "left": []}
+    assert joined == {**nothing, "joined": ["bo"]}
+    assert updated == {**nothing, "updated": {"bo": {"mood": "tired"}}}
+    assert left == {**nothing, "left": ["bo"]}
+
+
+async def test_presence_of_who_is_no_member_cannot_be_updated() -> None:
+    """The error says what to do first."""
+    journal = Journal()
+
+    class Stranger(WebSocketConsumer):
+        async def on_connect(self, name: str) -> None:
+            try:
+                await self.update_presence(HERE(name), "here")
+            except StateError as error:
+                journal.add(str(error))
+            await self.send("done")
+
+    async with reading(Stranger) as (client, _), client.connect("/a") as ws:
+        await ws.receive_text()
+    assert "update its presence in 'here.a': join it first" in journal[0]
+
+
+# -- gaps, and what goes to one connection ---------------------------------------------
+
+
+def gap() -> Publication:
+    return Publication("log.a", Recovery(False, 0, Position(9, "new")), kind=Kind.GAP)
+
+
+async def test_the_hook_is_told_of_a_gap_in_its_place() -> None:
+    """After what came before it, and before what comes after it."""
+
+    class Careful(Reader):
+        async def on_gap(self, group: GroupName, recovery: Recovery) -> None:
+            await self.send({"gap": str(group), "at": recovery.position})
+
+    async with reading(Careful) as (client, groups), client.connect("/a") as ws:
+        await ws.receive_json()
+        await groups.publish(LOG("a"), "before")
+        local = groups._loop.get() or await groups._here()
+        local.hub.deliver(gap())
+        await groups.publish(LOG("a"), "after")
+        before, told, after = await received(ws, 3)
+
+    assert (before["message"], after["message"]) == ("before", "after")
+    assert told == {"gap": "log.a", "at": "9.new"}
+
+
+async def test_without_the_hook_a_gap_closes_the_connection() -> None:
+    """It is better served by coming back, and is told so by the code."""
+    async with reading() as (client, groups), client.connect("/a") as ws:
+        await ws.receive_json()
+        (await groups._here()).hub.deliver(gap())
+        with pytest.raises(Closed) as caught:
+            await ws.receive_json()
+        assert caught.value.code == 1013
+
+
+async def test_one_connection_can_be_sent_to_by_its_id() -> None:
+    """From anywhere, and to nobody else; to nobody where it is gone."""
+
+    class Named(WebSocketConsumer):
+        async def on_connect(self, name: str) -> None:
+            await self.send(self.id)
+
+    async with reading(Named) as (client, groups):
+        async with client.connect("/a") as one, client.connect("/a") as two:
+            name, _ = await one.receive_text(), await two.receive_text()
+            await groups.send(name, "for you")
+            assert await one.receive_text() == "for you"
+        await groups.send(name, "too late")
+        await groups.send("nobody-1", "never there")
+
+
+# -- a layer that is away --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_a_layer_that_is_away_asks_the_client_to_come_back(
+    early: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With 503 before accept and 1013 after it; no traceback, and one line."""
+
+    class Needs(WebSocketConsumer):
+        async def on_handshake(self, name: str) -> None:
+            if early:
+                raise LayerUnavailable("redis://127.0.0.1:1 is away")
+
+        async def on_connect(self, name: str) -> None:
+            raise LayerUnavailable("redis://127.0.0.1:1 is away")
+
+    async with reading(Needs) as (client, _):
+        if early:
+            with pytest.raises(Refused) as refused:
+                async with client.connect("/a"):
+                    pass
+            assert refused.value.status == 503
+        else:
+            async with client.connect("/a") as ws:
+                with pytest.raises(Closed) as caught:
+                    await ws.receive_text()
+                assert caught.value.code == 1013
+    [record] = [each for each in caplog.records if each.name == "consumers"]
+    assert record.levelname == "WARNING"
+    assert record.exc_info is None
