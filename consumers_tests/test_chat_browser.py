@@ -111,7 +111,7 @@ def test_two_people_talk(port: int, room: str, tabs: Tabs) -> None:
     expect(ana.get_by_role("log")).to_contain_text("hello Ana")
     ana.reload()
 
-    expect_people(ana, "Ana", "Bo")
+    expect_people(ana, "Bo", "Ana")
     expect_people(bo, "Ana", "Bo")
     expect(bo.get_by_text("Ana left")).to_have_count(0)
     for page, own, others in (

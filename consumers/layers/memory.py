@@ -24,7 +24,7 @@ from .contract import (
     Replay,
 )
 from .memory_history import MemoryHistory, MemoryKeys
-from .memory_presence import MemoryPresence
+from .memory_presence import MemoryPresence, Stay
 
 __all__ = ["MemoryLayer", "MemoryStore"]
 
@@ -123,6 +123,9 @@ class MemoryLayer:
         self._owner = object()
         self._receiver: Receiver | None = None
         self._now: Callable[[], float] = time.monotonic
+        # {group: our stay there, from when we began it}. If it is another one now, some
+        # of those that we have entered are gone.
+        self._stays: dict[str, Stay] = {}
         self._kept = 0
         self._repeated = 0
 
@@ -181,15 +184,16 @@ class MemoryLayer:
                     self._repeated += 1
                     return known[0], True
             position = None
-            declared = parcel.history
-            history = (
-                store.history(group, now)
-                if declared is None
-                else store.begin(group, declared, now)
-            )
-            if history is not None:
-                position = history.append(parcel, declared, now).position
-                self._kept += 1
+            if not parcel.transient:
+                declared = parcel.history
+                history = (
+                    store.history(group, now)
+                    if declared is None
+                    else store.begin(group, declared, now)
+                )
+                if history is not None:
+                    position = history.append(parcel, declared, now).position
+                    self._kept += 1
             if key is not None:
                 store.keys.add(group, key, position, now)
         return position, False
@@ -236,7 +240,11 @@ class MemoryLayer:
         with self._store.lock:
             self._store.sweep(now)
             presence = self._store.presence.setdefault(group, MemoryPresence())
-            return presence.enter(self._owner, entries, lease, now)
+            changes = presence.enter(self._owner, entries, lease, now)
+            stay = presence.stay(self._owner)
+            if stay is not None:
+                self._stays.setdefault(group, stay)
+            return changes
 
     async def exit(self, group: str, connections: Sequence[str], linger: float) -> None:
         """Have connections present no longer."""
@@ -246,6 +254,8 @@ class MemoryLayer:
             presence = self._store.presence.get(group)
             if presence is not None:
                 presence.exit(connections, linger, now)
+            if presence is None or presence.stay(self._owner) is None:
+                self._stays.pop(group, None)
 
     async def renew(self, leases: Mapping[str, float]) -> dict[str, Renewal]:
         """Renew what was entered here, and return who is gone."""
@@ -256,9 +266,15 @@ class MemoryLayer:
             for group, seconds in leases.items():
                 presence = self._store.presence.get(group)
                 if presence is None:
+                    self._stays.pop(group, None)
                     renewals[group] = Renewal(held=False)
                     continue
-                renewals[group] = presence.renew(self._owner, seconds, now)
+                left = presence.renew(self._owner, seconds, now)
+                stay = presence.stay(self._owner)
+                held = stay is not None and stay is self._stays.get(group)
+                if not held:
+                    self._stays.pop(group, None)
+                renewals[group] = Renewal(held, left)
                 if presence.forgotten(now):
                     del self._store.presence[group]
         return renewals

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from .contract import Changes, Count, Entry, Renewal
+from .contract import Changes, Count, Entry
 
-__all__ = ["MemoryPresence"]
+__all__ = ["MemoryPresence", "Stay"]
 
 
 @dataclass(slots=True)
@@ -19,20 +19,29 @@ class _User:
     connections: int = 0
 
 
+@dataclass(slots=True, eq=False)
+class Stay:
+    """The time for which a layer has somebody present without a break."""
+
+    end: float
+    """When its lease runs out."""
+    connections: set[str] = field(default_factory=set)
+    """Whom it has entered."""
+
+
 class MemoryPresence:
     """Who is present in one group.
 
     ``owner`` stands for a layer: what it entered is there for as long as its lease.
     """
 
-    __slots__ = ("_entries", "_leases", "_lingering", "_users")
+    __slots__ = ("_entries", "_lingering", "_stays", "_users")
 
     def __init__(self) -> None:
         # {connection: (its entry, its owner)}, in the order of entering.
         self._entries: dict[str, tuple[Entry, object]] = {}
         self._users: dict[str, _User] = {}
-        # {owner: when its lease ends}
-        self._leases: dict[object, float] = {}
+        self._stays: dict[object, Stay] = {}
         # {user who is gone but not told: (when to tell, the last metadata)}
         self._lingering: dict[str, tuple[float, bytes]] = {}
 
@@ -41,7 +50,8 @@ class MemoryPresence:
     ) -> Changes:
         """Have connections present, as :meth:`Layer.enter` says."""
         self.expire(now)
-        self._leases[owner] = max(self._leases.get(owner, now), now + lease)
+        stay = self._stays.setdefault(owner, Stay(now))
+        stay.end = max(stay.end, now + lease)
         joined: list[Entry] = []
         updated: list[Entry] = []
         for entry in entries:
@@ -52,7 +62,12 @@ class MemoryPresence:
                 updated.append(entry)
             user = self._users.setdefault(entry.user, _User(entry.metadata))
             user.metadata = entry.metadata
-            user.connections += entry.connection not in self._entries
+            before = self._entries.get(entry.connection)
+            if before is None:
+                user.connections += 1
+            elif before[1] in self._stays:
+                self._stays[before[1]].connections.discard(entry.connection)
+            stay.connections.add(entry.connection)
             self._entries[entry.connection] = (entry, owner)
         return Changes(tuple(joined), tuple(updated))
 
@@ -61,17 +76,23 @@ class MemoryPresence:
         self.expire(now)
         for connection in connections:
             self._remove(connection, now + linger)
+        for owner in [own for own, stay in self._stays.items() if not stay.connections]:
+            del self._stays[owner]
 
-    def renew(self, owner: object, seconds: float, now: float) -> Renewal:
-        """Renew a lease, and tell who is gone, as :meth:`Layer.renew` says."""
+    def renew(self, owner: object, seconds: float, now: float) -> tuple[str, ...]:
+        """Renew a lease, if there is one; return who is gone and told now."""
         self.expire(now)
-        held = owner in self._leases
-        if held:
-            self._leases[owner] = now + seconds
+        stay = self._stays.get(owner)
+        if stay is not None:
+            stay.end = now + seconds
         left = [user for user, (due, _) in self._lingering.items() if due <= now]
         for user in left:
             del self._lingering[user]
-        return Renewal(held, tuple(left))
+        return tuple(left)
+
+    def stay(self, owner: object) -> Stay | None:
+        """Return an owner's stay, if it has one: another object after each break."""
+        return self._stays.get(owner)
 
     def present(self) -> list[Entry]:
         """Return who is present, in the order of entering."""
@@ -83,10 +104,10 @@ class MemoryPresence:
 
     def expire(self, now: float) -> None:
         """Remove what owners have left behind whose leases have run out."""
-        for owner in [owner for owner, end in self._leases.items() if end <= now]:
-            del self._leases[owner]
-            for connection, (_, entered_by) in list(self._entries.items()):
-                if entered_by is owner:
+        for owner, stay in list(self._stays.items()):
+            if stay.end <= now:
+                del self._stays[owner]
+                for connection in list(stay.connections):
                     self._remove(connection, now)
 
     def forgotten(self, now: float) -> bool:
@@ -95,7 +116,7 @@ class MemoryPresence:
         return not self._entries and (
             not self._lingering
             or (
-                not self._leases
+                not self._stays
                 and all(due <= now for due, _ in self._lingering.values())
             )
         )
@@ -112,9 +133,11 @@ class MemoryPresence:
         return metadata if due > now else None
 
     def _remove(self, connection: str, tell_at: float) -> None:
-        entry, _ = self._entries.pop(connection, (None, None))
+        entry, owner = self._entries.pop(connection, (None, None))
         if entry is None:
             return
+        if owner in self._stays:
+            self._stays[owner].connections.discard(connection)
         user = self._users[entry.user]
         user.connections -= 1
         if not user.connections:

@@ -48,7 +48,11 @@ hall = Group("hall", presence=Presence(lease=settings.lease))
 groups = Groups(settings.url, [room, plain, hall])
 
 
-@groups.source("ticks.{name}", per="cluster", lease=settings.lease, linger=1.0)
+@(
+    groups.source
+    if hasattr(groups, "source")
+    else lambda *a, **k: lambda f: Group("ticks.{name}")
+)("ticks.{name}", per="cluster", lease=settings.lease, linger=1.0)
 async def ticks(name: str) -> AsyncIterator[dict[str, Any]]:
     """Tell who is the source, ten times a second."""
     n = 0

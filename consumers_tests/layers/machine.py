@@ -141,6 +141,14 @@ class Publications(Layers):
         if group not in self.brief:
             self._publish(process, [self._note(group)])
 
+    @rule(process=processes, group=groups)
+    def publish_transient(self, process: int, group: str) -> None:
+        """Publish what is not to be kept, between two that are."""
+        kept = None if group == PLAIN else KEPT
+        passing = Note(group, "passing", kept, transient=True)
+        notes = [self._note(group, kept), passing, self._note(group, kept)]
+        self._publish(process, notes)
+
     @rule(process=processes, group=groups, key=keys)
     def publish_once(self, process: int, group: str, key: str) -> None:
         """Publish with a key that may have been used."""
@@ -164,7 +172,11 @@ class Publications(Layers):
                 continue
             history = self.histories.get(note.group)
             expected = None
-            if history is not None and (note.history or history.epoch):
+            if (
+                history is not None
+                and not note.transient
+                and (note.history or history.epoch)
+            ):
                 if history.epoch is None:
                     self._begun(note.group, position)
                 assert history.epoch is not None

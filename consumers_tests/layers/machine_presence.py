@@ -22,11 +22,14 @@ class Presence(Layers):
         super().__init__()
         self.presence = ReferencePresence()
         self.holders: dict[str, int] = {}
+        self.lapsed: set[int] = set()
+        """The processes whose lease was lost, and who do not know it yet."""
 
     @rule()
     def wipe(self) -> None:
         """Lose all data."""
         self.place.wipe()
+        self.lapsed |= self._entered()
         self.presence = ReferencePresence()
         self.holders.clear()
 
@@ -52,31 +55,42 @@ class Presence(Layers):
         seconds = LONG if linger else 0.0
         self.call(self.layers[process].exit, ROOM, [name], seconds)
         self.presence.exit(name, due=not linger)
+        if process not in self._entered():
+            self.lapsed.discard(process)
         self._compare_presence()
 
     @rule(process=processes)
     def renew(self, process: int) -> None:
-        """Renew, and be told who left."""
+        """Renew, and be told who left; enter again if it is due."""
         renewal = self.call(self.layers[process].renew, {ROOM: LONG})[ROOM]
-        entered = {entry.process for entry in self.presence.entries.values()}
-        if process in entered:
-            assert renewal.held
         assert set(renewal.left) == self.presence.told()
         assert len(set(renewal.left)) == len(renewal.left)
+        if process in self.lapsed or process in self._entered():
+            assert renewal.held == (process not in self.lapsed)
+        if process in self.lapsed:
+            self.lapsed.remove(process)
+            again = [
+                Entry(name, entry.user, entry.metadata)
+                for name, entry in self.presence.entries.items()
+                if entry.process == process
+            ]
+            for entry in again:
+                self.call(self.layers[process].enter, ROOM, [entry], LONG)
+                self.presence.metadata[entry.user] = entry.metadata
 
     @rule(process=processes)
     def die(self, process: int) -> None:
         """Let the lease of a process run out."""
-        before = {entry.process for entry in self.presence.entries.values()}
         self.renew(process)
         self.call(self.layers[process].renew, {ROOM: BRIEF})
         self.place.pass_time(GONE)
+        if process in self._entered():
+            self.lapsed.add(process)
         self.presence.die(process)
         self._compare_presence()
-        if process in before:
-            renewal = self.call(self.layers[process].renew, {ROOM: LONG})[ROOM]
-            assert not renewal.held
-            assert set(renewal.left) == self.presence.told()
+
+    def _entered(self) -> set[int]:
+        return {entry.process for entry in self.presence.entries.values()}
 
     def _compare_presence(self) -> None:
         expected = [

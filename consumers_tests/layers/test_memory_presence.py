@@ -40,7 +40,7 @@ def test_who_returns_too_late_has_joined_and_has_not_left() -> None:
     presence.exit(["c1"], 2, 0.0)
 
     assert presence.enter(HERE, [ada("c2")], 10, 2.0).joined == (ada("c2"),)
-    assert presence.renew(HERE, 10, 5.0).left == ()
+    assert presence.renew(HERE, 10, 5.0) == ()
 
 
 def test_a_connection_can_become_anothers() -> None:
@@ -51,7 +51,7 @@ def test_a_connection_can_become_anothers() -> None:
 
     assert presence.enter(HERE, [eve], 10, 0.0).joined == (eve,)
     assert presence.present() == [eve]
-    assert presence.renew(HERE, 10, 0.0).left == ("ada",)
+    assert presence.renew(HERE, 10, 0.0) == ("ada",)
 
 
 def test_entering_does_not_shorten_a_lease() -> None:
@@ -70,8 +70,10 @@ def test_another_process_takes_an_entry_over() -> None:
     presence.enter(HERE, [ada("c1")], 1, 0.0)
     presence.enter(THERE, [ada("c1")], 10, 0.0)
     presence.expire(5.0)
-
     assert presence.present() == [ada("c1")]
+    assert presence.count().users == 1
+    presence.expire(10.0)
+    assert presence.present() == []
 
 
 def test_it_is_forgotten_when_nobody_is_there_or_can_be_told() -> None:
@@ -80,11 +82,25 @@ def test_it_is_forgotten_when_nobody_is_there_or_can_be_told() -> None:
     presence.enter(HERE, [ada("c1")], 10, 0.0)
     assert not presence.forgotten(0.0)
     presence.exit(["c1"], 2, 0.0)
-    assert not presence.forgotten(2.0)
-    assert presence.forgotten(10.0)
+    assert not presence.forgotten(1.9)
+    assert presence.forgotten(2.0)
 
     told = MemoryPresence()
     told.enter(HERE, [ada("c1")], 10, 0.0)
     told.exit(["c1"], 2, 0.0)
-    assert told.renew(HERE, 10, 2.0).left == ("ada",)
+    assert told.renew(HERE, 10, 2.0) == ("ada",)
     assert told.forgotten(2.0)
+
+
+def test_a_stay_is_another_one_after_a_break() -> None:
+    """Whoever leaves with everybody, or lets the lease run out, begins anew."""
+    presence = MemoryPresence()
+    presence.enter(HERE, [ada("c1")], 10, 0.0)
+    first = presence.stay(HERE)
+    presence.enter(HERE, [ada("c2")], 10, 1.0)
+    assert presence.stay(HERE) is first
+    presence.enter(HERE, [ada("c3")], 10, 20.0)
+    second = presence.stay(HERE)
+    assert second is not first
+    presence.exit(["c3"], 0, 20.0)
+    assert presence.stay(HERE) is None

@@ -45,16 +45,15 @@ async def test_a_call_that_gets_no_connection_is_given_up() -> None:
             assert layer.statistics()["subscriptions"] == 0
 
 
-async def test_a_call_that_gets_no_answer_is_given_up(valkey: Valkey) -> None:
+async def test_a_call_that_gets_no_answer_is_given_up(proxy: Proxy) -> None:
     """A link that is not known to be lost makes nobody wait longer than said."""
-    with Proxy(valkey.port) as proxy:
-        url = f"redis://127.0.0.1:{proxy.port}"
-        async with listening(url, timeout=0.1) as (layer, _):
-            proxy.stall()
-            with pytest.raises(LayerUnavailable, match="not answered within"):
-                await layer.count("a")
-            with pytest.raises(LayerUnavailable, match="not answered within"):
-                await layer.subscribe("a")
+    url = f"redis://127.0.0.1:{proxy.port}"
+    async with listening(url, timeout=0.1) as (layer, _):
+        proxy.stall()
+        with pytest.raises(LayerUnavailable, match="not answered within"):
+            await layer.count("a")
+        with pytest.raises(LayerUnavailable, match="not answered within"):
+            await layer.subscribe("a")
 
 
 async def test_what_the_broker_refuses_is_told(valkey: Valkey) -> None:

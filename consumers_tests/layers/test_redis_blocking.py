@@ -395,7 +395,7 @@ def test_a_server_that_does_not_answer_is_told_in_time(
         proxy.stall()
         begun = time.monotonic()
 
-        with pytest.raises(LayerUnavailable, match=r"got TimeoutError: Timeout read"):
+        with pytest.raises(LayerUnavailable, match=r"can't reach .*: Timeout reading"):
             client.publish([Note("a", 1, history)])
 
         assert time.monotonic() - begun < 5
@@ -414,8 +414,8 @@ def test_a_server_that_is_not_there_is_told(
         client.publish([Note("a", 1, history)])
 
     assert str(caught.value).startswith(
-        f"the broker at redis://:***@127.0.0.1:{port} was expected to do what it is "
-        f"asked, got ConnectionError: Error 111 connecting to 127.0.0.1:{port}. "
+        f"can't reach redis://:***@127.0.0.1:{port}: Error 111 connecting to "
+        f"127.0.0.1:{port}. Connection refused"
     )
     with pytest.raises(LayerUnavailable):
         client.count("a")
@@ -426,7 +426,7 @@ def test_a_refusal_is_told_at_once(client: BlockingClient, valkey: Valkey) -> No
     valkey.command("SET", NAMES.key("a", "meta"), "something else")
     begun = time.monotonic()
 
-    with pytest.raises(LayerUnavailable, match="got ResponseError: WRONGTYPE"):
+    with pytest.raises(LayerUnavailable, match="refuses: WRONGTYPE"):
         client.publish([Note("a", 1, KEEP)])
 
     assert time.monotonic() - begun < blocking.PATIENCE / 2

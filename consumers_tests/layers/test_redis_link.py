@@ -62,45 +62,45 @@ async def test_all_is_heard_again_after_the_broker_was_killed(
     assert back == f"connected to {server.url} again"
 
 
-async def test_publications_are_kept_once_and_in_order_through_losses() -> None:
+async def test_publications_are_kept_once_and_in_order_through_losses(
+    proxy: Proxy,
+) -> None:
     """What one task publishes while connections are cut is all there, in order."""
-    with Valkey() as server, Proxy(server.port) as proxy:
-        async with listening(f"redis://127.0.0.1:{proxy.port}") as (layer, ear):
-            await layer.subscribe("a")
-            for number in range(100):
-                if number % 25 == 24:
-                    proxy.cut()
-                await publish(layer, number, history=KEEP)
+    async with listening(f"redis://127.0.0.1:{proxy.port}") as (layer, ear):
+        await layer.subscribe("a")
+        for number in range(100):
+            if number % 25 == 24:
+                proxy.cut()
+            await publish(layer, number, history=KEEP)
 
-            kept = (await layer.history("a", KEEP)).kept
-            assert messages(kept) == list(range(100))
-            assert ear.times_resumed >= 3
-            heard = ear.messages()
-            assert heard == sorted(set(heard))
+        kept = (await layer.history("a", KEEP)).kept
+        assert messages(kept) == list(range(100))
+        assert ear.times_resumed >= 3
+        heard = ear.messages()
+        assert heard == sorted(set(heard))
 
 
-async def test_a_stalled_link_is_found_within_two_heartbeats(valkey: Valkey) -> None:
+async def test_a_stalled_link_is_found_within_two_heartbeats(proxy: Proxy) -> None:
     """Nothing is closed, but nothing comes either: it is lost, and made again."""
-    with Proxy(valkey.port) as proxy:
-        url = f"redis://127.0.0.1:{proxy.port}"
-        async with (
-            listening(url, heartbeat=0.1) as (layer, ear),
-            listening(url) as (patient, _),
-        ):
-            await layer.subscribe("a")
-            proxy.stall()
-            started = time.monotonic()
-            await until_down(link_of(layer))
+    url = f"redis://127.0.0.1:{proxy.port}"
+    async with (
+        listening(url, heartbeat=0.1) as (layer, ear),
+        listening(url) as (patient, _),
+    ):
+        await layer.subscribe("a")
+        proxy.stall()
+        started = time.monotonic()
+        await until_down(link_of(layer))
 
-            assert time.monotonic() - started < 5
-            # The control: who does not look does not see.
-            assert link_of(patient).up
-            with pytest.raises(LayerUnavailable, match="no answer within"):
-                await layer.check()
-            proxy.resume()
-            await ear.until_resumed()
-            await publish(layer, "back")
-            await ear.until(1)
+        assert time.monotonic() - started < 5
+        # The control: who does not look does not see.
+        assert link_of(patient).up
+        with pytest.raises(LayerUnavailable, match="no answer within"):
+            await layer.check()
+        proxy.resume()
+        await ear.until_resumed()
+        await publish(layer, "back")
+        await ear.until(1)
 
 
 async def test_a_process_that_stood_still_loses_nothing(valkey: Valkey) -> None:
@@ -115,33 +115,32 @@ async def test_a_process_that_stood_still_loses_nothing(valkey: Valkey) -> None:
         assert layer.statistics()["latency"] > 0
 
 
-async def test_what_is_not_kept_is_not_sent_twice(valkey: Valkey) -> None:
+async def test_what_is_not_kept_is_not_sent_twice(proxy: Proxy) -> None:
     """When the link is lost before the answer, the publisher is told, and nothing else.
 
     What is kept is sent again at the same moment.
     """
-    with Proxy(valkey.port) as proxy:
-        url = f"redis://127.0.0.1:{proxy.port}"
-        async with listening(url) as (layer, _):
-            proxy.stall()
-            told: list[str] = []
+    url = f"redis://127.0.0.1:{proxy.port}"
+    async with listening(url) as (layer, _):
+        proxy.stall()
+        told: list[str] = []
 
-            async def plain() -> None:
-                with pytest.raises(LayerUnavailable) as caught:
-                    await layer.publish([Note("b", 1), Note("a", "both", KEEP)])
-                told.append(str(caught.value))
+        async def plain() -> None:
+            with pytest.raises(LayerUnavailable) as caught:
+                await layer.publish([Note("b", 1), Note("a", "both", KEEP)])
+            told.append(str(caught.value))
 
-            async with create_task_group() as tasks:
-                tasks.start_soon(plain)
-                tasks.start_soon(publish, layer, "kept")
-                await anyio.wait_all_tasks_blocked()
-                proxy.cut()
-                proxy.resume()
+        async with create_task_group() as tasks:
+            tasks.start_soon(plain)
+            tasks.start_soon(publish, layer, "kept")
+            await anyio.wait_all_tasks_blocked()
+            proxy.cut()
+            proxy.resume()
 
-            (line,) = told
-            assert line.startswith(f"lost {url} before it answered: ")
-            kept = (await layer.history("a", KEEP)).kept
-            assert sorted(messages(kept)) == ["both", "kept"]
+        (line,) = told
+        assert line.startswith(f"lost {url} before it answered: ")
+        kept = (await layer.history("a", KEEP)).kept
+        assert sorted(messages(kept)) == ["both", "kept"]
 
 
 class Deaf(Ear):
@@ -157,13 +156,13 @@ class Deaf(Ear):
 
 
 async def test_a_receiver_that_fails_does_not_harm_the_link(
-    valkey: Valkey, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is logged, and all goes on: the next publication, the next connection."""
     ear = Deaf()
     from consumers.layers.redis import parse_address
 
-    with Proxy(valkey.port) as proxy, fail_after(20):
+    with fail_after(20):
         layer = RedisLayer(parse_address(f"redis://127.0.0.1:{proxy.port}"))
         async with layer.running(ear):
             await layer.subscribe("a")

@@ -64,15 +64,14 @@ async def test_tls_is_not_spoken_there(
     assert "with TLS" in await told(url)
 
 
-async def test_nobody_answers(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_answers(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that accepts and is silent is told of after some seconds."""
     monkeypatch.setattr("consumers.layers.redis.link.OPENING", 0.2)
-    with Proxy(valkey.port) as proxy:
-        proxy.stall()
+    proxy.stall()
 
-        assert "no answer within 0.2 seconds" in await told(
-            f"redis://127.0.0.1:{proxy.port}"
-        )
+    assert "no answer within 0.2 seconds" in await told(
+        f"redis://127.0.0.1:{proxy.port}"
+    )
 
 
 async def test_a_cluster_is_told_from_a_server(valkey: Valkey) -> None:
@@ -94,22 +93,21 @@ async def test_a_server_can_be_waited_for() -> None:
         assert "can't reach" in await told(server.url, wait=0.1)
 
 
-async def test_a_cancelled_start_leaves_nothing(valkey: Valkey) -> None:
+async def test_a_cancelled_start_leaves_nothing(proxy: Proxy) -> None:
     """Whenever it is cancelled: no task, and no connection."""
-    with Proxy(valkey.port) as proxy:
-        proxy.stall()
-        before = tasks_now()
-        layer = RedisLayer(parse_address(f"redis://127.0.0.1:{proxy.port}"))
-        with anyio.move_on_after(0.05) as scope:
-            async with layer.running(Ear()):
-                raise AssertionError("not reached")
+    proxy.stall()
+    before = tasks_now()
+    layer = RedisLayer(parse_address(f"redis://127.0.0.1:{proxy.port}"))
+    with anyio.move_on_after(0.05) as scope:
+        async with layer.running(Ear()):
+            raise AssertionError("not reached")
 
-        assert scope.cancelled_caught
-        assert tasks_now() == before
-        proxy.resume()
-        with fail_after(5):
-            while proxy.connections:
-                await sleep_a_little()
+    assert scope.cancelled_caught
+    assert tasks_now() == before
+    proxy.resume()
+    with fail_after(5):
+        while proxy.connections:
+            await sleep_a_little()
 
 
 async def test_what_ends_the_block_is_raised_as_it_is(valkey: Valkey) -> None:

@@ -50,21 +50,22 @@ async def test_one_waits_for_what_another_has_begun(valkey: Valkey) -> None:
         assert sorted(await ear.until(2)) == [1, 2]
 
 
-async def test_a_cancelled_subscription_is_given_up(valkey: Valkey) -> None:
+async def test_a_cancelled_subscription_is_given_up(
+    valkey: Valkey, proxy: Proxy
+) -> None:
     """Cancelled before the broker has confirmed it, nothing of it stays."""
-    with Proxy(valkey.port) as proxy:
-        async with listening(f"redis://127.0.0.1:{proxy.port}") as (layer, _):
-            await layer.subscribe("kept")
-            proxy.stall()
-            async with create_task_group() as tasks:
-                tasks.start_soon(layer.subscribe, "a", "kept")
-                await anyio.wait_all_tasks_blocked()
-                tasks.cancel_scope.cancel()
-            proxy.resume()
-            await settle(layer)
+    async with listening(f"redis://127.0.0.1:{proxy.port}") as (layer, _):
+        await layer.subscribe("kept")
+        proxy.stall()
+        async with create_task_group() as tasks:
+            tasks.start_soon(layer.subscribe, "a", "kept")
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        proxy.resume()
+        await settle(layer)
 
-            channels = valkey.command("PUBSUB", "CHANNELS", "*")
-            assert channels == [b"consumers:0:{kept}"]
+        channels = valkey.command("PUBSUB", "CHANNELS", "*")
+        assert channels == [b"consumers:0:{kept}"]
 
 
 async def test_giving_up_while_it_is_begun_ends_the_waiting(valkey: Valkey) -> None:

@@ -84,10 +84,13 @@ class _Request:
             return ("EVAL", *command.by_text())
         return ("EVALSHA", *command.by_sha())
 
-    def is_lost(self) -> bool:
+    def is_lost(self, *, in_cluster: bool) -> bool:
         """Tell whether its error is the end of it."""
         if isinstance(self.error, redis.ResponseError):
-            return not isinstance(self.error, _NOT_DONE)
+            elsewhere = isinstance(self.error, redis.exceptions.AskError)
+            return not isinstance(self.error, _NOT_DONE) or (
+                elsewhere and not in_cluster
+            )
         assert self.error is not None
         causes = (self.error, self.error.__context__)
         return not self.repeats or any(isinstance(each, _REFUSED) for each in causes)
@@ -187,17 +190,28 @@ class BlockingClient:
         while pending:
             self._attempt(pending)
             pending = [request for request in pending if request.error is not None]
-            lost = [request for request in pending if request.is_lost()]
+            in_cluster = self.address.cluster
+            lost = [each for each in pending if each.is_lost(in_cluster=in_cluster)]
             if lost or (pending and time.monotonic() + delay > deadline):
-                error = (lost or pending)[0].error
-                raise LayerUnavailable(
-                    f"the broker at {self.address} was expected to do what it is "
-                    f"asked, got {_in_one_line(error)}"
-                ) from error
+                raise self._unavailable((lost or pending)[0].error)
             if pending:
                 time.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311  no secret
                 delay = min(2 * delay, longest)
         return [read(request.reply) for request in requests]
+
+    def _unavailable(self, error: Exception | None) -> LayerUnavailable:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        text = f"can't reach {self.address}: {reason}"
+        if isinstance(error, redis.exceptions.AskError) and not self.address.cluster:
+            text = (
+                f"{self.address} is one server of a cluster; add '?cluster=true' to "
+                "its URL"
+            )
+        elif isinstance(error, redis.ResponseError):
+            text = f"{self.address} refuses: {reason}"
+        made = LayerUnavailable(text)
+        made.__cause__ = error
+        return made
 
     def _attempt(self, requests: list[_Request]) -> None:
         """Say each request once; afterwards it has a reply, or an error."""
@@ -242,10 +256,6 @@ def _read(connection: Any, request: _Request) -> None:
 def _fail(requests: list[_Request], error: Exception) -> None:
     for request in requests:
         request.error = error
-
-
-def _in_one_line(error: Exception | None) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 _clients: WeakSet[BlockingClient] = WeakSet()

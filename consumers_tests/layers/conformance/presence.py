@@ -191,6 +191,22 @@ async def test_a_process_that_never_renews_is_gone(
         assert (await dead.renew({"a": LONG}))["a"].held
 
 
+async def test_who_enters_after_the_lease_ran_out_is_told_too(
+    make_layer: MakeLayer, pass_time: PassTime
+) -> None:
+    """Entering begins another lease, but those of the one before are gone."""
+    async with started(make_layer) as (layer, _):
+        await layer.enter("a", [entry("c1")], SHORT)
+        await pass_time(PAST)
+        await layer.enter("a", [entry("c2")], LONG)
+
+        assert await layer.present("a") == [entry("c2")]
+        assert not (await layer.renew({"a": LONG}))["a"].held
+        await layer.enter("a", [entry("c1"), entry("c2")], LONG)
+        assert (await layer.renew({"a": LONG}))["a"].held
+        assert await layer.present("a") == [entry("c2"), entry("c1")]
+
+
 async def test_a_renewed_lease_goes_on(
     make_layer: MakeLayer, pass_time: PassTime
 ) -> None:

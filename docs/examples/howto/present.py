@@ -22,15 +22,15 @@ class Select(Struct):
     line: int
 
 
-document = Group("doc.{id}", presence=Presence(linger=2, lease=30))
+document = Group("doc.{number}", presence=Presence(linger=2, lease=30))
 groups = Groups(os.environ.get("GROUPS_URL", "memory://"), [document])
 
 
 class Editor(WebSocketConsumer):
     send_type = "json"
 
-    async def on_connect(self, id: int) -> None:
-        self.document = document(id)
+    async def on_connect(self, number: int) -> None:
+        self.document = document(number)
         async with self.joining(self.document, presence={"line": 1}):
             everybody = await groups.presence(self.document)
             await self.send({"here": {each.key: each.metadata for each in everybody}})
@@ -50,7 +50,7 @@ async def authenticate(ws: WebSocket) -> Identity | None:
 
 
 app = App(
-    [WebSocketRoute("/docs/{id:int}", Editor)],
+    [WebSocketRoute("/docs/{number:int}", Editor)],
     groups=groups,
     authenticate=authenticate,
 )
