@@ -10,17 +10,22 @@ from typing import Any, Final
 
 import click
 
-from consumers.cli.output import show_error
+from consumers.cli.groups import groups
+from consumers.cli.output import show_error, show_line
+from consumers.cli.publish import publish
 from consumers.cli.routes import routes
 from consumers.cli.run import run
-from consumers.errors import ConfigurationError
+from consumers.errors import ConfigurationError, LayerUnavailable
 
 __all__ = ["main"]
 
-COMMANDS: Final[tuple[click.Command, ...]] = (run, routes)
+COMMANDS: Final[tuple[click.Command, ...]] = (run, routes, publish, groups)
 
 USAGE_ERROR: Final = 2
 """Exit code of whatever the caller has to change, as click's own."""
+
+UNAVAILABLE: Final = 1
+"""Exit code where a broker can't be reached, which is nobody's mistake here."""
 
 
 class _Commands(click.Group):
@@ -32,6 +37,9 @@ class _Commands(click.Group):
         except ConfigurationError as error:
             show_error(error)
             ctx.exit(USAGE_ERROR)
+        except LayerUnavailable as error:
+            show_line(str(error))
+            ctx.exit(UNAVAILABLE)
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

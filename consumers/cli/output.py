@@ -11,7 +11,7 @@ from rich.text import Text
 from consumers.errors import ConfigurationError
 from consumers.server.loading import describe
 
-__all__ = ["console", "show_error"]
+__all__ = ["console", "show_error", "show_line"]
 
 _PIPE_WIDTH: Final = 400
 """Columns where there is no terminal: a reading program wants no line breaks."""
@@ -31,6 +31,11 @@ def show_error(error: ConfigurationError) -> None:
     Before it comes the traceback of the application's own code, if that raised.
     """
     own_traceback, line = describe(error)
-    screen = console(sys.stderr)
-    screen.print(Text(own_traceback), soft_wrap=True, end="")
-    screen.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+    console(sys.stderr).print(Text(own_traceback), soft_wrap=True, end="")
+    show_line(line)
+
+
+def show_line(line: str) -> None:
+    """Print what has gone wrong as a line on stderr."""
+    told = Text.assemble(("error: ", "bold red"), line)
+    console(sys.stderr).print(told, soft_wrap=True)
