@@ -9,7 +9,7 @@ from functools import reduce
 from itertools import pairwise
 from operator import or_
 from string import Formatter
-from typing import Any, Final, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -19,6 +19,9 @@ from consumers.history import History
 from consumers.policies import DEFAULT_POLICY, Policy
 
 from .presence import Presence
+
+if TYPE_CHECKING:
+    from .source import Source
 
 __all__ = ["Group", "GroupName", "Target", "name_of", "node_group", "user_group"]
 
@@ -159,6 +162,8 @@ class Group:
                 )
         self.groups: object = None
         """The ``Groups`` that it is declared in, if in any."""
+        self.sources: list[Source] = []
+        """What runs while one of these groups has members."""
         self.parameters = _parameters(pattern)
         if not _NAME.fullmatch(pattern) or pattern.startswith("@"):
             raise ConfigurationError(

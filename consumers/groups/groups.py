@@ -20,7 +20,8 @@ from consumers.layers import layers_by_url
 
 from .announcing import present
 from .counters import Counters
-from .declaration import Group, GroupName, Target, name_of, node_group, user_group
+from .declaration import Group, GroupName, Target, node_group, user_group
+from .declaring import Declaring
 from .hub import Member, Membership
 from .local import Local
 from .presence import Present
@@ -36,8 +37,6 @@ T = TypeVar("T")
 
 STATE_KEY: Final = "consumers.groups"
 """Where the lifespan's state has the groups."""
-
-_RESOLVED_AT_MOST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Health:
     """What is wrong."""
 
 
-class Groups:
+class Groups(Declaring):
     """The groups of an application.
 
     Made at import time, without an event loop. Members belong to the event loop that
@@ -94,13 +93,11 @@ class Groups:
         Raises:
             ConfigurationError: There is no such layer, or a pattern is declared twice.
         """
+        super().__init__()
         self._make_layer = layers_by_url(url, wait)
         self.url = url
-        self.declared: list[Group] = []
-        """All declared groups."""
         self.counters = Counters()
         """Counts of what has happened, in this process."""
-        self._resolved: dict[str, GroupName] = {}
         self._strangers: set[Group] = set()  # declared elsewhere, and warned of
         for group in declared:
             self.declare(group)
@@ -110,44 +107,6 @@ class Groups:
         """The event loops that have members: normally one."""
         self._loop: RunVar[Local | None] = RunVar(f"consumers.groups.{id(self)}", None)
         self._entered: list[AbstractAsyncContextManager[Any]] = []
-
-    def declare(self, group: Group) -> Group:
-        """Add a declared group; return it.
-
-        Raises:
-            ConfigurationError: One with this pattern is there.
-        """
-        patterns = [each.pattern for each in self.declared]
-        if group.pattern in patterns:
-            raise ConfigurationError(
-                f"each pattern must be declared once, got {group.pattern!r} "
-                f"beside {patterns!r}"
-            )
-        group.groups = self
-        self.declared.append(group)
-        self._resolved.clear()
-        return group
-
-    def resolve(self, target: Target) -> GroupName:
-        """Return the group that ``target`` names.
-
-        Raises:
-            TypeError: It is no group; a pattern lacks its values.
-            ValueError: The string can't be a name.
-        """
-        if not isinstance(target, str):
-            return name_of(target)
-        name = self._resolved.get(target)
-        if name is None:
-            name = name_of(target)
-            for group in self.declared:
-                if group.values_of(target) is not None:
-                    name = GroupName(target, group)
-                    break
-            if len(self._resolved) >= _RESOLVED_AT_MOST:
-                self._resolved.clear()
-            self._resolved[target] = name
-        return name
 
     # -- its life -------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from .declaration import GroupName, node_group
 from .follower import Follower
 from .hub import Hub, Member, Membership
 from .publication import Kind, Publication
+from .sources import Sources
 from .subscribing import Subscribing
 
 __all__ = ["Local"]
@@ -56,6 +57,7 @@ class Local:
         self.announcing = Announcing(
             layer, self.spawn, lambda: self.is_running, self.publish
         )
+        self.sources = Sources(layer, self.hub, self.spawn, self._dispatch)
         self._url = url
         self._tasks: TaskGroup | None = None
         # For its tasks: the lifespan's, and not that of whoever happens to start them.
@@ -236,6 +238,8 @@ class Local:
                 self.hub.disconnect(publication.group, code, reason)
             case Kind.DIRECT:
                 self.hub.direct(publication)
+            case Kind.STOP | Kind.FREE:
+                self.sources.take(publication)
 
     def _opened(self, group: str, payload: bytes) -> Publication | None:
         try:
@@ -314,9 +318,16 @@ class Local:
 
         Raises:
             LayerUnavailable: It is a member of none that it was not before.
+            InvalidParameters: A source can't take what a group's name holds.
+            StateError: A group has a source, and the groups' lifespan does not run.
 
         Cancelling leaves it open of which it is a member.
         """
+        for name in names:
+            for source in name.group.sources:
+                if not self.is_running:
+                    raise self.not_running()
+                source.check(name)
         added = [each for each in names if member not in self.hub.get(each.name)]
         for name in names:
             self.coalescing.flush(name.name)  # what was published before
@@ -331,12 +342,16 @@ class Local:
             for name in added:
                 self.leave(name.name, member)
             raise
+        for name in names:
+            if name.group.sources:
+                self.sources.join(name)
         return memberships
 
     def leave(self, group: str, member: Member) -> None:
         """End a membership at once. Does nothing where there is none."""
         if self.hub.remove(group, member):
             self.subscribing.forget(group)
+            self.sources.leave(group)
         self.announcing.exit(group, member)
 
     def position(self, name: GroupName) -> Position | None:
