@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio.to_thread
 import pytest
-from howto import background, expiry, mounted, origin, providers, publish, refuse
+from howto import background, expiry, mounted, origin, providers, publish, refuse, slow
 from howto import threads as in_threads
 from msgspec import Struct
 from tutorial import counter, greeter
@@ -168,3 +168,69 @@ async def test_providers_live_as_long_as_their_scope() -> None:
         assert [each.open for each in opened] == [True]
 
     assert [each.open for each in opened] == [False]
+
+
+async def test_slow() -> None:
+    """Of the sensors a slow client gets the latest, and of the log what is left."""
+    async with (
+        TestClient(slow.app) as client,
+        client.connect("/feed") as feed,
+        client.connect("/control") as control,
+    ):
+        await client.settle()
+        await feed.stall(0)
+        for number in range(100):
+            await control.send_json({"line": number})
+        for number in range(10):
+            await control.send_json({"sensor": "a", "value": number})
+        await client.settle()
+        await client.advance(0.1)
+        await control.send_json({"order": 1})
+        await client.settle()
+        await feed.resume()
+
+        lines = [await feed.receive_json() for _ in range(51)]
+        assert [line["line"] for line in lines] == [0, *range(50, 100)]
+        assert await feed.receive_json() == [{"sensor": "a", "value": 9}]
+        assert await feed.receive_json() == {"order": 1}
+
+
+async def test_a_feed_goes_on_where_it_was_left() -> None:
+    """With a position a client gets what it missed, without one the latest twenty."""
+    feed = resume.news("python")
+    async with TestClient(resume.app) as client:
+        for number in range(30):
+            await resume.groups.publish(feed, resume.News(f"no. {number}"))
+        async with client.connect("/news/python") as ws:
+            first = await ws.receive_json()
+            assert (first["recovered"], first["replayed"]) == (False, 20)
+            seen = [await ws.receive_json() for _ in range(20)]
+            assert seen[0]["message"] == {"headline": "no. 10"}
+
+        query = {"since": seen[-3]["position"]}
+        async with client.connect("/news/python", query=query) as ws:
+            first = await ws.receive_json()
+            assert (first["recovered"], first["replayed"]) == (True, 2)
+            assert [await ws.receive_json() for _ in range(2)] == seen[-2:]
+            assert first["position"] == seen[-1]["position"]
+
+
+async def test_presence_tells_who_has_what_selected() -> None:
+    """The list comes first; then who came, who selected something else, who left."""
+    async with (
+        TestClient(present.app) as client,
+        client.connect("/docs/7", cookies={"name": "ada"}) as ada,
+    ):
+        assert await ada.receive_json() == {"here": {"ada": {"line": 1}}}
+        await client.advance(1)
+        assert await ada.receive_json() == {"here": {"ada": {"line": 1}}, "left": []}
+
+        async with client.connect("/docs/7", cookies={"name": "bo"}) as bo:
+            assert set((await bo.receive_json())["here"]) == {"ada", "bo"}
+            await bo.send({"line": 12})
+            await client.advance(1)
+            told = await ada.receive_json()
+            assert told == {"here": {"bo": {"line": 12}}, "left": []}
+
+        await client.advance(3)
+        assert await ada.receive_json() == {"here": {}, "left": ["bo"]}

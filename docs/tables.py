@@ -63,7 +63,8 @@ def close_codes() -> str:
 
 def settings() -> str:
     """Return the settings of a consumer."""
-    texts = described("consumers.consumer", "WebSocketConsumer")
+    texts = described("consumers.member", "GroupMember")
+    texts |= described("consumers.consumer", "WebSocketConsumer")
     return table(
         ("Setting", "Default", "Meaning"),
         (
