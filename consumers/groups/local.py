@@ -169,8 +169,8 @@ class Local:
         for publication in publications:
             event = None
             # One with a key may be a repetition, which does not come back.
-            if publication.group in self.subscribing.of and (
-                publication.idempotency_key is None
+            if publication.idempotency_key is None and (
+                self.subscribing.is_ready(publication.group)
             ):
                 event = anyio.Event()
                 self._echoes[publication.id] = (publication, event)

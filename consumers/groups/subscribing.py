@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from consumers.clock import sleep
-from consumers.errors import LayerUnavailable
+from consumers.errors import LayerUnavailable, StateError
 
 from .declaration import Group, GroupName
 from .follower import Follower
@@ -94,22 +94,23 @@ class Subscribing:
 
         Cancelling leaves it open which are.
         """
-        missing = {name.name: name for name in names if not self._is_ready(name.name)}
+        missing = {name.name: name for name in names if not self.is_ready(name.name)}
         if self._layer.local:  # there is nothing to wait for
             await self._subscribe(missing)
             return
         self._wanted |= missing
-        while any(not self._is_ready(name) for name in missing):
+        while any(not self.is_ready(name) for name in missing):
             async with self._lock:
                 due = {
                     key: name
                     for key, name in (self._wanted | missing).items()
-                    if key not in self.of
+                    if not self.is_ready(key)
                 }
                 self._wanted.clear()
                 await self._subscribe(due)
 
-    def _is_ready(self, name: str) -> bool:
+    def is_ready(self, name: str) -> bool:
+        """Tell whether a group is delivered."""
         known = self.of.get(name)
         return known is not None and known.is_ready
 
@@ -127,8 +128,8 @@ class Subscribing:
                 [each.follower for each in made.values() if each.follower]
             )
         except BaseException:
-            for key in due:
-                del self.of[key]
+            for key in due:  # the layer may have come to know of them
+                self.forget(key)
             raise
         for subscribed in made.values():
             subscribed.is_ready = True
@@ -155,8 +156,11 @@ class Subscribing:
         elif self._idle is not None:
             self._idle.add(group)
         else:
-            self._idle = {group}
-            self._spawn(self._unsubscribe_idle)
+            try:
+                self._spawn(self._unsubscribe_idle)
+                self._idle = {group}
+            except StateError:  # all has stopped, the layer with it
+                del self.of[group]
 
     async def _unsubscribe_idle(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from anyio import fail_after, wait_all_tasks_blocked
 
@@ -32,13 +33,17 @@ async def running(
     made = []
     for layer in layers:
         groups = Groups()
-        groups._make_layer = lambda layer=layer: layer
+        groups._make_layer = partial(_same, layer)
         groups.declared = declared
         made.append(groups)
     async with nested(made):
         for layer in layers:
             layer.calls.clear()
         yield made
+
+
+def _same(layer: ScriptedLayer) -> ScriptedLayer:
+    return layer
 
 
 @asynccontextmanager

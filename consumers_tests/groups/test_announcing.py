@@ -193,7 +193,7 @@ async def test_what_the_broker_has_lost_is_entered_again() -> None:
     async with passing_time() as clock, running(layer, declared=[ROOM]) as [groups]:
         members = [Listener(key) for key in ("ana", "bo")]
         for member in members:
-            await join(groups, LOBBY, member, presence=member.user.key)
+            await join(groups, LOBBY, member, presence=member.user.identity)
         layer.store.clear()
         assert await groups.presence(LOBBY) == []
         await after(clock, 10.1)
@@ -244,7 +244,7 @@ async def test_presence_works_without_a_lifespan_in_memory() -> None:
     groups = Groups()
     members = [Recorder(user=Identity(key)) for key in ("ana", "bo")]
     for member in members:
-        await join(groups, LOBBY, member, presence=member.user.key)
+        await join(groups, LOBBY, member, presence=member.user.identity)
     leave(groups, LOBBY, members[0])
 
     assert [each.key for each in await groups.presence(LOBBY)] == ["bo"]

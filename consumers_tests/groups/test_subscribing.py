@@ -247,6 +247,32 @@ async def test_a_broker_that_is_away_is_told_to_who_joins() -> None:
         assert member.texts == ["1", "3"]
 
 
+async def test_a_failed_subscription_is_given_up() -> None:
+    """What the layer has subscribed all the same does not stay so."""
+    layer = ScriptedLayer()
+    async with running(layer) as (groups, clock):
+        layer.failing.add("positions")
+        with pytest.raises(LayerUnavailable):
+            await join(groups, KEPT("a"), Recorder())
+        assert "kept.a" in layer.subscribed
+        await wait_all_tasks_blocked()
+        clock.advance(1)
+        await wait_all_tasks_blocked()
+
+        assert "kept.a" not in layer.subscribed
+
+
+async def test_leaving_after_the_end_is_safe() -> None:
+    """Connections may end after the groups' lifespan."""
+    layer = ScriptedLayer()
+    member = Recorder()
+    async with running(layer) as (groups, _):
+        await join(groups, ROOM("a"), member)
+        local = groups._loop.get()
+        assert local is not None
+    local.leave("room.a", member)
+
+
 async def test_what_is_lost_silently_is_found_by_comparing_positions() -> None:
     """The last publication of a group shows no gap; within ten seconds it is there."""
     layer = ScriptedLayer()
