@@ -10,6 +10,8 @@
     ├── MessageNotEncodable        our caller's fault: the codec can't send this value
     ├── NotAllowed                 the client may not do this
     ├── LayerUnavailable           the broker behind the groups can't be reached
+    ├── SubscriptionOverflow       the reader of a subscription is too slow
+    ├── PublicationsLost           the broker has lost what a subscription waits for
     └── ConnectionClosed           nobody's fault: the peer is gone
                                    (also a starlette.websockets.WebSocketDisconnect)
     Rejected                       ends the hook that called `reject()`: no Exception
@@ -27,6 +29,8 @@ from starlette.websockets import WebSocketDisconnect
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
+    from .history import Position
+
 __all__ = [
     "ConfigurationError",
     "ConnectionClosed",
@@ -36,8 +40,10 @@ __all__ = [
     "LayerUnavailable",
     "MessageNotEncodable",
     "NotAllowed",
+    "PublicationsLost",
     "Rejected",
     "StateError",
+    "SubscriptionOverflow",
     "shorten",
 ]
 
@@ -113,6 +119,50 @@ class LayerUnavailable(ConsumersError, ConnectionError):
     Nobody's fault in the program; an ``OSError``. Whether the call was carried out is
     open: a publication with an ``idempotency_key`` can be published again.
     """
+
+
+class SubscriptionOverflow(ConsumersError):
+    """A subscription was not read fast enough, and its membership has ended.
+
+    The fault of the code that reads it, or of who publishes too much. A group with
+    another ``outbox`` policy has publications dropped instead.
+    """
+
+    def __init__(
+        self, group: str, policy: object, position: Position | None = None
+    ) -> None:
+        super().__init__(group, policy, position)
+        self.group = group
+        """The group's name."""
+        self.policy = policy
+        """What the group declares as its ``outbox``."""
+        self.position = position
+        """After what was read last: ``groups.subscribe(group, since=position)`` goes on
+        there, in a group with history."""
+
+    def __str__(self) -> str:
+        return (
+            f"the subscription to {self.group} is read too slowly: more waits than its "
+            f"limits and {self.policy!r} allow"
+        )
+
+
+class PublicationsLost(ConsumersError):
+    """Between two publications of a subscription others are lost, for good.
+
+    Nobody's fault in the program: the broker has lost its data, or they have run out
+    before they could be fetched. The subscription goes on.
+    """
+
+    def __init__(self, group: str, position: Position | None = None) -> None:
+        super().__init__(group, position)
+        self.group = group
+        """The group's name."""
+        self.position = position
+        """Before what comes next."""
+
+    def __str__(self) -> str:
+        return f"publications to {self.group} before {self.position} are lost"
 
 
 class NotAllowed(ConsumersError, PermissionError):

@@ -6,6 +6,7 @@ from .hub import Member, Membership
 from .presence import Presence, PresenceDiff, Present
 from .publication import Kind, Publication
 from .recovery import Past
+from .subscription import Subscription
 from .sync import SyncGroups
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PresenceDiff",
     "Present",
     "Publication",
+    "Subscription",
     "SyncGroups",
     "Target",
     "name_of",

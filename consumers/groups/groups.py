@@ -27,6 +27,7 @@ from .local import Local
 from .presence import Present
 from .publication import Kind, Publication
 from .recovery import Past, no_history, past_of
+from .subscription import Subscription
 from .sync import SyncGroups, run_in
 
 __all__ = ["STATE_KEY", "Excerpt", "Groups", "Health"]
@@ -245,6 +246,27 @@ class Groups(Declaring):
         count = sum(await self._everywhere(self._count_here, publication.group))
         await self._publish([publication])
         return count
+
+    def subscribe(
+        self,
+        group: Target,
+        since: Position | None = None,
+        last: int | None = None,
+        *,
+        presence: bool = False,
+    ) -> Subscription:
+        """Return a member of ``group`` for a worker or a bridge, to be iterated over.
+
+        Args:
+            group: Which.
+            since: A position; what was published after it comes first.
+            last: How many of the latest publications come first where ``since`` is not
+                given, or can't be recovered.
+            presence: Whether presence diffs come too, as publications whose message is
+                a `PresenceDiff`.
+        """
+        name = self.resolve(group)
+        return Subscription(self, name, since, last, presence=presence)
 
     def _publication(
         self, group: Target, message: Any, idempotency_key: str | None = None
