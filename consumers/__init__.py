@@ -47,8 +47,10 @@ from .errors import (
     LayerUnavailable,
     MessageNotEncodable,
     NotAllowed,
+    PublicationsLost,
     Rejected,
     StateError,
+    SubscriptionOverflow,
 )
 from .groups import (
     Excerpt,
@@ -60,6 +62,7 @@ from .groups import (
     PresenceDiff,
     Present,
     Publication,
+    Subscription,
 )
 from .history import History, Position, Recovery
 from .identity import Identity
@@ -101,10 +104,13 @@ __all__ = [
     "Present",
     "Provide",
     "Publication",
+    "PublicationsLost",
     "Recovery",
     "Rejected",
     "Router",
     "StateError",
+    "Subscription",
+    "SubscriptionOverflow",
     "WebSocket",
     "WebSocketConsumer",
     "WebSocketDisconnect",
