@@ -186,7 +186,7 @@ async def test_what_nobody_expects_ends_only_the_connections(
         link = link_of(layer)
 
         async def answers(connection: object) -> None:
-            del link._answers  # type: ignore[method-assign]
+            del link._answers
             raise ZeroDivisionError
 
         link._answers = answers  # type: ignore[method-assign]

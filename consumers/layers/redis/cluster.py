@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import anyio
 from anyio import CancelScope, create_task_group
 from anyio.abc import TaskGroup
-from coredis.exceptions import RedisError
+from coredis.exceptions import MovedError, RedisError
 
 from consumers.clock import move_on_after, sleep
 
@@ -51,6 +51,7 @@ class Cluster:
         self._places: Sequence[Place | None] = ()
         self._links: dict[Place, tuple[Link, CancelScope]] = {}
         self._failure: Exception | None = None
+        self._pointed: Place | None = None
         self._stale = anyio.Event()
         self._changed = anyio.Event()
 
@@ -83,7 +84,9 @@ class Cluster:
                 await link.changed()
 
     def moved(self, error: RedisError) -> None:
-        """Look again which server has which slots."""
+        """Look again which server has which slots, first where the error points."""
+        if isinstance(error, MovedError):
+            self._pointed = (error.host or self._address.host, error.port)
         self._stale.set()
 
     # -- subscriptions --------------------------------------------------------------
@@ -169,7 +172,11 @@ class Cluster:
         failure: Exception = Lost("no server has any slots")
         up = {place: link for place, (link, _) in self._links.items() if link.up}
         first = (self._address.host, self._address.port)
-        for place in [*up, *(self._links.keys() - up.keys()), first]:
+        known = list(self._links)
+        random.shuffle(known)  # not always the same one: what it knows may be old
+        known.sort(key=lambda place: place not in up)
+        pointed, self._pointed = self._pointed, None
+        for place in [*([pointed] if pointed else []), *known, first]:
             try:
                 if (link := up.get(place)) is not None:
                     answer = await link.reply(link.send(*_SLOTS_COMMAND))

@@ -92,7 +92,7 @@ async def ask_once(connection: BaseConnection, *command: Any) -> Any:
 
     async with create_task_group() as tasks:
         tasks.start_soon(live)
-        with move_on_after(OPENING):
+        with move_on_after(OPENING) as opening:
             await ready.event.wait()
             try:
                 answer = await connection.create_request(*command)
@@ -101,7 +101,7 @@ async def ask_once(connection: BaseConnection, *command: Any) -> Any:
         tasks.cancel_scope.cancel()
     if answer is not None:
         return answer
-    if not failures:
+    if opening.cancelled_caught or not failures:
         raise Lost(f"no answer within {OPENING:g} seconds")
     if isinstance(failures[0], RedisError):
         raise failures[0]

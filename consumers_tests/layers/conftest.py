@@ -1,0 +1,18 @@
+"""Fixtures of the tests of layers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from consumers_tests.proxy import Proxy
+from consumers_tests.valkey import Valkey
+
+
+@pytest.fixture
+def proxy(valkey: Valkey) -> Iterator[Proxy]:
+    """Run a proxy before an empty broker.
+
+    Not in the test itself: its thread would take over that the test runs on trio.
+    """
+    with Proxy(valkey.port) as proxy:
+        yield proxy
