@@ -62,13 +62,13 @@ class Batch(Publication):
     def parts_for(self, member: Member) -> Iterable[Publication]:
         """Return what a member is to get: a batch, or the items one by one."""
         own: Batch | None = self
-        if id(member) in self._members or (
-            self._connections and member.id in self._connections
-        ):
+        name = member.id if self._connections else None
+        if id(member) in self._members or name in self._connections:
             own = self._only(
-                item
-                for item in self._items.items()
-                if item[1].exclude is not member and item[1].connection != member.id
+                (key, item)
+                for key, item in self._items.items()
+                if item.exclude is not member
+                and (item.connection is None or item.connection != name)
             )
         if own is None:
             return ()
