@@ -103,7 +103,8 @@ def _off(option: click.Option) -> list[str]:
 
 def _default(option: click.Option) -> str:
     known = {field.name: field.default for field in fields(Options)}
-    value = known[option.name or ""]
+    shown = option.default if option.show_default else None
+    value = known.get(option.name or "", shown)
     if value is None or value in ("", (), False):
         return ""
     return "on" if value is True else _code(value)
@@ -113,7 +114,6 @@ SUBSTITUTIONS = {
     "close_codes": close_codes(),
     "settings": settings(),
     "limits": limits(),
-    "run_options": command("run"),
-    "routes_options": command("routes"),
+    **{f"{each.name}_options": command(each.name or "") for each in COMMANDS},
 }
 """What pages write as ``{{ name }}``."""
