@@ -26,7 +26,7 @@ groups = Groups(declared=[orders, tail, sensors])
 class Feed(WebSocketConsumer):
     send_type = "json"
     # What may wait for one client in all.
-    limits = Limits(outbox_messages=200, outbox_bytes=64 * 1024)
+    limits = Limits(outbox_messages=100, outbox_bytes=64 * 1024)
 
     async def on_connect(self) -> None:
         await self.join(orders, tail, sensors)
