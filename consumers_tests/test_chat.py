@@ -201,6 +201,24 @@ async def test_everybody_learns_who_comes_and_goes(
         assert await ana.receive(Moves) == Moves([], ["Bo"])
 
 
+async def test_who_leaves_soon_after_another_is_told_too(
+    client: TestClient, room: str
+) -> None:
+    """Of each it is told, whoever else has left in the seconds before."""
+    async with entered(client, room, "Ana") as (ana, _):
+        await client.advance(1)
+        async with entered(client, room, "Bo"):
+            async with entered(client, room, "Cy"):
+                await client.advance(1)
+            await client.advance(1)
+        for _ in range(2):
+            await ana.receive(Moves)
+
+        await client.advance(2 * GONE)
+        went = (await ana.receive(Moves)).went + (await ana.receive(Moves)).went
+        assert went == ["Cy", "Bo"]
+
+
 async def test_a_reload_is_no_leaving(client: TestClient, room: str) -> None:
     """Who is back within two seconds was never gone, for the others."""
     async with entered(client, room, "Ana") as (ana, _):

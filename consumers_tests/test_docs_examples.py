@@ -4,7 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import anyio.to_thread
 import pytest
-from howto import background, expiry, mounted, origin, providers, publish, refuse, slow
+from howto import (
+    background,
+    expiry,
+    mounted,
+    origin,
+    present,
+    providers,
+    publish,
+    refuse,
+    resume,
+    slow,
+)
 from howto import threads as in_threads
 from msgspec import Struct
 from tutorial import counter, greeter

@@ -9,6 +9,7 @@ import cursors.app
 import dashboard.app
 import prices.app
 import pytest
+from howto import resume
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from consumers import App
@@ -149,6 +150,48 @@ def test_prices_move(tabs: Tabs) -> None:
             for text in page.locator("td.opening").all_inner_texts()
         ]
         assert openings == sorted(openings, reverse=True)
+
+
+# -- the client that resumes ---------------------------------------------------------
+
+FOLLOW = """async (address) => {
+    const { follow } = await import("/resume.js");
+    window.shown = [];
+    window.gaps = 0;
+    follow(address, (news) => shown.push(news.headline), () => { gaps += 1; });
+}"""
+
+
+def test_a_plain_client_resumes(tabs: Tabs) -> None:
+    """It shows each headline once and in order, through breaks; a gap is told."""
+    feed = resume.news("python")
+    headlines = iter(f"no. {number}" for number in range(100))
+
+    def publish(count: int) -> None:
+        for _ in range(count):
+            resume.groups.sync.publish(feed, resume.News(next(headlines)))
+
+    def expect_shown(page: Page, count: int) -> None:
+        page.wait_for_function("(count) => shown.length >= count", arg=count)
+        expected = [f"no. {number}" for number in range(count)]
+        assert page.evaluate("shown") == expected
+
+    with serve(resume.app) as server:
+        port = port_of(server)
+        page = tabs.open(port, "/resume.js", SOON)
+        page.evaluate(FOLLOW, server.url("/news/python"))
+        page.wait_for_function("() => window.shown !== undefined")
+        publish(3)
+        expect_shown(page, 3)
+
+        page.context.set_offline(True)
+        publish(4)
+        page.context.set_offline(False)
+        expect_shown(page, 7)
+    with LiveServer(resume.app, port=port, stop_timeout=10, graceful_timeout=1):
+        publish(2)
+        expect_shown(page, 9)
+        assert page.evaluate("gaps") == 0
 
 
 # -- dashboard -----------------------------------------------------------------------
