@@ -331,23 +331,35 @@ def explore(
     *,
     shrink: bool = True,
 ) -> None:
-    """Try so many orders of calls in a place.
+    """Try so many orders of calls in a place."""
+    with start_blocking_portal(backend) as portal:
+        try_out(
+            type("Machine", (machine,), {"portal": portal, "place": place}),
+            examples,
+            shrink=shrink,
+        )
 
-    The same ones each time; ``CONSUMERS_MODEL_EXAMPLES=1000`` tries so many others.
+
+def try_out(
+    machine: type[RuleBasedStateMachine], examples: int, *, shrink: bool = True
+) -> None:
+    """Run a machine so many times.
+
+    In the same ways each time; ``CONSUMERS_MODEL_EXAMPLES=1000`` has it try so many
+    others.
     """
     wanted = os.environ.get("CONSUMERS_MODEL_EXAMPLES")
-    with start_blocking_portal(backend) as portal:
-        run_state_machine_as_test(
-            type("Machine", (machine,), {"portal": portal, "place": place}),
-            settings=settings(
-                max_examples=int(wanted or examples),
-                stateful_step_count=30,
-                deadline=None,
-                derandomize=wanted is None,
-                database=None,
-                phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
-                print_blob=False,
-                report_multiple_bugs=False,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=int(wanted or examples),
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=wanted is None,
+            database=None,
+            phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
+            print_blob=False,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
