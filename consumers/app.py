@@ -14,10 +14,10 @@ from starlette.applications import Starlette
 from starlette.datastructures import State, URLPath
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .application import APP_KEY
-from .errors import ConfigurationError, StateError
+from .errors import ConfigurationError, LayerUnavailable, StateError
 from .groups import Groups
 from .identity import Authenticate
 from .limits import DEFAULT_LIMITS, Limits
@@ -187,10 +187,35 @@ class App(Router):
         )
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
         if scope["type"] != "websocket":
             await self._http(scope, receive, send)
             return
         await self._endpoint(scope)(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan; a layer that can't be reached is told in one line."""
+        failed: Message | None = None
+
+        async def send_later(message: Message) -> None:
+            nonlocal failed
+            if message["type"] == "lifespan.startup.failed":
+                failed = message  # with a traceback, which the exception has too
+            else:
+                await send(message)
+
+        try:
+            await self._http(scope, receive, send_later)
+        except LayerUnavailable as error:
+            if failed is None:
+                raise
+            await send({**failed, "message": str(error)})
+        except BaseException:
+            if failed is not None:
+                await send(failed)
+            raise
 
     def _endpoint(self, scope: Scope) -> ASGIApp:
         """Return what serves a WebSocket, by the first route that matches."""

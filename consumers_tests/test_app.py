@@ -26,6 +26,7 @@ from consumers import (
     WebSocketRoute,
 )
 from consumers.testing import Refused, TestClient
+from consumers_tests.valkey import free_port
 
 log: list[str] = []
 
@@ -456,3 +457,24 @@ async def test_work_of_the_application_fails_alone(
     assert "failing_work of the application failed" in record.getMessage()
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
+
+
+async def test_a_broker_that_cannot_be_reached_is_told_in_one_line() -> None:
+    """Servers print what the lifespan says: no traceback, and no password."""
+    app = App(groups=Groups(f"redis://:secret@127.0.0.1:{free_port()}"))
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app({"type": "lifespan", "state": {}}, receive, send)
+
+    [message] = sent
+    assert message["type"] == "lifespan.startup.failed"
+    assert message["message"].startswith("can't reach redis://")
+    assert "Connect" in message["message"]
+    assert "secret" not in message["message"]
+    assert "\n" not in message["message"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
 from consumers.clock import LoopClock, current_clock
@@ -27,6 +29,8 @@ from .memory_history import MemoryHistory, MemoryKeys
 from .memory_presence import MemoryPresence, Stay
 
 __all__ = ["MemoryLayer", "MemoryStore"]
+
+log: Final = logging.getLogger("consumers")
 
 _SWEEP: Final = 1000
 
@@ -108,6 +112,10 @@ class MemoryLayer:
     """
 
     local: Final = True
+
+    workers: ClassVar[int] = 1
+    """How many processes serve the application. The server says it, or the variable
+    ``WEB_CONCURRENCY`` by which uvicorn and gunicorn are told."""
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         """Make a layer.
@@ -201,6 +209,15 @@ class MemoryLayer:
     async def subscribe(self, *groups: str) -> None:
         """Have the groups' publications delivered."""
         self.subscribed.update(groups)
+        if self.workers > 1 and not all(map(_is_one_process, groups)):
+            workers, MemoryLayer.workers = self.workers, 1  # warned of once
+            log.warning(
+                "group %s is on memory:// and there are %d workers: what is published "
+                "in one of them does not reach members in the others; write "
+                "Groups('redis://...') with a Redis or Valkey, or run one worker",
+                groups[0],
+                workers,
+            )
 
     async def unsubscribe(self, *groups: str) -> None:
         """Have them delivered no longer."""
@@ -368,3 +385,12 @@ class _Running:
         traceback: TracebackType | None,
     ) -> None:
         self._layer.stop()
+
+
+def _is_one_process(group: str) -> bool:
+    """Tell whether a group is of connections of one process by its nature."""
+    return group.startswith("@node.")
+
+
+with suppress(KeyError, ValueError):
+    MemoryLayer.workers = int(os.environ["WEB_CONCURRENCY"])

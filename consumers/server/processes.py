@@ -18,6 +18,7 @@ from uvicorn import Config
 from uvicorn.supervisors import ChangeReload
 
 from consumers.errors import ConfigurationError
+from consumers.layers import MemoryLayer
 from consumers.server.loading import describe, load
 from consumers.server.logs import configure_logging
 from consumers.server.loops import serve_process
@@ -44,6 +45,7 @@ class Worker:
     def __call__(self, sockets: list[socket] | None = None) -> None:
         """Import the application and serve it on the parent's sockets."""
         configure_logging(self.options)
+        MemoryLayer.workers = self.options.workers
         try:
             app = load(self.app, self.options)
             serve_process(app, self.options, sockets or [])

@@ -143,3 +143,22 @@ async def test_it_counts_what_it_kept() -> None:
         await layer.publish([Note("a", 1, KEEP, "key"), Note("a", 2, KEEP, "key")])
 
         assert layer.statistics() == {"kept": 1, "repeated": 1}
+
+
+@pytest.mark.parametrize(("workers", "lines"), [(1, 0), (2, 1)])
+async def test_several_workers_are_warned_of_once(
+    workers: int,
+    lines: int,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a group has members, and not for a process's own; it says what to do."""
+    monkeypatch.setattr(MemoryLayer, "workers", workers)
+    layer = MemoryLayer()
+    await layer.subscribe("@node.this")
+    assert caplog.messages == []
+    for group in ("chat", "other"):
+        await layer.subscribe(group)
+
+    assert len(caplog.messages) == lines
+    assert all("write Groups('redis://...')" in each for each in caplog.messages)
