@@ -15,11 +15,18 @@ from consumers.cli.output import show_error, show_line
 from consumers.cli.publish import publish
 from consumers.cli.routes import routes
 from consumers.cli.run import run
+from consumers.cli.watch import watch
 from consumers.errors import ConfigurationError, LayerUnavailable
 
 __all__ = ["main"]
 
-COMMANDS: Final[tuple[click.Command, ...]] = (run, routes, publish, groups)
+COMMANDS: Final[tuple[click.Command, ...]] = (
+    run,
+    routes,
+    publish,
+    watch,
+    groups,
+)
 
 USAGE_ERROR: Final = 2
 """Exit code of whatever the caller has to change, as click's own."""
