@@ -1,11 +1,17 @@
 """Asking the broker: again where that is safe, and for a limited time."""
 
+from collections.abc import Awaitable
+from typing import Any
+
 import anyio
 import pytest
 from anyio import create_task_group
+from coredis.exceptions import NoScriptError, TryAgainError
 
 from consumers.errors import LayerUnavailable
 from consumers.layers.redis import RedisLayer, parse_address
+from consumers.layers.redis.faults import Lost
+from consumers.layers.redis.link import Link
 from consumers_tests.layers.broken import KEEP, listening
 from consumers_tests.layers.conformance.tools import Note, entry, messages, publish
 from consumers_tests.proxy import Proxy
@@ -87,3 +93,47 @@ async def test_a_layer_that_does_not_run_says_so(valkey: Valkey) -> None:
     """There is nobody to ask."""
     with pytest.raises(LayerUnavailable, match="not running"):
         await RedisLayer(parse_address(valkey.url)).count("a")
+
+
+class Fickle(Link):
+    """Answers with one error after the other, and then itself."""
+
+    errors: list[Exception]
+    commands: list[tuple[object, ...]]
+
+    async def reply(self, request: Awaitable[Any]) -> Any:
+        answer = await super().reply(request)
+        if self.errors:
+            raise self.errors.pop(0)
+        return answer
+
+    def send(self, command: bytes, *arguments: Any) -> Awaitable[Any]:
+        self.commands.append((command, *arguments))
+        return super().send(command, *arguments)
+
+
+async def test_a_doubt_outlives_a_refusal(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may have been kept before its answer was lost is never kept twice.
+
+    Not even where the next answer is that nothing was done.
+    """
+    async with listening(valkey.url) as (layer, _):
+        assert layer._servers is not None
+        (link,) = layer._servers.links
+        monkeypatch.setattr(link, "__class__", Fickle)
+        assert isinstance(link, Fickle)
+        link.commands = []
+        link.errors = [Lost("somewhere"), NoScriptError(), TryAgainError()]
+        (position,) = await publish(layer, 1)
+
+        assert position.offset == 1
+        assert [command for command, *_ in link.commands] == [
+            b"EVALSHA",
+            b"EVALSHA",
+            b"EVAL",
+            b"EVAL",
+        ]
+        monkeypatch.undo()
+        assert messages((await layer.history("a", KEEP)).kept) == [1]

@@ -105,10 +105,10 @@ async def test_a_stalled_link_is_found_within_two_heartbeats(proxy: Proxy) -> No
 
 async def test_a_process_that_stood_still_loses_nothing(valkey: Valkey) -> None:
     """After it was busy for longer than a heartbeat may take, the link is there."""
-    async with listening(valkey.url, heartbeat=0.2) as (layer, ear):
+    async with listening(valkey.url, heartbeat=0.1) as (layer, ear):
         for _ in range(3):
-            await anyio.sleep(0.2)
-            time.sleep(0.5)  # noqa: ASYNC251  that is what is tested
+            await anyio.sleep(0.1)
+            time.sleep(0.2)  # noqa: ASYNC251  that is what is tested
         await layer.check()
 
         assert (ear.times_resumed, link_of(layer).connects) == (0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
+from anyio.lowlevel import checkpoint
 from coredis.exceptions import (
     AskError,
     ClusterDownError,
@@ -36,7 +37,7 @@ _ELSEWHERE: Final = (AskError, ClusterDownError, TryAgainError)
 class Question:
     """One thing to be asked, until there is an answer."""
 
-    __slots__ = ("_make", "_text", "again", "answer", "error", "group", "sent")
+    __slots__ = ("_make", "_text", "again", "answer", "doubt", "error", "group")
 
     def __init__(
         self,
@@ -53,8 +54,8 @@ class Question:
         """What came of it."""
         self.error: Exception | None = None
         """Why nothing did."""
-        self.sent = False
-        """Whether it may have been answered already."""
+        self.doubt = False
+        """Whether it may have been answered already, and the answer been lost."""
         self._make = make
         self._text = False
 
@@ -64,15 +65,12 @@ class Question:
         Raises:
             Lost: It could not be asked.
         """
-        command = self._make(link.run, self.sent)
+        command = self._make(link.run, self.doubt)
         if not isinstance(command, Call):
-            request = link.send(*command)
-        elif self._text:
-            request = link.send(b"EVAL", *command.by_text())
-        else:
-            request = link.send(b"EVALSHA", *command.by_sha())
-        self.sent = True
-        return request
+            return link.send(*command)
+        if self._text:
+            return link.send(b"EVAL", *command.by_text())
+        return link.send(b"EVALSHA", *command.by_sha())
 
     async def hear(self, link: Link, request: Awaitable[Any]) -> bool:
         """Wait for the answer; return whether it is to be asked again.
@@ -84,13 +82,12 @@ class Question:
             self.answer = await link.reply(request)
         except Lost as error:
             self.error = error
+            self.doubt = True
             return self.again
         except NoScriptError:
-            self.sent = False
             self._text = True
             return True
         except _ELSEWHERE:
-            self.sent = False
             raise
         except RedisError as error:
             self.error = error
@@ -144,7 +141,7 @@ class Asking:
             for question, link in zip(questions, links, strict=True):
                 asked.append((question, link, question.send(link)))
         except Lost:
-            pass
+            await checkpoint()  # the next link may be one that is lost as well
         left: list[Question] = []
         moved: RedisError | None = None
         for question, link, request in asked:

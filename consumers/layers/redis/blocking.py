@@ -233,13 +233,13 @@ def _exchange(server: Server, requests: list[_Request]) -> None:
     try:
         with server.connection() as (connection, run):
             commands = [request.written(run) for request in requests]
-            for request in requests:
-                request.said = True
             connection.send_packed_command(connection.pack_commands(commands))
             while unanswered:
                 _read(connection, unanswered[-1])
                 unanswered.pop()
     except redis.RedisError as error:
+        for request in unanswered:
+            request.said = True
         _fail(unanswered, error)
 
 
@@ -248,7 +248,6 @@ def _read(connection: Any, request: _Request) -> None:
         request.reply = connection.read_response()
     except redis.ResponseError as error:
         request.error = error
-        request.said = False
     else:
         request.error = None
 

@@ -190,6 +190,7 @@ class Link:
             tasks.start_soon(self._contained, function, listener)
         tasks.start_soon(self._contained, self._watch, listener, commands)
         await self.subscriptions.ask_all()
+        await anyio.lowlevel.checkpoint_if_cancelled()  # it may be lost already
         self._came_up(commands)
 
     async def _open(self, tasks: TaskGroup) -> BaseConnection:
@@ -212,9 +213,9 @@ class Link:
     def _lose(self, error: Exception) -> None:
         """Have the connections that there are taken down."""
         scope = self._scope
+        self.up = False
         if scope is None or scope.cancel_called:
             return
-        self.up = False
         self.failure = error
         if not isinstance(error, (*FAILURES, RedisError)):
             log.error("the link to %s has failed", self.name, exc_info=error)
