@@ -105,8 +105,8 @@ class Announcing:
         self._exits: dict[str, list[str]] = {}  # {group: connections}, to be told
         self._gathered: dict[str, _Gathered] = {}
         self._renewing = False
-        # {group that somebody has left: when that may be told}
-        self._leaving: dict[str, float] = {}
+        # {group that some have left: when the first of them may be told, and the last}
+        self._leaving: dict[str, tuple[float, float]] = {}
         self._settling = False
 
     async def enter(
@@ -149,7 +149,9 @@ class Announcing:
             if len(waiting) == 1:
                 self._spawn_if(lambda: self._send_exits(group))
         if self._can_spawn():
-            self._leaving.setdefault(group, current_time() + linger)
+            due = current_time() + linger
+            first, _ = self._leaving.get(group, (due, due))
+            self._leaving[group] = (first, due)
             if not self._settling:
                 self._settling = True
                 self._spawn(self._settle)
@@ -169,9 +171,11 @@ class Announcing:
             while self._leaving:
                 await sleep(_SETTLE_EVERY)
                 now = current_time()
-                due = [group for group, at in self._leaving.items() if at < now]
+                due = [each for each, (at, _) in self._leaving.items() if at < now]
                 for group in due:
-                    del self._leaving[group]
+                    _, last = self._leaving.pop(group)
+                    if last >= now:
+                        self._leaving[group] = (last, last)
                 await self._renew(self._leases(due))
         finally:
             self._settling = False

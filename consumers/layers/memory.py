@@ -156,6 +156,11 @@ class MemoryLayer:
         self.subscribed.clear()
         with self._store.lock:
             self._store.layers.discard(self)
+            was_last = not self._store.layers
+        if was_last:
+            # The next to run is another run of the application, whose clock may be
+            # another as well: a test's.
+            self._store.clear()
 
     # -- publications ---------------------------------------------------------------
 

@@ -206,6 +206,24 @@ async def test_what_the_broker_has_lost_is_entered_again() -> None:
         assert [each.metadata for each in await groups.presence(LOBBY)] == ["ana", "bo"]
 
 
+@pytest.mark.parametrize("pause", [0.1, 1, 1.9, 2.1])
+async def test_everybody_who_leaves_is_told(pause: float) -> None:
+    """Also who leaves while somebody else's departure waits to be told."""
+    layer = ScriptedLayer()
+    async with passing_time() as clock, running(layer, declared=[ROOM]) as [groups]:
+        ana, bo, eve = (Listener(key) for key in ("ana", "bo", "eve"))
+        for member in (ana, bo, eve):
+            await join(groups, LOBBY, member)
+        await after(clock, 1)
+        ana.told()
+        leave(groups, LOBBY, bo)
+        await after(clock, pause)
+        leave(groups, LOBBY, eve)
+        await after(clock, 4)
+
+        assert [key for _, _, left in ana.told() for key in left] == ["bo", "eve"]
+
+
 async def test_departures_go_out_together() -> None:
     """A hundred clients that leave at once cost one call."""
     layer = ScriptedLayer()
