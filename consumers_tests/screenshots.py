@@ -1,15 +1,19 @@
-"""Makes the pictures of the chat: ``python -m consumers_tests.screenshots``.
+"""Makes the pictures of the examples: ``python -m consumers_tests.screenshots``.
 
 They look as they should where the font Inter is installed (fonts-inter).
 """
 
+import json
+import random
 import sys
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from websockets.sync.client import connect
 
 from consumers.testing import LiveServer
@@ -18,9 +22,21 @@ from consumers_tests.browser import chromium
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 
+SHOWN: dict[str, Any] = {"locale": "en-GB", "timezone_id": "UTC"}
+DESKTOP: dict[str, Any] = {
+    "viewport": {"width": 1280, "height": 800},
+    "color_scheme": "light",
+}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 1.5,
+    "color_scheme": "dark",
+    "is_mobile": True,
+    "has_touch": True,
+}
+
 ROOM = "garden"
 VIEWER = "Ana"
-SHOWN: dict[str, Any] = {"locale": "en-GB", "timezone_id": "UTC"}
 CONVERSATION = (
     ("09:41", "Tomás", "Morning! The seedlings came. Who has time on Saturday?"),
     ("09:43", "Mei", "Me, from ten on."),
@@ -33,64 +49,145 @@ CONVERSATION = (
     ("10:18", "Ana", "Lavender! I have six small ones that want out of their pots."),
     ("10:19", "Mei", "Lovely. Ten o'clock at the gate, then."),
 )
+POINTERS = (
+    ("Tomás", 330, 0.24, 0.32),
+    ("Mei", 255, 0.68, 0.27),
+    ("Jun", 150, 0.79, 0.62),
+    ("Ola", 60, 0.31, 0.68),
+)
 
 
-def fill() -> None:
-    """Let the conversation have taken place today."""
-    from chat.app import history
+def shoot(
+    browser: Browser,
+    example: str,
+    visit: Callable[[Page], None],
+    animations: Literal["allow", "disabled"] = "disabled",
+) -> None:
+    """Visit a page on a desktop and on a phone, and take its picture on both."""
+    for device, kind in (("desktop", DESKTOP), ("phone", PHONE)):
+        context = browser.new_context(**kind, **SHOWN)
+        page = context.new_page()
+        visit(page)
+        path = IMAGES / f"{example}-{device}.png"
+        page.screenshot(path=path, animations=animations)
+        context.close()
+
+
+@contextmanager
+def clients(server: LiveServer, *paths: str) -> Iterator[list[Any]]:
+    """Connect so many others."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(connect(server.url(path), proxy=None)) for path in paths
+        ]
+
+
+def chat(browser: Browser) -> None:
+    """Go in through the first page, and see one of the others typing."""
+    from chat.app import app, groups, spoken
     from chat.messages import Said
 
     today = datetime.now(UTC).date()
-    for time, author, text in CONVERSATION:
-        at = datetime.fromisoformat(f"{today}T{time}:00+00:00")
-        history.add(ROOM, Said(author, text, at))
+
+    def visit(page: Page) -> None:
+        page.goto(server.http_url())
+        page.get_by_label("Your name").fill(VIEWER)
+        page.get_by_label(ROOM).check()
+        page.get_by_role("button", name="Join").click()
+        expect(page.get_by_role("log")).to_contain_text(CONVERSATION[-1][2])
+        others[0].send('{"type": "typing"}')
+        expect(page.get_by_text("Tomás is typing…")).to_be_visible()
+
+    paths = [f"/r/{ROOM}?name={name}" for name in ("Tomás", "Mei")]
+    with LiveServer(app) as server, clients(server, *paths) as others:
+        for number, (at, author, text) in enumerate(CONVERSATION):
+            when = datetime.fromisoformat(f"{today}T{at}:00+00:00")
+            said = Said(author, text, str(number), when)
+            groups.sync.publish(spoken(ROOM), said)
+        shoot(browser, "chat", visit)
 
 
-def enter(page: Page, server: LiveServer) -> None:
-    """Go in through the first page, and see one of the others typing."""
-    page.goto(server.http_url())
-    page.get_by_label("Your name").fill(VIEWER)
-    page.get_by_label(ROOM).check()
-    page.get_by_role("button", name="Join").click()
-    expect(page.get_by_role("log")).to_contain_text(CONVERSATION[-1][2])
+def cursors(browser: Browser) -> None:
+    """See the pointers of four others, and one's own."""
+    from cursors.app import app
+
+    def visit(page: Page) -> None:
+        page.add_init_script("sessionStorage.name = 'Ana'; sessionStorage.hue = 195")
+        page.goto(f"{server.http_url()}sketch")
+        expect(page.locator("#visitors li")).to_have_count(len(POINTERS) + 1)
+        for other, (*_, x, y) in zip(others, POINTERS, strict=True):
+            other.send(json.dumps({"type": "move", "x": x, "y": y}))
+        expect(page.locator(".pointer")).to_have_count(len(POINTERS))
+        viewport = page.viewport_size
+        assert viewport is not None
+        page.mouse.move(viewport["width"] * 0.48, viewport["height"] * 0.47)
+        expect(page.locator(".pointer")).to_have_count(len(POINTERS) + 1)
+        page.wait_for_timeout(1000)  # until the hint has faded
+
+    paths = [f"/sketch/live?name={name}&hue={hue}" for name, hue, *_ in POINTERS]
+    with LiveServer(app) as server, clients(server, *paths) as others:
+        shoot(browser, "cursors", visit)
+
+
+def prices(browser: Browser) -> None:
+    """Look at the first of two hundred shares, after some changes."""
+    from prices.app import app
+
+    def visit(page: Page) -> None:
+        page.goto(server.http_url())
+        expect(page.locator("tbody tr")).to_have_count(200)
+        page.wait_for_timeout(2500)
+
+    with LiveServer(app) as server:
+        shoot(browser, "prices", visit, "allow")
+
+
+def dashboard(browser: Browser) -> None:
+    """Look at two minutes of a busy machine."""
+    from dashboard import app as module
+    from dashboard import machine
+
+    level = {"processors": 40.0, "memory": 61.0, "load": 1.4, "network": 90.0}
+    steps = {"processors": 5.0, "memory": 0.3, "load": 0.05, "network": 12.0}
+    chance = random.Random(8)
+
+    def meter(figure: str) -> Callable[[], float]:
+        def measure() -> float:
+            usual, step = level[figure], steps[figure]
+            drift = (usual - last[figure]) * 0.04 + chance.gauss(0, step)
+            last[figure] = max(last[figure] + drift, 0.0)
+            return last[figure]
+
+        return measure
+
+    def visit(page: Page) -> None:
+        page.goto(server.http_url())
+        expect(page.locator("figure.waiting")).to_have_count(0)
+
+    last = dict(level)
+    now = time.time()
+    measure = machine.meter
+    machine.meter = meter
+    try:
+        with LiveServer(module.app) as server:
+            for second in range(module.KEPT):
+                for figure in module.FIGURES:
+                    at = now - module.KEPT + second
+                    value = module.Value(figure, meter(figure)(), at, 4711)
+                    module.groups.sync.publish(module.measured(figure), value)
+            shoot(browser, "dashboard", visit)
+    finally:
+        machine.meter = measure
 
 
 def main() -> None:
-    """Make them."""
+    """Make them: all, or those of the examples that are named."""
     sys.path.insert(0, str(ROOT / "docs" / "examples"))
-    from chat.app import app
-
-    fill()
     IMAGES.mkdir(exist_ok=True)
-    with ExitStack() as stack:
-        server = stack.enter_context(LiveServer(app))
-        browser = stack.enter_context(chromium())
-        others = [
-            stack.enter_context(
-                connect(server.url(f"/r/{ROOM}?name={name}"), proxy=None)
-            )
-            for name in ("Tomás", "Mei")
-        ]
-        desktop = browser.new_context(
-            viewport={"width": 1280, "height": 800},
-            color_scheme="light",
-            **SHOWN,
-        )
-        phone = browser.new_context(
-            viewport={"width": 390, "height": 844},
-            device_scale_factor=1.5,
-            color_scheme="dark",
-            is_mobile=True,
-            has_touch=True,
-            **SHOWN,
-        )
-        for context, name in ((desktop, "desktop"), (phone, "phone")):
-            page = context.new_page()
-            enter(page, server)
-            others[0].send('{"type": "typing"}')
-            expect(page.get_by_text("Tomás is typing…")).to_be_visible()
-            page.screenshot(path=IMAGES / f"chat-{name}.png", animations="disabled")
-            context.close()
+    examples = {each.__name__: each for each in (chat, cursors, prices, dashboard)}
+    with chromium() as browser:
+        for name in sys.argv[1:] or examples:
+            examples[name](browser)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_two_workers_are_one_chat(backend: str) -> None:
         pages[0].send(json.dumps({"type": "say", "text": "hello", "id": "line-1"}))
 
         for page in pages:
-            heard = []
+            heard: list[str] = []
             while not heard:
                 received = json.loads(page.recv(PATIENCE))
                 if "message" in received:

@@ -23,7 +23,7 @@ from consumers import (
     sleep,
 )
 
-from .machine import meter
+from . import machine
 
 log = logging.getLogger("dashboard")
 
@@ -57,7 +57,7 @@ groups = Groups(os.environ.get("GROUPS_URL", "memory://"))
 async def measured(figure: str) -> AsyncIterator[Value]:
     log.info("measuring %s", figure)
     try:
-        measure = meter(figure)
+        measure = machine.meter(figure)
         while True:
             await sleep(1)
             yield Value(figure, measure(), time.time(), os.getpid())

@@ -5,11 +5,11 @@ from itertools import product
 
 from msgspec import Struct
 
-PLANTS = ("Alder", "Birch", "Cedar", "Elder", "Hazel", "Larch", "Linden", "Maple")
-PLANTS += ("Myrtle", "Oak", "Olive", "Pine", "Poplar", "Rowan", "Sorrel", "Spruce")
-PLANTS += ("Sumac", "Willow", "Yarrow", "Yew")
-TRADES = ("Air", "Bank", "Foods", "Grid", "Labs", "Media", "Rail", "Soft", "Tools")
-TRADES += ("Water",)
+PLANTS = """
+    Alder Birch Cedar Elder Hazel Larch Linden Maple Myrtle Oak Olive Pine Poplar Rowan
+    Sorrel Spruce Sumac Willow Yarrow Yew
+""".split()  # noqa: SIM905, as a list it would fill the page
+TRADES = "Air Bank Foods Grid Labs Media Rail Soft Tools Water".split()  # noqa: SIM905
 
 
 class Price(Struct, tag="price"):
@@ -51,7 +51,7 @@ class Market:
                 symbol, f"{plant} {trade}", opening, opening, 0, [opening]
             )
         self._symbols = list(self.shares)
-        for _ in range(POINTS):
+        for _ in range(2 * POINTS):
             self.move(len(self.shares) // 2)  # it has been open for a while
 
     def move(self, count: int) -> list[Price]:
