@@ -228,12 +228,15 @@ class _Runner:
 
     async def _generate_once(self, send: Callable[[Any], Awaitable[None]]) -> None:
         values = self._source.begin(self._name)
-        try:
-            async for value in values:
-                await send(value)
-        finally:
-            with move_on_after(CLEAN_UP) as scope:
-                scope.shield = True
+        # Entered here, since whatever scopes the generator is in are in this one.
+        with CancelScope() as closing:
+            try:
+                async for value in values:
+                    await send(value)
+            finally:
+                assert self._clock is not None
+                closing.shield = True
+                self._clock.cancel_after(closing, CLEAN_UP)
                 try:
                     await values.aclose()
                 except BaseExceptionGroup as group:
@@ -244,12 +247,12 @@ class _Runner:
 
     async def _deliver(self, value: Any) -> None:
         """Hand a value to the members here."""
-        await checkpoint()  # a generator need not have one
         publication = self._publication(value)
         try:
             self._sources.deliver(publication)
         except MessageNotEncodable as error:
             self._complain(error)
+        await checkpoint()  # a generator need not have one
 
     def _publication(self, value: Any) -> Publication:
         group = self._name.group
@@ -328,7 +331,6 @@ class _Runner:
 
     async def _publish(self, value: Any) -> None:
         """Publish a value, if the lease is still held."""
-        await checkpoint()
         publication = self._publication(value)
         if current_time() >= self._until:
             await sleep_forever()  # which the lease's end cuts off
@@ -339,7 +341,7 @@ class _Runner:
         except LayerUnavailable:
             # What the source yields is not to be lost in the middle: it begins anew.
             self._holding.cancel()
-            await sleep_forever()
+        await checkpoint()
 
     @property
     def _ttl(self) -> float | None:
