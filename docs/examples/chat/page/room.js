@@ -50,7 +50,8 @@ const receive = {
     staying(said.author === ownName, () => log.add(said));
   },
   taken({ id }) {
-    unsent.remove(id);
+    // The line itself is on its way too, unless it was said before what is shown.
+    setTimeout(() => unsent.remove(id), 1000);
   },
   moves({ came, went }) {
     showMoves(people.change(came, went));
