@@ -7,7 +7,8 @@ alive, in batches, and changes are gathered and published to the group as diffs.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -155,6 +156,8 @@ class Announcing:
             if not self._settling:
                 self._settling = True
                 self._spawn(self._settle)
+        else:
+            self._forget(group)
 
     async def _send_exits(self, group: str) -> None:
         connections = self._exits.pop(group, [])
@@ -163,7 +166,19 @@ class Announcing:
             try:
                 await self._layer.exit(group, connections, linger)
             except LayerUnavailable:
-                return  # its lease ends, or it was lost with the broker's data
+                if group in self._entries:  # else the lease ends, with all of them
+                    self._exits.setdefault(group, []).extend(connections)
+
+    def _forget(self, group: str) -> None:
+        """Forget what was declared about a group of which nothing is to be done."""
+        kept: tuple[Mapping[str, object], ...] = (
+            self._entries,
+            self._exits,
+            self._leaving,
+            self._gathered,
+        )
+        if not any(group in each for each in kept):
+            self._declared.pop(group, None)
 
     async def _settle(self) -> None:
         """See who has really left, when that may be told, in all groups at once."""
@@ -177,6 +192,8 @@ class Announcing:
                     if last >= now:
                         self._leaving[group] = (last, last)
                 await self._renew(self._leases(due))
+                for group in due:
+                    self._forget(group)
         finally:
             self._settling = False
 
@@ -201,6 +218,8 @@ class Announcing:
 
     async def renew(self) -> None:
         """Renew all leases; enter again where they were lost. Raises nothing."""
+        for group in list(self._exits):
+            await self._send_exits(group)
         await self._renew(self._leases(self._entries))
 
     def _leases(self, groups: Iterable[str]) -> dict[str, float]:
@@ -236,10 +255,9 @@ class Announcing:
         await sleep(self._declared[group].batch)
         diff = self._gathered.pop(group).diff()
         if diff:
-            try:
+            with suppress(LayerUnavailable):  # once it is back, presence is right again
                 await self._publish([Publication(group, diff, kind=Kind.PRESENCE)])
-            except LayerUnavailable:
-                return  # presence itself is right again once the layer is back
+        self._forget(group)
 
     def _spawn_if(self, function: Callable[[], Awaitable[Any]]) -> None:
         if self._can_spawn():

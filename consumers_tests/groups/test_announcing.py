@@ -241,6 +241,47 @@ async def test_departures_go_out_together() -> None:
         assert layer.times("renew") <= 2
 
 
+async def test_a_departure_that_the_broker_missed_is_sent_again() -> None:
+    """Else the renewed lease of those who stay would keep it present for ever."""
+    layer = ScriptedLayer()
+    async with passing_time() as clock, running(layer, declared=[ROOM]) as [groups]:
+        ana, bo = Listener("ana"), Listener("bo")
+        await join(groups, LOBBY, ana)
+        await join(groups, LOBBY, bo)
+        layer.failing.add("exit")
+        leave(groups, LOBBY, bo)
+        await after(clock, 1)
+        layer.failing.clear()
+        await after(clock, 10)
+
+        assert [each.key for each in await groups.presence(LOBBY)] == ["ana"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_groups_without_members_are_forgotten(fails: bool) -> None:
+    """Names come from clients: what is known of them must not pile up."""
+    layer = ScriptedLayer()
+    async with passing_time() as clock, running(layer, declared=[ROOM]) as [groups]:
+        member = Recorder()
+        if fails:
+            layer.failing |= {"exit", "publish"}
+        for number in range(20):
+            await join(groups, ROOM(str(number)), member)
+            leave(groups, ROOM(str(number)), member)
+        await after(clock, 60)
+
+        local = await groups._here()
+        it = local.announcing
+        known = (it._declared, it._entries, it._exits, it._leaving, it._gathered)
+        assert not any(known)
+        assert len(local.subscribing.of) == 1
+        assert not local.hub.members
+    groups = Groups()
+    await join(groups, LOBBY, member)
+    leave(groups, LOBBY, member)
+    assert not (await groups._here()).announcing._declared
+
+
 async def test_who_leaves_while_entering_is_not_left_behind() -> None:
     """The departure follows the arrival."""
     layer = ScriptedLayer()
