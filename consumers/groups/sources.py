@@ -142,6 +142,7 @@ class _Runner:
         self._lease = source.prefix + name.name
         self._mark = f"@ended.{name.name}"  # a lease that keeps it from starting again
         self._has_members = True
+        self._is_running = False
         self._has_ended = False
         self._was_stopped = False  # so that nobody else has to be told of its end
         self._may_hold = False  # the lease
@@ -168,7 +169,7 @@ class _Runner:
         """Take note that there are no members any more."""
         self._has_members = False
         if self._clock is not None:
-            if self._source.linger and not self._has_ended:
+            if self._source.linger and self._is_running:
                 self._clock.cancel_after(self._life, self._source.linger)
             else:
                 self._life.cancel()
@@ -211,6 +212,7 @@ class _Runner:
             while not self._has_ended:
                 began = current_time()
                 try:
+                    self._is_running = True
                     await self._generate_once(send)
                     self._has_ended = True
                 except Exception:
@@ -225,6 +227,8 @@ class _Runner:
                         pause,
                     )
                     await sleep(pause)
+                finally:
+                    self._is_running = False
 
     async def _generate_once(self, send: Callable[[Any], Awaitable[None]]) -> None:
         values = self._source.begin(self._name)
@@ -262,22 +266,26 @@ class _Runner:
     def _complain(self, error: MessageNotEncodable) -> None:
         log.error("a publication to %s is dropped: %s", self._name, error)
 
+    @property
+    def _is_wanted(self) -> bool:
+        return self._has_members and not self._has_ended
+
     # -- one of all processes -------------------------------------------------------
 
     async def _take_turns(self) -> None:
         """Run the source whenever the lease is held here, until it has ended."""
         lease = self._source.lease
         try:
-            while not self._has_ended:
+            while self._is_wanted:
                 self._freed = anyio.Event()
                 self._until, self._may_hold = current_time() + lease, True
                 try:
                     self._may_hold = await self._layer.hold(self._lease, lease)
-                    if self._may_hold:
+                    if self._may_hold and current_time() < self._until:
                         await self._hold()
                 except LayerUnavailable:
                     pass  # it is asked again
-                if not self._has_ended:
+                if self._is_wanted:
                     with move_on_after(lease / _RENEWALS_PER_LEASE):
                         await self._freed.wait()
         finally:
