@@ -7,7 +7,14 @@ What publications go through on their way into one connection stands here as wel
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -16,6 +23,7 @@ import msgspec
 from .backlog import Backlog, Entry
 from .errors import MessageNotEncodable, NotAllowed
 from .groups import Groups, Kind, Membership, Past, Publication, Target
+from .groups.publication import form_of
 from .history import Position, Recovery
 from .state import OPEN, Action, State
 from .websocket import WebSocket
@@ -23,7 +31,9 @@ from .websocket import WebSocket
 if TYPE_CHECKING:
     from .backlog import Published
     from .codecs import Event
+    from .forms import Sending
     from .groups import GroupName
+    from .outbox import Suspended
     from .plan import Plan
     from .policies import Loss
     from .signatures import Signature
@@ -52,6 +62,8 @@ class GroupMember(WebSocket):
     MessagePack only."""
 
     _plan: ClassVar[Plan]
+    # What publications are sent in, where they are sent as they are and can be stepped.
+    _form: Hashable | None = None
     _groups: Groups
     _memberships: dict[str, GroupName]
 
@@ -239,6 +251,8 @@ class GroupMember(WebSocket):
             await self._do(Action.JOIN)
         for name in names:
             self._memberships[name.name] = name
+        if self._steps and not self._plan.interceptors:
+            self._form = form_of(self._send_codec, self.positions)
         memberships = await self._groups.join(
             names, self, hold=hold, hears_presence=self._plan.on_presence is not None
         )
@@ -276,9 +290,26 @@ class GroupMember(WebSocket):
                 self._intercept(method, publication)
                 return
         if not publication.internal:
-            # Not by `_encoded`: every member of every publication passes here.
-            event, size = publication.encoded(self._send_codec, self.positions)
-            self._post(event, size, publication)
+            self._post(*self._encoded(publication), publication)
+
+    def sending(self, publication: Publication) -> Sending | None:
+        """Return the sending of what can go out as it is, and at once. For the hub."""
+        # Every member of every publication passes here.
+        form = self._form
+        if (
+            form is not None
+            and self._outbox is None
+            and self._stage is OPEN
+            and publication.is_plain
+        ):
+            event, _ = publication.forms.get(form) or self._encoded(publication)
+            return self._asgi_send(event)  # type: ignore[return-value]
+        return None
+
+    def put_off(self, rest: Suspended, publication: Publication) -> None:
+        """Finish a sending that has to wait. For the hub."""
+        _, size = self._encoded(publication)
+        self._open_outbox().put_suspended(rest, size, publication)
 
     def hold(self, membership: Membership, publication: Publication) -> None:
         """Keep a publication back while :meth:`joining` sends its snapshot."""

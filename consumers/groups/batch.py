@@ -11,7 +11,7 @@ import msgspec
 from consumers.codecs import Codec, Event
 from consumers.errors import MessageNotEncodable
 
-from .publication import Publication, size_of
+from .publication import Publication, form_of, size_of
 
 if TYPE_CHECKING:
     from consumers.history import Position
@@ -98,14 +98,14 @@ class Batch(Publication):
         Raises:
             MessageNotEncodable: It can send none of them.
         """
-        key = (codec, positioned) if positioned else codec
-        encoded = self._encoded.get(key)
+        form = form_of(codec, positioned)
+        encoded = self.forms.get(form)
         if encoded is None:
             event = self._joined(codec)
             if positioned and self.position is not None:
                 joined = event.get("text") or event["bytes"]
                 event = codec.encode(self._beside_position(msgspec.Raw(joined)))
-            encoded = self._encoded[key] = (event, size_of(event))
+            encoded = self.forms[form] = (event, size_of(event))
         return encoded
 
     def _joined(self, codec: Codec) -> Event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from consumers.backlog import Backlog
 from consumers.errors import MessageNotEncodable
 from consumers.history import Position
+from consumers.outbox import SERVER_IS_DONE, Suspended, step
 
 from .batch import Batch
 from .publication import Kind, Publication
@@ -44,6 +45,20 @@ class Member(Protocol):
         Raises:
             MessageNotEncodable: Its codec can't send the message.
         """
+        ...
+
+    def sending(self, publication: Publication) -> Coroutine[Any, Any, None] | None:
+        """Return the sending of a publication, not yet begun; ``None``: deliver it.
+
+        It may be begun and suspended, if the rest of it is put off.
+
+        Raises:
+            MessageNotEncodable: Its codec can't send the message.
+        """
+        ...
+
+    def put_off(self, rest: Suspended, publication: Publication) -> None:
+        """Finish a sending that has to wait, before anything else is sent."""
         ...
 
     def hold(self, membership: Membership, publication: Publication) -> None:
@@ -125,27 +140,13 @@ class Hub:
         if isinstance(publication, Batch):
             _deliver_batch(publication, list(members.items()))
             return
-        error: MessageNotEncodable | None = None
         exclude = publication.exclude
         if exclude is None and publication.connection is not None:
             exclude = self.named.get(publication.connection)
-        for member, membership in list(members.items()):
-            if member is exclude:
-                continue
-            if membership.held is not None:
-                if membership.after is None:
-                    member.hold(membership, publication)
-                    continue
-                if publication.is_before(membership.after):
-                    continue
-                if publication.position is not None:
-                    membership.held = membership.after = None
-            try:
-                member.deliver(publication)
-            except MessageNotEncodable as unencodable:
-                error = unencodable
-        if error is not None:
-            raise error
+        walk = _Walk(publication, exclude, list(members.items()))
+        walk.run()
+        if walk.error is not None:
+            raise walk.error
 
     def disconnect(self, group: str, code: int, reason: str) -> int:
         """Close every member of a group; return how many there were."""
@@ -191,6 +192,69 @@ class Hub:
                 left = None
             if left is not None:
                 _deliver_safely(left, member)
+
+
+class _Walk:
+    """A publication on its way from member to member.
+
+    One coroutine awaits the sendings of all members, one after the other, and is
+    stepped: to step each of them by itself costs more than the rest of the way. Where a
+    sending has to wait, that coroutine is left to its member, to be finished without
+    going on, and another one goes on with the members that are left.
+    """
+
+    __slots__ = ("_exclude", "_left", "_member", "_publication", "_turn", "error")
+
+    def __init__(
+        self,
+        publication: Publication,
+        exclude: object,
+        members: list[tuple[Any, Membership]],
+    ) -> None:
+        self.error: MessageNotEncodable | None = None
+        """Why a member has not got it, whose codec can't send it."""
+        self._publication = publication
+        self._exclude = exclude
+        self._left = iter(members)
+        self._member: Any = None  # whose sending was begun last
+        self._turn = 0  # of the coroutine that goes on
+
+    def run(self) -> None:
+        """Go to all members."""
+        while (rest := step(self._go_on())) is not None:
+            self._turn += 1
+            self._member.put_off(rest, self._publication)
+
+    async def _go_on(self) -> None:
+        publication, exclude, turn = self._publication, self._exclude, self._turn
+        for member, membership in self._left:
+            if member is exclude:
+                continue
+            if membership.held is not None:
+                if membership.after is None:
+                    member.hold(membership, publication)
+                    continue
+                if publication.is_before(membership.after):
+                    continue
+                if publication.position is not None:
+                    membership.held = membership.after = None
+            try:
+                sending = member.sending(publication)
+                if sending is None:
+                    member.deliver(publication)
+                    continue
+            except MessageNotEncodable as unencodable:
+                self.error = unencodable
+                continue
+            self._member = member
+            try:
+                await sending
+            except SERVER_IS_DONE:
+                if turn != self._turn:
+                    raise
+                # Whoever reads will learn that the client left.
+            if turn != self._turn:
+                return
 
 
 def _deliver_batch(batch: Batch, members: list[tuple[Any, Membership]]) -> None:

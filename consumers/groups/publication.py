@@ -66,16 +66,17 @@ class Publication:
     """One message on its way to the members of a group."""
 
     __slots__ = (
-        "_encoded",
         "_id",
         "_payload",
         "connection",
         "declared",
         "exclude",
+        "forms",
         "group",
         "history",
         "idempotency_key",
         "internal",
+        "is_plain",
         "kind",
         "message",
         "position",
@@ -114,7 +115,10 @@ class Publication:
             self.history = declared.history
         self.internal = isinstance(message, Internal)
         """Whether no client may get it."""
-        self._encoded: dict[Any, tuple[Event, int]] = {}
+        self.is_plain = not self.internal and kind in (Kind.MESSAGE, Kind.DIRECT)
+        """Whether members send it as it is, where nothing intercepts it."""
+        self.forms: dict[Hashable, tuple[Event, int]] = {}
+        """``{form: (event, its size)}``, as :meth:`encoded` has made them."""
         self._id = ""
         self._payload: bytes | None = None
 
@@ -210,14 +214,14 @@ class Publication:
         Raises:
             MessageNotEncodable: The message does not fit; the publisher's fault.
         """
-        key = (codec, positioned) if positioned else codec
-        encoded = self._encoded.get(key)
+        form = form_of(codec, positioned)
+        encoded = self.forms.get(form)
         if encoded is None:
             message = self.message
             if positioned and self.position is not None:
                 message = self._beside_position(message)
             event = codec.encode(message)
-            encoded = self._encoded[key] = (event, size_of(event))
+            encoded = self.forms[form] = (event, size_of(event))
         return encoded
 
     def changed(self, message: Any) -> Publication:
@@ -242,6 +246,11 @@ class Publication:
             and own.epoch == position.epoch
             and own.offset <= position.offset
         )
+
+
+def form_of(codec: Codec, positioned: bool) -> Hashable:
+    """Return what members have in common that can share an event."""
+    return (codec, positioned) if positioned else codec
 
 
 def size_of(event: Event) -> int:

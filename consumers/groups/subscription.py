@@ -212,6 +212,13 @@ class Subscription:
         self._add(self._waiting, publication)
         self._more.set()
 
+    def sending(self, publication: Publication) -> None:
+        """Return nothing: what is read here is not sent."""
+
+    def put_off(self, rest: object, publication: Publication) -> None:
+        """Never called, as nothing is sent."""
+        raise AssertionError(publication)
+
     def hold(self, membership: Membership, publication: Publication) -> None:
         """Keep a publication back while the past is fetched."""
         assert membership.held is not None

@@ -33,6 +33,12 @@ class Recorder:
     def deliver(self, publication: Publication) -> None:
         self.events.append(publication.encoded(self.codec)[0])
 
+    def sending(self, publication: Publication) -> None:
+        """Return nothing: there is nobody to send to."""
+
+    def put_off(self, rest: object, publication: Publication) -> None:
+        raise AssertionError(publication)
+
     def hold(self, membership: Membership, publication: Publication) -> None:
         assert membership.held is not None
         assert membership.held.add(Entry(None, 1, publication), DEFAULT_LIMITS)

@@ -1,6 +1,7 @@
 """The hub: who is a member, and what reaches whom."""
 
 import logging
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from consumers.codecs import CODECS
 from consumers.errors import MessageNotEncodable
 from consumers.groups import Publication
 from consumers.groups.hub import Hub
+from consumers.outbox import Suspended
 from consumers_tests.groups.members import Recorder
 
 
@@ -135,3 +137,85 @@ def test_a_held_publication_that_cannot_be_sent_is_logged(
     assert (
         "a publication to lobby is dropped: send_type 'text' sends str" in caplog.text
     )
+
+
+class _Pause:
+    """What a server's send awaits while its buffers are full."""
+
+    def __await__(self) -> Generator[str, None, None]:
+        yield "full"
+
+
+class Sender(Recorder):
+    """A member whose server sends at once, or has to wait, or has lost its peer."""
+
+    def __init__(self, *, waits: bool = False, gone: bool = False) -> None:
+        super().__init__()
+        self.waits, self.gone = waits, gone
+        self.rests: list[Suspended] = []
+
+    def sending(self, publication: Publication) -> Coroutine[Any, Any, None]:  # type: ignore[override]
+        return self._send(publication.encoded(self.codec)[0])
+
+    async def _send(self, event: Any) -> None:
+        if self.waits:
+            await _Pause()
+        if self.gone:
+            raise OSError("the peer is gone")
+        self.events.append(event)
+
+    def put_off(self, rest: object, publication: Publication) -> None:
+        assert isinstance(rest, Suspended)
+        self.rests.append(rest)
+
+    def finish(self) -> None:
+        """Go on with what had to wait, as a writer does."""
+        for waited in self.rests.pop().__await__():
+            assert waited == "full"
+
+
+def test_a_sending_that_has_to_wait_holds_nobody_up() -> None:
+    """The others get it meanwhile, and once; what is left is that member's alone."""
+    hub = Hub()
+    members = [Sender(waits=number in (1, 2)) for number in range(4)]
+    for member in members:
+        hub.add("lobby", member)
+
+    publish(hub, "a")
+
+    assert [member.texts for member in members] == [['"a"'], [], [], ['"a"']]
+    for member in (members[2], members[1]):
+        member.finish()
+    assert [member.texts for member in members] == [['"a"']] * 4
+
+
+def test_a_peer_that_is_gone_is_no_publishers_trouble() -> None:
+    """The others get it; where its sending had to wait, its writer is told."""
+    hub = Hub()
+    members = [Sender(gone=True), Sender(waits=True, gone=True), Sender()]
+    for member in members:
+        hub.add("lobby", member)
+
+    publish(hub, "a")
+
+    assert members[2].texts == ['"a"']
+    with pytest.raises(OSError, match="the peer is gone"):
+        members[1].finish()
+    assert members[2].texts == ['"a"']
+
+
+def test_a_sending_that_had_to_wait_ends_with_its_own_member() -> None:
+    """Where the way of a publication broke off, it does not go on from there later."""
+    hub = Hub()
+    slow, last = Sender(waits=True), Sender()
+    broken = Sender()
+    for member in (slow, broken, last):
+        hub.add("lobby", member)
+    broken._send = None  # type: ignore[method-assign, assignment]
+
+    with pytest.raises(TypeError):
+        publish(hub, "a")
+    slow.finish()
+
+    assert slow.texts == ['"a"']
+    assert last.texts == []
