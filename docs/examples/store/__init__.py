@@ -1,0 +1,1 @@
+"""A store whose prices are published by programs of every kind."""
