@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from consumers import Group, Groups, History
 from consumers.cli import main
-from consumers.cli.watch import line
+from consumers.cli.watch import _watch, line
+from consumers.errors import SubscriptionOverflow
 from consumers.groups import PresenceDiff, Present, Publication
-from consumers.history import Position
+from consumers.history import Position, Recovery
 from consumers_tests.groups.members import Recorder, join
 from consumers_tests.server.live import ROOT
 from consumers_tests.valkey import PATIENCE, Valkey, free_port
@@ -84,6 +85,77 @@ def test_it_survives_its_broker(backend: str) -> None:
             assert it.interrupt() == ""
             assert it.process.returncode == 0
         groups.sync.close()
+
+
+def test_what_the_broker_has_lost_is_told() -> None:
+    """Where there is a gap there is a line, and then what comes after it."""
+    with Valkey() as server:
+        groups = Groups(server.url, [LOG])
+        groups.sync.publish("log.a", 1)
+        with Watching(server.url, "log.a") as it:
+            assert it.line() == "-- watching log.a"
+            server.wipe()
+            server.restart()
+
+            lost, *lines = (it.line() for _ in range(3))
+
+            assert lost.startswith("-- lost redis://")
+            assert any(text.startswith("-- connected to") for text in lines)
+            assert any(text.startswith("-- group log.a: publica") for text in lines)
+            position = groups.sync.publish("log.a", 2)
+            assert it.line() == f"{position}  2"
+        groups.sync.close()
+
+
+class Script:
+    """Groups, and a subscription of theirs: each tells what the next one will do."""
+
+    recovery = Recovery(True)
+
+    def __init__(self, *steps: Any) -> None:
+        self.steps = list(steps)
+        self.asked: list[Any] = []
+        self.position: Position | None = None
+
+    def subscribe(self, *asked: Any, presence: bool) -> Self:
+        self.asked.append(asked)
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Publication:
+        step = self.steps.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        self.position = step.position
+        assert isinstance(step, Publication)
+        return step
+
+
+async def test_it_goes_on_where_it_was_too_slow(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A terminal that is slower than the group is told so, and misses nothing."""
+    publications = [Publication("a", number) for number in (1, 2)]
+    for number, publication in enumerate(publications, start=1):
+        publication.position = Position(number, "e")
+    overflow = SubscriptionOverflow("a", None, publications[0].position)
+    script: Any = Script(
+        publications[0], overflow, publications[1], StopAsyncIteration()
+    )
+
+    await _watch(script, "a", None, 7)
+
+    assert script.asked == [("a", None, 7), ("a", Position(1, "e"), None)]
+    out, told = capsys.readouterr()
+    assert [text[10:] for text in out.splitlines()] == ["1.e  1", "2.e  2"]
+    assert told.splitlines()[1] == "-- more is published than can be printed"
 
 
 async def test_a_group_of_which_nothing_is_kept(valkey: Valkey) -> None:

@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -73,7 +74,7 @@ def _note(text: str) -> None:
 
 
 class _Notes(logging.Handler):
-    """Prints what the layer reports: that the broker is lost, and back."""
+    """Prints what is logged: that the broker is lost, and back, and what that cost."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _note(record.getMessage())
@@ -100,12 +101,10 @@ async def _watch(
 async def _print(subscription: Subscription) -> None:
     screen = console()
     while True:
-        try:
+        with suppress(PublicationsLost):  # which the log has told
             async for publication in subscription:
                 screen.print(line(publication), soft_wrap=True)
             return
-        except PublicationsLost as lost:
-            _note(str(lost))
 
 
 def _position(_: click.Context, __: click.Parameter, text: str | None) -> Any:
