@@ -109,6 +109,8 @@ class Fickle(Link):
 
     def send(self, command: bytes, *arguments: Any) -> Awaitable[Any]:
         self.commands.append((command, *arguments))
+        if len(self.commands) == 1:
+            raise Lost("before it was sent")
         return super().send(command, *arguments)
 
 
@@ -130,6 +132,7 @@ async def test_a_doubt_outlives_a_refusal(
 
         assert position.offset == 1
         assert [command for command, *_ in link.commands] == [
+            b"EVALSHA",
             b"EVALSHA",
             b"EVALSHA",
             b"EVAL",

@@ -141,6 +141,20 @@ async def test_servers_are_lost_and_found_one_by_one() -> None:
             await ear.until(1, groups[0])
 
 
+async def test_a_cancelled_subscription_is_given_up(cluster: Cluster) -> None:
+    """On every server, and only what was new."""
+    async with listening(cluster.url) as (layer, ear):
+        await layer.subscribe("a")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(layer.subscribe, "a", "b", "c", "d")
+            await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+        assert layer.statistics()["subscriptions"] == 1
+        await publish(layer, 1)
+        assert await ear.until(1) == [1]
+
+
 def test_a_slots_server_is_read_from_the_answer() -> None:
     """The primary comes first; who does not know its name is the one that was asked."""
     rows = [

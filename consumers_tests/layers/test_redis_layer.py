@@ -1,5 +1,8 @@
 """The layer on a broker, against the suite for every layer."""
 
+import subprocess
+import sys
+
 import anyio
 import pytest
 
@@ -19,3 +22,20 @@ def make_layer(valkey: Valkey) -> MakeLayer:
 def pass_time() -> PassTime:
     """Return what lets time pass: the broker's."""
     return anyio.sleep
+
+
+def test_without_its_client_the_way_to_get_it_is_told() -> None:
+    """A URL of a broker needs the extra; the error names it."""
+    code = (
+        "import sys; sys.modules['coredis'] = None\n"
+        "from consumers.layers import layers_by_url\n"
+        "layers_by_url('redis://localhost')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert ended.stderr.splitlines()[-1] == (
+        "consumers.errors.ConfigurationError: a layer on Redis or Valkey must have its "
+        "client, got no module named 'coredis'; pip install 'anyio-consumers[redis]'"
+    )

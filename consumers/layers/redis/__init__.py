@@ -9,7 +9,7 @@ try:
 except ModuleNotFoundError as error:
     raise ConfigurationError(
         "a layer on Redis or Valkey must have its client, got no module named "
-        f"{error.name!r}; pip install 'anyio-consumers[redis]'"
+        f"{str(error.name).partition('.')[0]!r}; pip install 'anyio-consumers[redis]'"
     ) from error
 
 __all__ = ["Address", "RedisLayer", "parse_address"]

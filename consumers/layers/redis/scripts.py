@@ -395,15 +395,5 @@ return 1
 """,
 )
 
-SCRIPTS: Final = (
-    PUBLISH,
-    HISTORY,
-    ENTER,
-    EXIT,
-    RENEW,
-    PRESENT,
-    COUNT,
-    HOLD,
-    RELEASE,
-)
+SCRIPTS: Final = (PUBLISH, HISTORY, ENTER, EXIT, RENEW, PRESENT, COUNT, HOLD, RELEASE)
 """All of them, to be loaded at once."""
