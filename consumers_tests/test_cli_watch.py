@@ -158,6 +158,8 @@ async def test_it_goes_on_where_it_was_too_slow(
     assert told.splitlines()[1] == "-- more is published than can be printed"
 
 
+# What is tested runs in a process of its own.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_group_of_which_nothing_is_kept(valkey: Valkey) -> None:
     """Messages have no position; presence is told of; watching leaves no trace."""
     async with Groups(valkey.url, [Group("hall", presence=True)]) as groups:
