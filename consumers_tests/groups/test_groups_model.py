@@ -17,7 +17,7 @@ from consumers.groups import Publication
 from consumers.groups.follower import Follower
 from consumers.layers import Layer, MemoryLayer, MemoryStore, Parcel, Replay
 from consumers.layers.redis import RedisLayer, parse_address
-from consumers_tests.groups.machine import DECLARED, Place, explore
+from consumers_tests.groups.machine import DECLARED, SIZE, Place, explore
 from consumers_tests.valkey import Valkey
 
 
@@ -58,13 +58,14 @@ class Unreliable(MemoryLayer):
         self._receiver = None
         positions = await super().publish(parcels)
         self._receiver = receiver
-        several = len(parcels) > 1
+        # Of more than are kept the first one is gone when it is missed.
+        lost = 0 if 1 < len(parcels) <= SIZE else None
         for number, (parcel, position) in enumerate(
             zip(parcels, positions, strict=True)
         ):
             if parcel.group not in self.subscribed:
                 continue
-            if position is None or number > 0 or not several:
+            if position is None or number != lost:
                 receiver.deliver(parcel.group, parcel, position)
             if position is not None and number == len(parcels) - 1:
                 receiver.deliver(parcel.group, parcel, position)
