@@ -196,9 +196,11 @@ class Declaring(ABC):
         Raises:
             ConfigurationError: It is no such function, or the group is not declared.
         """
+        self._check_hook(group, per)
 
         def add(function: Hook) -> Hook:
-            self._hooks(group, per).first.append(_called(function, group))
+            called = _called(function, group)
+            self._hooks(group, per).first.append(called)
             return function
 
         return add
@@ -220,11 +222,13 @@ class Declaring(ABC):
         Raises:
             ConfigurationError: It is no such function, or the group is not declared.
         """
+        self._check_hook(group, per)
         seconds("linger= of a hook", linger, zero=True)
 
         def add(function: Hook) -> Hook:
+            called = _called(function, group)
             hooks = self._hooks(group, per)
-            hooks.last.append(_called(function, group))
+            hooks.last.append(called)
             hooks.linger = max(hooks.linger, linger)
             return function
 
@@ -247,7 +251,7 @@ class Declaring(ABC):
             )
         await self._publish([Publication(name.name, None, kind=Kind.STOP)])
 
-    def _hooks(self, group: Group, per: Per) -> Hooks:
+    def _check_hook(self, group: Group, per: Per) -> None:
         if group not in self.declared:
             raise ConfigurationError(
                 f"hooks must be for a group that is declared in these Groups, got "
@@ -257,6 +261,8 @@ class Declaring(ABC):
             raise ConfigurationError(
                 f"per= of a hook must be 'process' or 'cluster', got {per!r}"
             )
+
+    def _hooks(self, group: Group, per: Per) -> Hooks:
         for each in group.sources:
             if isinstance(each, Hooks) and each.per == per:
                 return each

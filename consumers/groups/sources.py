@@ -179,7 +179,6 @@ class _Runner:
         if not self._has_ended:
             self._has_ended = self._was_stopped = True
             self._generating.cancel()
-            self._freed.set()
 
     def free(self) -> None:
         """Take note that somebody has given the lease back."""

@@ -121,6 +121,22 @@ async def test_who_lost_the_lease_stops() -> None:
         assert feed.take() == ["begin a"]
 
 
+async def test_a_lease_that_is_lost_without_members_is_not_taken_again() -> None:
+    """What lingers goes on, but does not begin anew."""
+    feed, one, layer = Feed(), Recorder(), ScriptedLayer()
+    async with fed(feed, layer, per="cluster", lease=6, linger=60) as (
+        clock,
+        [(groups, group)],
+    ):
+        await join(groups, group("a"), one)
+        await after(clock, 1.5)
+        leave(groups, group("a"), one)
+        steal(layer.store, clock, 1)
+        await after(clock, 30)
+        assert feed.take() == ["begin a", "end a"]
+        assert not groups._local().sources._runners
+
+
 @pytest.mark.parametrize("fault", ["failing", "blocked"])
 @pytest.mark.parametrize("seconds", [7.0, 30.0])
 async def test_a_lease_that_cannot_be_renewed_lasts_to_its_end(
