@@ -14,7 +14,8 @@ from .contract import (
     Renewal,
     Replay,
 )
-from .memory import MemoryLayer, MemoryStore
+from .memory import MemoryLayer
+from .memory_store import MemoryStore
 
 __all__ = [
     "Carried",
