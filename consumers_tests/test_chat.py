@@ -229,6 +229,7 @@ async def test_a_reload_is_no_leaving(client: TestClient, room: str) -> None:
 
         async with entered(client, room, "Bo"):
             await client.advance(GONE)
+            assert await ana.receive(Moves) == Moves(["Bo"], [])  # whom the page knows
             await ana.receive_nothing()
 
 
@@ -240,10 +241,14 @@ async def test_who_comes_during_a_reload_sees_who_reloads(
         await client.advance(1)
 
     async with (
-        entered(client, room, "Ana") as (_, seen_by_ana),
+        entered(client, room, "Ana") as (ana, seen_by_ana),
         entered(client, room, "Bo") as (_, seen_by_bo),
     ):
-        assert sorted(seen_by_ana.people) == sorted(seen_by_bo.people) == ["Ana", "Bo"]
+        await client.advance(1)
+        told = await ana.receive(Moves)
+
+        assert sorted({*seen_by_ana.people, *told.came}) == ["Ana", "Bo"]
+        assert sorted(seen_by_bo.people) == ["Ana", "Bo"]
 
 
 async def test_several_tabs_are_one_person(client: TestClient, room: str) -> None:

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import anyio
+
 from consumers.clock import sleep
 from consumers.errors import LayerUnavailable
 from consumers.history import History, Position, Recovery
@@ -37,6 +39,7 @@ class Follower:
         "_counters",
         "_deliver",
         "_layer",
+        "_moved",
         "_pending",
         "_read",
         "group",
@@ -51,7 +54,7 @@ class Follower:
         history: History,
         layer: Layer,
         *,
-        read: Callable[[Kept], Publication],
+        read: Callable[[Kept], Publication | None],
         deliver: Callable[[Publication], None],
         counters: Counters,
     ) -> None:
@@ -61,7 +64,7 @@ class Follower:
             group: Its name.
             history: What it keeps.
             layer: Where that is.
-            read: Makes a publication of what is kept.
+            read: Makes a publication of what is kept; ``None``: it is none.
             deliver: Takes each publication, when it is its turn.
             counters: Where to count doubles and gaps.
         """
@@ -79,11 +82,27 @@ class Follower:
         self._counters = counters
         # What came while something before it was missing, in the order of coming.
         self._pending: list[tuple[Publication, Position]] = []
+        self._moved: anyio.Event | None = None  # somebody waits for a position
 
-    def begin(self, position: Position) -> None:
-        """Begin after ``position``; what has come since then is delivered."""
+    def begin(self, position: Position) -> bool:
+        """Begin after ``position``; what has come since then is delivered.
+
+        Tells whether some are missing. Then :meth:`recover` is due.
+        """
         self.position = position
         self._take_pending()
+        return self.recovering
+
+    async def reached(self, position: Position) -> None:
+        """Wait until what has this position was delivered. Cancelling is safe."""
+        while (
+            self.position is not None
+            and self.position.epoch == position.epoch
+            and self.position.offset < position.offset
+        ):
+            if self._moved is None:
+                self._moved = anyio.Event()
+            await self._moved.wait()
 
     def take(self, publication: Publication, position: Position) -> bool:
         """Take a publication that the layer delivers; tell whether some are missing.
@@ -101,6 +120,8 @@ class Follower:
             if position.offset == last.offset + 1:
                 self.position = position
                 self._deliver(publication)
+                if self._moved is not None:
+                    self._tell_moved()
                 return False
             if position.offset <= last.offset:
                 self._counters.doubles += 1
@@ -169,6 +190,12 @@ class Follower:
                 self._counters.recovered += 1
                 self._deliver_safely(self._read(kept))
         self._take_pending()
+        self._tell_moved()
+
+    def _tell_moved(self) -> None:
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
 
     def _take_pending(self) -> None:
         pending, self._pending = self._pending, []
@@ -189,7 +216,9 @@ class Follower:
         if len(self._pending) > self.history.size:
             del self._pending[0]
 
-    def _deliver_safely(self, publication: Publication) -> None:
+    def _deliver_safely(self, publication: Publication | None) -> None:
+        if publication is None:
+            return
         try:
             self._deliver(publication)
         except Exception:

@@ -26,11 +26,11 @@ from .hub import Member, Membership
 from .local import Local
 from .presence import Present
 from .publication import Kind, Publication
-from .recovery import Past, no_history, past_of
+from .recovery import Excerpt, Past, no_history, past_of, publications_of
 from .subscription import Subscription
 from .sync import SyncGroups, run_in
 
-__all__ = ["STATE_KEY", "Excerpt", "Groups", "Health"]
+__all__ = ["STATE_KEY", "Groups", "Health"]
 
 log = logging.getLogger("consumers")
 
@@ -38,20 +38,6 @@ T = TypeVar("T")
 
 STATE_KEY: Final = "consumers.groups"
 """Where the lifespan's state has the groups."""
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """A part of a group's history."""
-
-    publications: tuple[Publication, ...]
-    """In order."""
-    position: Position
-    """Where the history stands now: after its latest publication."""
-    recovered: bool
-    """Whether ``publications`` begin right after the position that was asked for.
-
-    ``False`` also where none was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +371,7 @@ class Groups(Declaring):
         replay = await local.layer.history(
             name.name, name.group.history, since=since, limit=limit
         )
-        publications = tuple(local.read(kept, name) for kept in replay.kept)
+        publications = publications_of(replay, name, self.counters)
         return Excerpt(publications, replay.position, replay.complete)
 
     # -- what connections call ------------------------------------------------------

@@ -18,7 +18,7 @@ from consumers.clock import move_on_after
 from consumers.connection import process_id
 from consumers.errors import LayerUnavailable, MessageNotEncodable, StateError
 from consumers.history import Position
-from consumers.layers import Carried, Kept, Layer
+from consumers.layers import Carried, Layer
 
 from .announcing import Announcing
 from .coalescing import Coalescing
@@ -27,6 +27,7 @@ from .declaration import GroupName, node_group
 from .follower import Follower
 from .hub import Hub, Member, Membership
 from .publication import Kind, Publication
+from .recovery import publication_of
 from .sources import Sources
 from .subscribing import Subscribing
 
@@ -52,7 +53,9 @@ class Local:
         self.hub = Hub()
         self.layer = layer
         self.counters = counters
-        self.subscribing = Subscribing(layer, self.hub, self._follower, self.spawn)
+        self.subscribing = Subscribing(
+            layer, self.hub, self._follower, self.spawn, self._recover
+        )
         self.coalescing = Coalescing(self.hub.deliver, self.spawn, counters)
         self.announcing = Announcing(
             layer, self.spawn, lambda: self.is_running, self.publish
@@ -90,7 +93,7 @@ class Local:
             try:
                 await self.subscribing.ensure([node_group(process_id())])
                 if not self.layer.local:
-                    self.spawn(self._check_for_ever)
+                    self.spawn(self.subscribing.check_for_ever)
                 yield
             except Exception as error:
                 failure = error  # the task group would make a group of it
@@ -165,26 +168,30 @@ class Local:
     async def _publish_and_hear(
         self, publications: Sequence[Publication]
     ) -> list[Position | None]:
-        heard: list[anyio.Event | None] = []
         for publication in publications:
-            event = None
-            # One with a key may be a repetition, which does not come back.
-            if publication.idempotency_key is None and (
-                self.subscribing.is_ready(publication.group)
-            ):
-                event = anyio.Event()
-                self._echoes[publication.id] = (publication, event)
-            heard.append(event)
+            if self.subscribing.is_ready(publication.group):
+                self._echoes[publication.id] = (publication, anyio.Event())
         try:
             positions = await self.layer.publish(publications)
             with move_on_after(_ECHO_TIMEOUT):
-                for event in heard:
-                    if event is not None:
-                        await event.wait()
+                for publication, position in zip(publications, positions, strict=True):
+                    await self._heard(publication, position)
             return positions
         finally:
             for publication in publications:
                 self._echoes.pop(publication.id, None)
+
+    async def _heard(self, publication: Publication, position: Position | None) -> None:
+        """Wait until the members here have what the layer has taken."""
+        known = self.subscribing.of.get(publication.group)
+        if position is not None and known is not None and known.follower is not None:
+            await known.follower.reached(position)
+        # Without a history a repetition does not come back, and can't be told from one
+        # that does.
+        elif publication.idempotency_key is None:
+            echo = self._echoes.get(publication.id)
+            if echo is not None:
+                await echo[1].wait()
 
     # -- receiving ------------------------------------------------------------------
 
@@ -245,7 +252,7 @@ class Local:
         try:
             wire = Publication.open(payload)
             if wire.id in self._echoes:
-                publication, event = self._echoes.pop(wire.id)
+                publication, event = self._echoes[wire.id]
                 event.set()
                 return publication
             known = self.subscribing.of.get(group)
@@ -254,22 +261,6 @@ class Local:
             self.counters.unreadable += 1
             log.error("what came to group %s is no publication: %s", group, error)
             return None
-
-    @staticmethod
-    def read(kept: Kept, name: GroupName) -> Publication:
-        """Return the publication that a history has kept.
-
-        Raises:
-            MsgspecError: What is kept is none.
-            ValueError: It is one of a later release.
-        """
-        carried = kept.carried
-        if isinstance(carried, bytes):
-            wire = Publication.open(carried)
-            carried = Publication.read(name.name, wire, name.group)
-        assert isinstance(carried, Publication)
-        carried.position = kept.position
-        return carried
 
     # -- following ------------------------------------------------------------------
 
@@ -283,10 +274,7 @@ class Local:
 
     async def _check(self) -> None:
         with suppress(LayerUnavailable):  # it calls `resumed` again
-            await self.subscribing.check(self._recover)
-
-    async def _check_for_ever(self) -> None:
-        await self.subscribing.check_for_ever(self._recover)
+            await self.subscribing.check()
 
     def _recover(self, follower: Follower) -> None:
         if self._tasks is not None:
@@ -299,7 +287,7 @@ class Local:
             name.name,
             name.group.history,
             self.layer,
-            read=lambda kept: self.read(kept, name),
+            read=lambda kept: publication_of(kept, name, self.counters),
             deliver=self._dispatch,
             counters=self.counters,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -54,7 +55,17 @@ class Subscribed:
 class Subscribing:
     """The groups that one event loop subscribes to."""
 
-    __slots__ = ("_hub", "_idle", "_layer", "_lock", "_make", "_spawn", "_wanted", "of")
+    __slots__ = (
+        "_hub",
+        "_idle",
+        "_layer",
+        "_lock",
+        "_make",
+        "_recover",
+        "_spawn",
+        "_wanted",
+        "of",
+    )
 
     def __init__(
         self,
@@ -62,6 +73,7 @@ class Subscribing:
         hub: Hub,
         make: Callable[[GroupName], Follower | None],
         spawn: Callable[[Callable[[], Any]], object],
+        recover: Callable[[Follower], object],
     ) -> None:
         """Begin with none.
 
@@ -70,6 +82,7 @@ class Subscribing:
             hub: Who is a member of what.
             make: Makes a group's follower, if it has a history.
             spawn: Starts a task of the event loop's.
+            recover: Has what a follower is missing fetched.
         """
         self.of: dict[str, Subscribed] = {}
         """``{group name: what is known of it}``, of all that the layer delivers."""
@@ -77,6 +90,7 @@ class Subscribing:
         self._layer = layer
         self._make = make
         self._spawn = spawn
+        self._recover = recover
         self._lock = anyio.Lock()
         self._wanted: dict[str, GroupName] = {}
         self._idle: set[str] | None = None  # None: no task waits to unsubscribe them
@@ -144,7 +158,8 @@ class Subscribing:
                 history = self._layer.history
                 replay = await history(follower.group, follower.history, limit=0)
                 position = replay.position
-            follower.begin(position)
+            if follower.begin(position):
+                self._recover(follower)
 
     def forget(self, group: str) -> None:
         """Have a group's publications no longer, once it has stayed without members."""
@@ -182,11 +197,8 @@ class Subscribing:
         finally:
             self._idle = None
 
-    async def check(self, recover: Callable[[Follower], object]) -> None:
+    async def check(self) -> None:
         """Compare all positions with the layer's; have what is missing fetched.
-
-        Args:
-            recover: Called with each follower for which it is due.
 
         Raises:
             LayerUnavailable: It can't be told.
@@ -198,16 +210,14 @@ class Subscribing:
         theirs = await self._layer.positions([each.group for each in followers])
         for follower, our, their in zip(followers, ours, theirs, strict=True):
             if follower.check(our, their):
-                recover(follower)
+                self._recover(follower)
 
-    async def check_for_ever(self, recover: Callable[[Follower], object]) -> None:
+    async def check_for_ever(self) -> None:
         """Do that every few seconds, until cancelled."""
         while True:
             await sleep(_CHECK_EVERY)
-            try:
-                await self.check(recover)
-            except LayerUnavailable:
-                continue  # it says so itself
+            with suppress(LayerUnavailable):  # it says so itself
+                await self.check()
 
 
 def at_once(call: Any) -> None:

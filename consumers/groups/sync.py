@@ -23,13 +23,12 @@ from consumers.layers import Count, Entry, Layer, Parcel, Replay
 
 from .announcing import present
 from .declaration import user_group
-from .local import Local
 from .publication import Publication
-from .recovery import no_history
+from .recovery import Excerpt, no_history, publications_of
 
 if TYPE_CHECKING:
     from .declaration import Target
-    from .groups import Excerpt, Groups
+    from .groups import Groups
     from .presence import Present
 
 __all__ = ["SyncGroups", "run_in"]
@@ -187,8 +186,6 @@ class SyncGroups:
         limit: int | None = None,
     ) -> Excerpt:
         """Return what a group has kept. As ``Groups.history``."""
-        from .groups import Excerpt  # which imports this module
-
         name = self._groups.resolve(group)
         declared = name.group.history
         if declared is None:
@@ -196,7 +193,7 @@ class SyncGroups:
         replay = self._ask(
             lambda client: client.history(name.name, declared, since=since, limit=limit)
         )
-        publications = tuple(Local.read(kept, name) for kept in replay.kept)
+        publications = publications_of(replay, name, self._groups.counters)
         return Excerpt(publications, replay.position, replay.complete)
 
     def presence(self, group: Target) -> list[Present]:

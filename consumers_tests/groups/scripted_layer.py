@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import anyio
 
@@ -14,6 +14,7 @@ from consumers.layers import (
     Changes,
     Count,
     Entry,
+    Kept,
     MemoryLayer,
     MemoryStore,
     Overview,
@@ -108,7 +109,11 @@ class ScriptedLayer:
         await self._call("history", group)
         replay = await self.memory.history(group, history, since=since, limit=limit)
         await anyio.lowlevel.checkpoint()
-        return replay
+        kept = [
+            Kept(each.position, cast("Parcel", each.carried).payload())
+            for each in replay.kept
+        ]
+        return Replay(tuple(kept), replay.position, replay.complete)
 
     async def positions(self, groups: Sequence[str]) -> list[Position | None]:
         await self._call("positions", *groups)

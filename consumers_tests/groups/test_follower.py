@@ -251,6 +251,42 @@ def test_positions_are_compared(
     assert it.follower.recovering is due
 
 
+async def test_a_position_can_be_waited_for() -> None:
+    """Until what has it was delivered, live or from the history; not in vain."""
+    it = Following()
+    it.follower.begin(Position(0, "one"))
+    reached: list[int] = []
+
+    async def wait(offset: int) -> None:
+        await it.follower.reached(Position(offset, "one"))
+        reached.append(offset)
+
+    async with anyio.create_task_group() as tasks:
+        for offset in (1, 3):
+            tasks.start_soon(wait, offset)
+        await anyio.wait_all_tasks_blocked()
+        assert reached == []
+        it.take(1)
+        await anyio.wait_all_tasks_blocked()
+        assert reached == [1]
+        it.take(3)
+        await it.follower.recover()
+        await anyio.wait_all_tasks_blocked()
+    assert reached == [1, 3]
+    with anyio.fail_after(1):
+        await it.follower.reached(Position(2, "one"))
+        await it.follower.reached(Position(9, "another"))
+
+
+def test_a_gap_that_shows_at_the_beginning_is_told() -> None:
+    """What came before the position was known may have had a hole already."""
+    it = Following()
+    it.take(5, 7)
+
+    assert it.follower.begin(Position(4, "one"))
+    assert it.delivered == [5]
+
+
 def test_what_waits_is_bounded_by_the_history() -> None:
     """Beyond its size the history has it, or nobody."""
     it = Following()

@@ -232,7 +232,7 @@ async def test_a_broker_that_is_away_is_told_to_the_publisher() -> None:
 
 
 async def test_a_repetition_does_not_come_back() -> None:
-    """With a key nothing is waited for: it may have been published before."""
+    """With a key it may have been published before; then nothing is waited for."""
     layer = ScriptedLayer()
     async with passing_time(), running(layer, declared=[KEPT]) as [groups]:
         member = Recorder()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 from anyio import create_task_group, wait_all_tasks_blocked
 
 from consumers import Group, Groups, History, Position
+from consumers.groups import Publication
 from consumers.layers import MemoryStore
 from consumers_tests.groups.members import Recorder
 from consumers_tests.groups.running import running
@@ -66,6 +68,27 @@ async def test_what_comes_while_the_history_is_asked_comes_once() -> None:
         await groups.publish(KEPT, 4)
 
         assert member.texts == ["2", "3", "4"]
+
+
+async def test_what_is_kept_and_no_publication_is_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another program's entry, or a later release's, keeps nobody from coming back."""
+    layer = ScriptedLayer()
+    async with running(layer, declared=[KEPT]) as [groups]:
+        start = await groups.publish(KEPT, 1)
+        foreign = Publication("kept", "x", declared=KEPT)
+        foreign._payload = b"garbage"
+        await layer.memory.publish([foreign])
+        await groups.publish(KEPT, 2)
+        member = Recorder()
+
+        assert await come_back(groups, member, start)
+        assert member.texts == ["2"]
+        excerpt = await groups.history(KEPT)
+        assert [each.message for each in excerpt.publications] == [1, 2]
+        assert groups.statistics()["unreadable"] == 2
+        assert "has kept is no publication" in caplog.text
 
 
 async def test_returns_are_counted() -> None:

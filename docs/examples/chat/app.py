@@ -94,9 +94,9 @@ class Chat(WebSocketConsumer):
                     await self.publish(self.typing, notice, exclude_self=True)
 
     async def on_presence(self, group: GroupName, diff: PresenceDiff) -> None:
-        came = [present.key for present in diff.joined]
-        if came or diff.left:
-            await self.send(Moves(came, list(diff.left)))
+        # Whoever is updated may be new to this client: see `PresenceDiff`.
+        came = [present.key for present in (*diff.joined, *diff.updated)]
+        await self.send(Moves(came, list(diff.left)))
 
 
 PAGE = Path(__file__).parent / "page"
