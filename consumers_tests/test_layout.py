@@ -40,6 +40,7 @@ WHOLE = {
     "peers_chanx": "the same, where none runs beside",
     "prices": "the price feed in process",
     "project": "pyproject.toml, Makefile, the wheel",
+    "store": "programs that publish beside a server, as the how-to shows them",
     "typing": "what type checkers see",
 }
 
