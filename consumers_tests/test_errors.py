@@ -16,11 +16,17 @@ from consumers.errors import (
     ConsumersError,
     InvalidMessage,
     InvalidParameters,
+    LayerUnavailable,
     MessageNotEncodable,
+    NotAllowed,
+    PublicationsLost,
     Rejected,
     StateError,
+    SubscriptionOverflow,
     shorten,
 )
+from consumers.history import Position
+from consumers.policies import CloseWhenFull
 
 CONNECTION = HTTPConnection[Any](
     {"type": "websocket", "path": "/", "headers": [], "query_string": b""}
@@ -48,6 +54,19 @@ TEXTS: list[tuple[BaseException, str]] = [
     ),
     (ConnectionClosed(CONNECTION), "the client is gone (code 1006)"),
     (ConnectionClosed(CONNECTION, 4000, "bye"), "the client is gone (code 4000): bye"),
+    (
+        SubscriptionOverflow("chat.lobby", CloseWhenFull(messages=3)),
+        (
+            "the subscription to chat.lobby is read too slowly: more waits than its "
+            "limits and CloseWhenFull(messages=3, bytes=None) allow"
+        ),
+    ),
+    (
+        PublicationsLost("chat.lobby", Position(17, "k3jx")),
+        "publications to chat.lobby before 17.k3jx are lost",
+    ),
+    (LayerUnavailable("the broker is away"), "the broker is away"),
+    (NotAllowed("not for you"), "not for you"),
     (Rejected(401), "the connection was refused with status 401"),
 ]
 

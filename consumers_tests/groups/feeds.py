@@ -25,6 +25,7 @@ __all__ = [
     "join",
     "leave",
     "passing_time",
+    "two",
 ]
 
 
@@ -97,6 +98,12 @@ async def fed(
         made.append((groups, groups.source("feed.{name}", **options)(feed.run)))
     async with passing_time() as clock, nested([groups for groups, _ in made]):
         yield clock, made
+
+
+def two() -> tuple[ScriptedLayer, ScriptedLayer]:
+    """Return the layers of two processes."""
+    layer = ScriptedLayer()
+    return layer, ScriptedLayer(layer.store)
 
 
 async def after(clock: VirtualClock, seconds: float) -> None:
