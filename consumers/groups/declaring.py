@@ -111,7 +111,14 @@ class Declaring(ABC):
         One that raises is logged and started again, at first after a second, and later
         after up to 30. One that returns has ended: it is not started again for the
         members that are there, but by the next first one; with ``history`` not before
-        that has run out, since it holds the whole of it.
+        the history's ``ttl`` has passed, so that who comes late gets what is kept.
+
+        With ``"cluster"`` whoever holds a lease runs it, and renews it at each third.
+        When its members leave, or its process ends in good order, another takes over at
+        once; when it is killed, within the lease. It always begins anew. It ends when
+        the lease has run out or is another's, and when a value can't be published.
+        Two run at the same time only where the broker has lost the lease, for at most a
+        third of it.
 
         Args:
             pattern: As of `Group`.
