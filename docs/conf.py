@@ -72,6 +72,7 @@ told_in_words = {
     r"consumers\.groups\.declaring\.Declaring",
     r"consumers\.groups\.declaring\.Hook",
     r"consumers\.groups\.hub\.Member",
+    r"consumers\.groups\.loops\.EventLoops",
     r"consumers\.member\.GroupMember",
     r"consumers\.messages\.HookT",
     r"consumers\.testing\.connection\.T",
