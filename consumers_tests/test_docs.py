@@ -19,6 +19,7 @@ from consumers import Limits
 from consumers.cli import COMMANDS
 from consumers.close import CLOSE_CODES
 from consumers.plan import SETTINGS
+from consumers_tests.valkey import Valkey
 from docs.tables import SUBSTITUTIONS
 
 ROOT = Path(__file__).parent.parent
@@ -78,11 +79,24 @@ def run_pytest(folder: Path, *arguments: str) -> str:
 
 def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
     """The test that it shows passes with the application that it shows."""
-    application, test = python_blocks(README)
+    application, test, _ = python_blocks(README)
     (tmp_path / "echo.py").write_text(application)
     (tmp_path / "test_echo.py").write_text(test)
 
     assert "2 passed" in run_pytest(tmp_path, "test_echo.py")
+
+
+def test_the_readme_s_groups_work(valkey: Valkey) -> None:
+    """What it shows of groups across processes keeps what is published."""
+    code = python_blocks(README)[2]
+    assert "redis://127.0.0.1:6379" in code
+    names: dict[str, Any] = {}
+
+    exec(code.replace("redis://127.0.0.1:6379", valkey.url), names)
+
+    kept = names["groups"].sync.history("chat.lobby").publications
+    names["groups"].sync.close()
+    assert [each.message for each in kept] == ["hello"]
 
 
 def test_the_readme_shows_the_example() -> None:
