@@ -42,6 +42,7 @@ class Follower:
         "_moved",
         "_pending",
         "_read",
+        "asked_at",
         "group",
         "history",
         "position",
@@ -76,6 +77,8 @@ class Follower:
         """After the latest publication that was delivered; ``None``: not known yet."""
         self.recovering = False
         """Whether something is missing that is not fetched yet."""
+        self.asked_at = 0.0
+        """When the layer was asked last to remember the position."""
         self._layer = layer
         self._read = read
         self._deliver = deliver

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
-
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import EventLoopToken, RunVar
+from typing import Any, Final, Self
 
 from consumers.close import check_code, check_reason
 from consumers.errors import ConfigurationError, MessageNotEncodable
 from consumers.history import Position
-from consumers.layers import layers_by_url
+from consumers.layers import Layer, layers_by_url
 
 from .announcing import present
-from .counters import Counters
 from .declaration import Group, GroupName, Target, node_group, user_group
 from .declaring import Declaring
 from .hub import Member, Membership
 from .local import Local
+from .loops import EventLoops
 from .presence import Present
 from .publication import Kind, Publication
 from .recovery import Excerpt, Past, no_history, past_of, publications_of
 from .subscription import Subscription
-from .sync import SyncGroups, run_in
+from .sync import SyncGroups
 
 __all__ = ["STATE_KEY", "Groups", "Health"]
 
 log = logging.getLogger("consumers")
-
-T = TypeVar("T")
 
 STATE_KEY: Final = "consumers.groups"
 """Where the lifespan's state has the groups."""
@@ -52,7 +46,7 @@ class Health:
     """What is wrong."""
 
 
-class Groups(Declaring):
+class Groups(Declaring, EventLoops):
     """The groups of an application.
 
     Made at import time, without an event loop. Members belong to the event loop that
@@ -65,6 +59,7 @@ class Groups(Declaring):
         declared: Iterable[Group] = (),
         *,
         wait: float = 0.0,
+        layer: Callable[[], Layer] | None = None,
     ) -> None:
         """Declare groups.
 
@@ -76,23 +71,21 @@ class Groups(Declaring):
                 group.
             wait: Seconds to wait for a layer that can't be reached at the start, before
                 that fails.
+            layer: Makes a layer of one's own instead, for each event loop. Then ``url``
+                is only what it is called.
 
         Raises:
             ConfigurationError: There is no such layer, or a pattern is declared twice.
         """
-        super().__init__()
-        self._make_layer = layers_by_url(url, wait)
-        self.url = url
-        self.counters = Counters()
-        """Counts of what has happened, in this process."""
+        Declaring.__init__(self)
+        EventLoops.__init__(self, layer or layers_by_url(url, wait), url)
+        self.has_own_layer = layer is not None
+        """Whether the URL says nothing of the layer."""
         self._strangers: set[Group] = set()  # declared elsewhere, and warned of
         for group in declared:
             self.declare(group)
         self.sync = SyncGroups(self)
         """The same for threads, without ``await``."""
-        self.loops: set[EventLoopToken] = set()
-        """The event loops that have members: normally one."""
-        self._loop: RunVar[Local | None] = RunVar(f"consumers.groups.{id(self)}", None)
         self._entered: list[AbstractAsyncContextManager[Any]] = []
 
     # -- its life -------------------------------------------------------------------
@@ -449,57 +442,3 @@ class Groups(Declaring):
             "or lifespan=groups.lifespan where the application is not an App",
             group,
         )
-
-    # -- event loops ----------------------------------------------------------------
-
-    async def _everywhere(
-        self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
-    ) -> list[T]:
-        """Call ``function`` here and on every other event loop that has members."""
-        local = await self._here()
-        result = await function(local, *args)
-        return [result, *await self._elsewhere(local, function, *args)]
-
-    async def _elsewhere(
-        self,
-        local: Local,
-        function: Callable[..., Coroutine[Any, Any, T]],
-        *args: Any,
-    ) -> list[T]:
-        results: list[T] = []
-        unencodable: MessageNotEncodable | None = None
-        for token in self.loops - {local.token}:
-            ask = partial(run_in, self.loops, token, self._there, function, *args)
-            try:
-                # With a limiter of its own: the default one's threads may all be
-                # waiting for such a call.
-                results += await to_thread.run_sync(ask, limiter=CapacityLimiter(1))
-            except MessageNotEncodable as error:
-                unencodable = error
-        if unencodable is not None:
-            raise unencodable
-        return results
-
-    async def _there(
-        self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
-    ) -> T:
-        return await function(await self._here(), *args)
-
-    def _local(self) -> Local:
-        """Return what belongs to the running event loop."""
-        local = self._loop.get()
-        if local is None:
-            local = Local(self._make_layer(), self.counters, self.url)
-            self._loop.set(local)
-        return local
-
-    async def _here(self) -> Local:
-        """Return what belongs to the running event loop, ready for use.
-
-        Raises:
-            StateError: It has to run, and does not.
-        """
-        local = self._local()
-        if not local.is_ready:
-            await local.start_lazily()
-        return local

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from consumers.clock import sleep
+from consumers.clock import current_time, sleep
 from consumers.errors import LayerUnavailable, StateError
 
 from .declaration import Group, GroupName
@@ -158,6 +158,7 @@ class Subscribing:
                 history = self._layer.history
                 replay = await history(follower.group, follower.history, limit=0)
                 position = replay.position
+            follower.asked_at = current_time()
             if follower.begin(position):
                 self._recover(follower)
 
@@ -206,11 +207,20 @@ class Subscribing:
         followers = self.followers
         if not followers:
             return
+        await self._keep_remembered(followers)
         ours = [each.position for each in followers]
         theirs = await self._layer.positions([each.group for each in followers])
         for follower, our, their in zip(followers, ours, theirs, strict=True):
             if follower.check(our, their):
                 self._recover(follower)
+
+    async def _keep_remembered(self, followers: list[Follower]) -> None:
+        """Ask for histories now and then, so that silent ones are not forgotten."""
+        now = current_time()
+        for follower in followers:
+            if now >= follower.asked_at + follower.history.remembered / 3:
+                follower.asked_at = now
+                await self._layer.history(follower.group, follower.history, limit=0)
 
     async def check_for_ever(self) -> None:
         """Do that every few seconds, until cancelled."""

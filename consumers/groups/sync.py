@@ -249,12 +249,18 @@ class SyncGroups:
 
     @property
     def _is_local(self) -> bool:
-        return self._groups.url == "memory://"
+        return self._groups.url == "memory://" and not self._groups.has_own_layer
 
     @cached_property
     def _client(self) -> _Client:
         if self._is_local:
             return _Unheard(self._groups._make_layer())
+        if self._groups.has_own_layer:
+            raise ConfigurationError(
+                "groups.sync must have memory:// or the URL of a Redis or Valkey, got "
+                "Groups(layer=...), for which there is no blocking client; publish "
+                "from an event loop"
+            )
         try:
             from consumers.layers.redis.address import Address
             from consumers.layers.redis.blocking import BlockingClient

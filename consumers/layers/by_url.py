@@ -7,7 +7,8 @@ from collections.abc import Callable
 from consumers.errors import ConfigurationError, shorten
 
 from .contract import Layer
-from .memory import MemoryLayer, MemoryStore
+from .memory import MemoryLayer
+from .memory_store import MemoryStore
 
 __all__ = ["layers_by_url"]
 

@@ -109,7 +109,8 @@ class Replay:
     complete: bool
     """Whether ``kept`` begins right after the position that was asked for.
 
-    ``False`` also where none was asked for."""
+    ``False`` also where none was asked for. Where it can't, ``kept`` begins with the
+    oldest that there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,9 @@ class Layer(Protocol):
         limit: int | None = None,
     ) -> Replay:
         """Return a part of a group's history; begin one where there is none.
+
+        Its position is remembered for as long as ``history`` says from now on, though
+        what it keeps is not kept for longer.
 
         Args:
             group: Whose.

@@ -29,6 +29,7 @@ class MemoryHistory:
         self.offset = 0
         """How many publications there were."""
         self._kept: deque[Kept] = deque(maxlen=declared.size)
+        self._forgotten = 0.0
         self._declare(declared, now)
 
     @property
@@ -57,6 +58,10 @@ class MemoryHistory:
         kept = Kept(self.position, carried)
         self._kept.append(kept)
         return kept
+
+    def remember(self, declared: History, now: float) -> None:
+        """Remember the position for as long as ``declared`` says from now on."""
+        self._forgotten = max(self._forgotten, now + declared.remembered)
 
     def replay(self, since: Position | None, limit: int | None) -> Replay:
         """Return a part, as :meth:`Layer.history` says.

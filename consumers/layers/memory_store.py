@@ -59,6 +59,8 @@ class MemoryStore:
         history = self.history(group, now)
         if history is None:
             history = self.histories[group] = MemoryHistory(declared, now)
+        else:
+            history.remember(declared, now)
         return history
 
     def sweep(self, now: float) -> None:

@@ -32,8 +32,7 @@ async def running(
     """Run one `Groups` on each layer, as so many processes would."""
     made = []
     for layer in layers:
-        groups = Groups()
-        groups._make_layer = partial(_same, layer)
+        groups = Groups(layer=partial(_same, layer))
         groups.declared = declared
         made.append(groups)
     async with nested(made):

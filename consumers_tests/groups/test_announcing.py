@@ -328,19 +328,3 @@ async def test_presence_must_be_declared() -> None:
     ):
         with pytest.raises(ConfigurationError, match="declared with presence=True"):
             await call
-
-
-@pytest.mark.parametrize(
-    ("settings", "error"),
-    [
-        ({"lease": 0}, "lease must be at least 0.1 seconds, got 0"),
-        ({"linger": -1}, "linger must be at least 0.0 seconds, got -1"),
-        ({"batch": True}, "batch must be at least 0.0 seconds, got True"),
-        ({"batch": float("inf")}, "batch must be at least 0.0 seconds, got inf"),
-        ({"lease": "1"}, "lease must be at least 0.1 seconds, got '1'"),
-    ],
-)
-def test_times_are_checked(settings: Any, error: str) -> None:
-    """A presence that can't work is refused when it is declared."""
-    with pytest.raises(ConfigurationError, match=error):
-        Presence(**settings)

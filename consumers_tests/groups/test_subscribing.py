@@ -25,8 +25,7 @@ async def running(
     """Run groups on a layer, with a clock that the test advances."""
     clock = VirtualClock()
     token = current_clock.set(clock)
-    groups = Groups()
-    groups._make_layer = lambda: layer
+    groups = Groups(layer=lambda: layer)
     try:
         with fail_after(10):
             async with groups:
@@ -247,6 +246,26 @@ async def test_a_broker_that_is_away_is_told_to_who_joins() -> None:
         assert member.texts == ["1", "3"]
 
 
+async def test_a_silent_history_is_not_forgotten_while_it_has_members() -> None:
+    """Nothing was missed, so nothing may be told as a gap."""
+    brief = Group("brief", history=History(size=5, ttl=60, remember=60))
+    layer = ScriptedLayer()
+    async with running(layer) as (groups, clock):
+        member = Recorder()
+        await join(groups, brief, member)
+        before = await groups.publish(brief, 1)
+        for _ in range(60):
+            clock.advance(10)
+            await wait_all_tasks_blocked()
+        after = await groups.publish(brief, 2)
+
+        assert before is not None
+        assert after == Position(before.offset + 1, before.epoch)
+        assert member.texts == ["1", "2"]
+        assert groups.statistics()["lost_continuity"] == 0
+        assert layer.times("history") <= 35
+
+
 async def test_a_failed_subscription_is_given_up() -> None:
     """What the layer has subscribed all the same does not stay so."""
     layer = ScriptedLayer()
@@ -323,8 +342,7 @@ class _Deaf:
 
 async def test_a_remote_layer_needs_its_lifespan() -> None:
     """Its tasks have to live somewhere: the error says how."""
-    groups = Groups()
-    groups._make_layer = ScriptedLayer
+    groups = Groups(layer=ScriptedLayer)
     for call in (groups.publish("a", 1), join(groups, "a", Recorder())):
         with pytest.raises(StateError, match=r"pass lifespan=groups\.lifespan"):
             await call

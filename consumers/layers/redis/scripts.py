@@ -153,9 +153,9 @@ if not state[1] then
     'HSET', meta, 'epoch', epoch, 'offset', '0', 'run', run,
     'size', size, 'ttl', ttl, 'remember', remember
   )
-  redis.call('PEXPIRE', meta, remember)
   state = {epoch, '0'}
 end
+redis.call('PEXPIRE', meta, math.max(remember, redis.call('PTTL', meta)))
 local kept = {}
 if since ~= '' then
   local first = '-'

@@ -169,6 +169,20 @@ async def test_a_forgotten_position_is_another_history(
         assert not (await layer.history("a", KEEP, since=before)).complete
 
 
+async def test_a_position_is_remembered_while_it_is_asked_for(
+    make_layer: MakeLayer, pass_time: PassTime
+) -> None:
+    """Members may sit in a silent group for longer than its position outlives it."""
+    brief = History(size=5, ttl=SHORT, remember=3 * PAST)
+    async with started(make_layer) as (layer, _):
+        [position] = await publish(layer, 1, history=brief)
+        for _ in range(5):
+            await pass_time(PAST)
+            replay = await layer.history("a", brief, limit=0)
+            assert replay.position == position
+        assert (await layer.history("a", brief)).kept == ()
+
+
 async def test_a_group_may_lose_its_history(
     make_layer: MakeLayer, pass_time: PassTime
 ) -> None:
