@@ -42,17 +42,14 @@ __all__ = ["app", "groups", "settings"]
 settings = msgspec.json.decode(os.environ.get("FAULTS_SETTINGS", "{}"), type=Settings)
 take_out(settings.without)
 
-room = Group("room.{name}", history=History(size=20_000, ttl=settings.ttl))
+history = History(size=20_000, ttl=settings.ttl, remember=settings.remember)
+room = Group("room.{name}", history=history)
 plain = Group("plain.{name}")
 hall = Group("hall", presence=Presence(lease=settings.lease))
 groups = Groups(settings.url, [room, plain, hall])
 
 
-@(
-    groups.source
-    if hasattr(groups, "source")
-    else lambda *a, **k: lambda f: Group("ticks.{name}")
-)("ticks.{name}", per="cluster", lease=settings.lease, linger=1.0)
+@groups.source("ticks.{name}", per="cluster", lease=settings.lease, linger=1.0)
 async def ticks(name: str) -> AsyncIterator[dict[str, Any]]:
     """Tell who is the source, ten times a second."""
     n = 0
@@ -197,9 +194,9 @@ async def state(request: Request) -> JSONResponse:
 
 async def kept(request: Request) -> JSONResponse:
     """Tell which publications of a group are kept."""
-    history = await groups.history(request.query_params["group"])
-    offsets = [one.position.offset for one in history.publications if one.position]
-    return JSONResponse({"epoch": history.position.epoch, "offsets": offsets})
+    found = await groups.history(request.query_params["group"])
+    offsets = [one.position.offset for one in found.publications if one.position]
+    return JSONResponse({"epoch": found.position.epoch, "offsets": offsets})
 
 
 app = App(

@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Seconds, of presence and of the source."""
     ttl: float = 3600.0
     """Seconds that histories are kept."""
+    remember: float | None = None
+    """Seconds that their positions are."""
     outbox_messages: int = 1000
     outbox_bytes: int = 1024 * 1024
 
@@ -67,7 +69,7 @@ class Numbered(msgspec.Struct, frozen=True):
     number: int
     """Whose, and which: see `verdict`."""
     at: float
-    """When, by the monotonic clock that the processes of a machine share."""
+    """When it was due, by the monotonic clock that the processes of a machine share."""
     filling: str = ""
 
 

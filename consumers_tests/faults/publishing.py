@@ -36,10 +36,12 @@ async def publish(plan: Publish, one: One, report: Report) -> None:
     why = ""
     for n in range(1, plan.count + 1):
         for group in plan.groups:
-            await anyio.sleep(max(0.0, begun + done / plan.rate - time.monotonic()))
+            # When it is due, not when it is its turn: to be late is a delay, too.
+            due = begun + done / plan.rate
+            await anyio.sleep(max(0.0, due - time.monotonic()))
             number = plan.publisher * PUBLISHER + n
             try:
-                await one(group, Numbered(number, time.monotonic(), filling))
+                await one(group, Numbered(number, due, filling))
             except LayerUnavailable as error:
                 failed, why = failed + 1, str(error)
             done += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 
@@ -54,14 +55,17 @@ def killed(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
             victim.kill()
             dead = time.monotonic()
             stage.servers.remove(victim)
-            silent = taken_over(watcher, dead, holder == victim.pid, victim.pid)
-            query = f"present=&group={run.groups[0]}"
-            gone = 0.0
-            while str(victim.pid) in survivor.state(query).present:
-                gone = time.monotonic() - dead
-                if gone > 2 * PRESENCE_BOUND:
-                    break
-                time.sleep(0.05)
+            with ThreadPoolExecutor(1) as pool:
+                moves = holder == victim.pid
+                source = pool.submit(taken_over, watcher, dead, moves, victim.pid)
+                query = f"present=&group={run.groups[0]}"
+                gone = 0.0
+                while str(victim.pid) in survivor.state(query).present:
+                    gone = time.monotonic() - dead
+                    if gone > 2 * PRESENCE_BOUND:
+                        break
+                    time.sleep(0.05)
+                silent = source.result()
             judged = run.finish()
             outcome = run.outcome(judged, seed, control)
             outcome.cells |= {

@@ -150,6 +150,12 @@ class InServer(Publisher):
             raise FaultError(f"a publisher was disconnected: {error}") from error
         return self.progress
 
+    def finish(self, seconds: float) -> Progress:
+        """Wait until it has published all, then leave."""
+        progress = super().finish(seconds)
+        self._client.close()
+        return progress
+
 
 class Stage:
     """Starts the parts of a run, and ends them.
