@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import anyio
 from anyio import fail_after
@@ -27,8 +28,8 @@ def test_one_event_loop_of_all_runs_it() -> None:
         return one.texts
 
     with ThreadPoolExecutor(2) as threads:
-        short = threads.submit(anyio.run, stay, 10, backend="asyncio")
-        long = threads.submit(anyio.run, stay, 60, backend="trio")
+        short = threads.submit(partial(anyio.run, stay, 10, backend="asyncio"))
+        long = threads.submit(partial(anyio.run, stay, 60, backend="trio"))
         assert len(short.result()) >= 10
         assert len(long.result()) >= 60
     assert feed.most == 1
