@@ -13,7 +13,7 @@ consumer   the class with the hooks; ``plan`` is what a class asks for
 signatures what a hook asks for: ``params``, ``providers``, ``depends`` (FastAPI's)
 messages   how messages are received
 groups     publications to many, over ``layers`` between processes
-member     a connection's part in groups
+member     a connection's part in groups; ``delivery`` is how publications reach it
 history    what groups keep, and positions in it
 websocket  one connection in pull style, with its ``inbox`` and ``outbox``
 policies   what becomes of a slow client's ``backlog``

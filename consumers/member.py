@@ -1,71 +1,28 @@
-"""`GroupMember`: a connection that can be a member of groups.
-
-What publications go through on their way into one connection stands here as well:
-:meth:`~GroupMember.deliver`.
-"""
+"""`GroupMember`: a connection that can be a member of groups."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Hashable,
-    Mapping,
-    Sequence,
-)
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .backlog import Backlog, Entry
-from .errors import MessageNotEncodable, NotAllowed
-from .groups import Groups, Kind, Membership, Past, Publication, Target
+from .delivery import Delivery
+from .errors import NotAllowed
+from .groups import Groups, Membership, Past, Target
 from .groups.publication import form_of
 from .history import Position, Recovery
-from .state import OPEN, Action, State
-from .websocket import WebSocket
+from .state import Action, State
 
 if TYPE_CHECKING:
-    from .backlog import Published
-    from .codecs import Event
-    from .forms import Sending
     from .groups import GroupName
-    from .outbox import Suspended
-    from .plan import Plan
-    from .policies import Loss
-    from .signatures import Signature
 
 __all__ = ["GroupMember"]
 
-log: Final = logging.getLogger("consumers")
 
-# A publication that is yet to be intercepted has no size; it counts as this many bytes.
-_INTERCEPTED_SIZE: Final = 256
-
-_TOLD: Final[dict[Loss, str]] = {
-    "dropped_oldest": "reads too slowly, old publications are dropped for new ones",
-    "dropped_newest": "reads too slowly, new publications are dropped",
-    "given_up": "was closed while publications waited for it, which are dropped",
-}
-"""What the log says of a connection, once each."""
-
-
-class GroupMember(WebSocket):
+class GroupMember(Delivery):
     """A connection with groups. Users subclass ``WebSocketConsumer``."""
-
-    positions: ClassVar[bool] = False
-    """Whether publications of groups with history are sent with their position:
-    ``{"group": "chat.lobby", "position": "17.k3jx", "message": …}``. JSON or
-    MessagePack only."""
-
-    _plan: ClassVar[Plan]
-    # What publications are sent in, where they are sent as they are and can be stepped.
-    _form: Hashable | None = None
-    _groups: Groups
-    _memberships: dict[str, GroupName]
 
     @property
     def id(self) -> str:
@@ -263,166 +220,3 @@ class GroupMember(WebSocket):
             self._groups.leave([name.name for name in names], self)
             await self._do(Action.JOIN)
         return memberships
-
-    async def _call_with(
-        self,
-        signature: Signature,
-        function: Callable[..., Awaitable[Any]],
-        values: dict[str, Any],
-        *given: Any,
-    ) -> Any:
-        """Call a hook with what it asks for."""
-        raise NotImplementedError
-
-    # -- what is published ----------------------------------------------------------
-
-    def deliver(self, publication: Publication) -> None:
-        """Take a publication. For the hub."""
-        if self._stage is not OPEN:
-            return
-        if publication.kind and publication.kind is not Kind.DIRECT:
-            self._tell(publication)
-            return
-        interceptors = self._plan.interceptors
-        if interceptors:
-            method = self._interceptor_of(type(publication.message))
-            if method is not None:
-                self._intercept(method, publication)
-                return
-        if not publication.internal:
-            self._post(*self._encoded(publication), publication)
-
-    def sending(self, publication: Publication) -> Sending | None:
-        """Return the sending of what can go out as it is, and at once. For the hub."""
-        # Every member of every publication passes here.
-        form = self._form
-        if (
-            form is not None
-            and self._outbox is None
-            and self._stage is OPEN
-            and publication.is_plain
-        ):
-            event, _ = publication.forms.get(form) or self._encoded(publication)
-            return self._asgi_send(event)  # type: ignore[return-value]
-        return None
-
-    def put_off(self, rest: Suspended, publication: Publication) -> None:
-        """Finish a sending that has to wait. For the hub."""
-        _, size = self._encoded(publication)
-        self._open_outbox().put_suspended(rest, size, publication)
-
-    def hold(self, membership: Membership, publication: Publication) -> None:
-        """Keep a publication back while :meth:`joining` sends its snapshot."""
-        assert membership.held is not None
-        size = _INTERCEPTED_SIZE
-        if not publication.kind and not publication.internal:
-            with suppress(MessageNotEncodable):  # told when it is delivered
-                size = self._encoded(publication)[1]
-        entry = Entry(None, size, publication)
-        if not membership.held.add(entry, self._bounds):
-            self._overflowed(publication)
-
-    def backlog(self) -> Backlog[Entry]:
-        """Return something to hold publications back in. For the hub."""
-        return Backlog(self._ledger, self._encoded, self._lost)
-
-    @property
-    def takes_batches(self) -> bool:
-        """Whether several publications may be sent to it as one. For the hub."""
-        return self._send_codec.join is not None and not self._plan.interceptors
-
-    @property
-    def dropped(self) -> int:
-        """How many publications this client did not get, nor newer ones instead.
-
-        Its groups' policies have dropped them, or they waited when the server closed
-        the connection.
-        """
-        return self._ledger.dropped
-
-    def _lost(self, loss: Loss, count: int) -> None:
-        event = self.close_event
-        if loss == "given_up" and (event is None or event.initiator != "server"):
-            return  # it is the client who left
-        self._groups.counters.count(loss, count)
-        if self._ledger.note(loss, count) and loss in _TOLD:
-            log.info("connection %s: %s", self.id, _TOLD[loss])
-
-    def _overflowed(self, publication: Published) -> None:
-        self._lost(
-            "overflowed", 1 if publication.items is None else len(publication.items)
-        )
-        log.warning(
-            "connection %s: closed with 1013, it reads too slowly: %d publications "
-            "wait for it, %d bytes, and %s of group %s allows no more",
-            self.id,
-            self._ledger.messages,
-            self._ledger.bytes,
-            type(publication.policy).__name__,
-            publication.group,
-        )
-
-    def _tell(self, publication: Publication) -> None:
-        """Have the hook called that a presence diff, or a gap, is for."""
-        plan = self._plan
-        if publication.kind is Kind.PRESENCE:
-            signature, hook = plan.on_presence, "on_presence"
-        else:
-            signature, hook = plan.on_gap, "on_gap"
-        if signature is not None:
-            name = self._memberships.get(publication.group)
-
-            async def late() -> None:
-                if name is not None:
-                    await self._call_with(
-                        signature, getattr(self, hook), {}, name, publication.message
-                    )
-
-            self._post_late(late, publication)
-        elif publication.kind is Kind.GAP:
-            self.end(1013, "publications were lost, come back")
-
-    def _interceptor_of(self, kind: type) -> str | None:
-        for base in kind.__mro__:
-            if base in self._plan.interceptors:
-                return self._plan.interceptors[base]
-        return None
-
-    def _intercept(self, method: str, publication: Publication) -> None:
-        async def late() -> Event | None:
-            return await self._intercepted(method, publication)
-
-        self._post_late(late, publication)
-
-    async def _intercepted(self, method: str, publication: Publication) -> Event | None:
-        message = await getattr(self, method)(publication.message)
-        if message is None:
-            return None
-        if message is publication.message and not publication.internal:
-            return self._encoded(publication)[0]
-        return self._encoded(publication.changed(message))[0]
-
-    async def _send_again(self, publication: Publication) -> None:
-        """Send what a group has kept, and wait until it is out."""
-        event: Event | None = None
-        method = self._interceptor_of(type(publication.message))
-        if method is not None:
-            event = await self._intercepted(method, publication)
-        elif not publication.internal:
-            event, _ = self._encoded(publication)
-        if event is not None:
-            await self._transmit(event)
-
-    def _post_late(
-        self, late: Callable[[], Awaitable[Event | None]], publication: Publication
-    ) -> None:
-        outbox, size = self._open_outbox(), _INTERCEPTED_SIZE
-        if not outbox.put_late(late, size, publication, self._bounds):
-            self._overflowed(publication)
-
-    def _encoded(self, publication: Publication) -> tuple[Event, int]:
-        return publication.encoded(self._send_codec, positioned=self.positions)
-
-    def end(self, code: int, reason: str = "") -> None:
-        """Begin to close from outside, without waiting. For ``groups.disconnect``."""
-        raise NotImplementedError

@@ -63,7 +63,7 @@ def close_codes() -> str:
 
 def settings() -> str:
     """Return the settings of a consumer."""
-    texts = described("consumers.member", "GroupMember")
+    texts = described("consumers.delivery", "Delivery")
     texts |= described("consumers.consumer", "WebSocketConsumer")
     return table(
         ("Setting", "Default", "Meaning"),

@@ -15,7 +15,7 @@ import msgspec
 
 from consumers.clock import current_time, sleep
 from consumers.codecs import pack
-from consumers.errors import LayerUnavailable
+from consumers.errors import ConfigurationError, LayerUnavailable
 from consumers.layers import Changes, Entry
 
 from .presence import Presence, PresenceDiff, Present
@@ -28,11 +28,20 @@ if TYPE_CHECKING:
     from .declaration import GroupName
     from .hub import Member
 
-__all__ = ["Announcing", "present"]
+__all__ = ["Announcing", "no_presence", "present"]
 
 _RENEWALS_PER_LEASE: Final = 3
 _SETTLE_EVERY: Final = 0.25
 """Seconds between two looks at who has really left, while somebody lingers."""
+
+
+def no_presence(name: GroupName) -> ConfigurationError:
+    """Return what says that nobody knows who is in a group."""
+    return ConfigurationError(
+        f"group {name.name!r} must be declared with presence=True to tell who is "
+        "in it, in all processes; write "
+        f"Groups(url, [Group({name.group.pattern!r}, presence=True)])"
+    )
 
 
 def present(entries: Iterable[Entry]) -> list[Present]:

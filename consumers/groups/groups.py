@@ -10,19 +10,19 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from consumers.close import check_code, check_reason
-from consumers.errors import ConfigurationError, MessageNotEncodable
+from consumers.errors import MessageNotEncodable
 from consumers.history import Position
 from consumers.layers import Layer, layers_by_url
 
-from .announcing import present
-from .declaration import Group, GroupName, Target, node_group, user_group
+from .announcing import no_presence, present
+from .declaration import Group, Target, node_group, user_group
 from .declaring import Declaring
-from .hub import Member, Membership
+from .hub import Member
+from .joining import Joining
 from .local import Local
-from .loops import EventLoops
 from .presence import Present
 from .publication import Kind, Publication
-from .recovery import Excerpt, Past, no_history, past_of, publications_of
+from .recovery import Excerpt, no_history, publications_of
 from .subscription import Subscription
 from .sync import SyncGroups
 
@@ -46,7 +46,7 @@ class Health:
     """What is wrong."""
 
 
-class Groups(Declaring, EventLoops):
+class Groups(Declaring, Joining):
     """The groups of an application.
 
     Made at import time, without an event loop. Members belong to the event loop that
@@ -78,10 +78,9 @@ class Groups(Declaring, EventLoops):
             ConfigurationError: There is no such layer, or a pattern is declared twice.
         """
         Declaring.__init__(self)
-        EventLoops.__init__(self, layer or layers_by_url(url, wait), url)
+        Joining.__init__(self, layer or layers_by_url(url, wait), url)
         self.has_own_layer = layer is not None
         """Whether the URL says nothing of the layer."""
-        self._strangers: set[Group] = set()  # declared elsewhere, and warned of
         for group in declared:
             self.declare(group)
         self.sync = SyncGroups(self)
@@ -314,7 +313,7 @@ class Groups(Declaring, EventLoops):
             count = await local.layer.count(name.name)
             return count.users if users else count.connections
         if users or not local.layer.local:
-            raise self._no_presence(name)
+            raise no_presence(name)
         return sum(await self._everywhere(self._count_here, name.name))
 
     async def _count_here(self, local: Local, group: str) -> int:
@@ -329,16 +328,9 @@ class Groups(Declaring, EventLoops):
         """
         name = self.resolve(group)
         if name.group.presence is None:
-            raise self._no_presence(name)
+            raise no_presence(name)
         local = await self._here()
         return present(await local.layer.present(name.name))
-
-    def _no_presence(self, name: GroupName) -> ConfigurationError:
-        return ConfigurationError(
-            f"group {name.name!r} must be declared with presence=True to tell who is "
-            "in it, in all processes; write "
-            f"Groups(url, [Group({name.group.pattern!r}, presence=True)])"
-        )
 
     async def history(
         self,
@@ -366,79 +358,3 @@ class Groups(Declaring, EventLoops):
         )
         publications = publications_of(replay, name, self.counters)
         return Excerpt(publications, replay.position, replay.complete)
-
-    # -- what connections call ------------------------------------------------------
-
-    async def join(
-        self,
-        names: Sequence[GroupName],
-        member: Member,
-        *,
-        hold: bool = False,
-        hears_presence: bool = False,
-    ) -> list[Membership]:
-        """Make a connection a member. For the framework: consumers call ``join``."""
-        local = await self._here()
-        for name in names:
-            declared = name.group
-            if declared.groups not in (None, self) and declared not in self._strangers:
-                self._warn_of(declared)
-            if hears_presence and declared.presence and not local.is_running:
-                raise local.not_running()
-        self.loops.add(local.token)
-        return await local.join(names, member, hold=hold)
-
-    def leave(self, names: Iterable[str], member: Member) -> None:
-        """End memberships at once, without waiting for the layer.
-
-        Does nothing where there is none: for a client that left.
-        """
-        local = self._loop.get()
-        if local is not None:
-            for name in names:
-                local.leave(name, member)
-            if not local.hub.members:
-                self.loops.discard(local.token)
-
-    async def past(
-        self, name: GroupName, since: Position | None, last: int | None
-    ) -> Past:
-        """Return what a new member has missed. For the framework."""
-        return await past_of(await self._here(), name, since, last)
-
-    def position(self, name: GroupName) -> Position | None:
-        """Return where a group that has members here stands. For the framework."""
-        return self._local().position(name)
-
-    def release(
-        self,
-        name: GroupName,
-        membership: Membership,
-        member: Member,
-        after: Position | None,
-    ) -> None:
-        """Deliver what was held for a member, and is after a position."""
-        local = self._loop.get()
-        if local is not None:
-            local.release(name, membership, member, after)
-
-    async def enter(self, name: GroupName, member: Member, metadata: object) -> None:
-        """Have a member present, or change what it tells. For the framework."""
-        if name.group.presence is None:
-            raise self._no_presence(name)
-        local = await self._here()
-        user = member.user.identity or member.id
-        await local.announcing.enter(name, member.id, user, metadata)
-
-    def named(self, member: Member) -> None:
-        """Take note that somebody knows a connection's id, and may send to it."""
-        self._local().hub.named[member.id] = member
-
-    def _warn_of(self, group: Group) -> None:
-        self._strangers.add(group)
-        log.warning(
-            "%r is declared in other Groups than those of the connection that joins "
-            "it: what is published there does not reach it; write App(groups=groups), "
-            "or lifespan=groups.lifespan where the application is not an App",
-            group,
-        )

@@ -21,7 +21,7 @@ from consumers.errors import ConfigurationError, StateError
 from consumers.history import History, Position
 from consumers.layers import Count, Entry, Layer, Parcel, Replay
 
-from .announcing import present
+from .announcing import no_presence, present
 from .declaration import user_group
 from .publication import Publication
 from .recovery import Excerpt, no_history, publications_of
@@ -200,7 +200,7 @@ class SyncGroups:
         """Return who is in ``group``. As ``Groups.presence``."""
         name = self._groups.resolve(group)
         if name.group.presence is None:
-            raise self._groups._no_presence(name)
+            raise no_presence(name)
         return present(self._ask(lambda client: client.present(name.name)))
 
     def count(self, group: Target, *, users: bool = False) -> int:
@@ -210,7 +210,7 @@ class SyncGroups:
             count = self._ask(lambda client: client.count(name.name))
             return count.users if users else count.connections
         if users or not self._is_local:
-            raise self._groups._no_presence(name)
+            raise no_presence(name)
         self._check()
         return sum(self._members(name.name))
 
