@@ -113,12 +113,12 @@ class Declaring(ABC):
         members that are there, but by the next first one; with ``history`` not before
         the history's ``ttl`` has passed, so that who comes late gets what is kept.
 
-        With ``"cluster"`` whoever holds a lease runs it, and renews it at each third.
+        With ``"cluster"`` whoever holds a lease runs it, and renews it often enough.
         When its members leave, or its process ends in good order, another takes over at
         once; when it is killed, within the lease. It always begins anew. It ends when
         the lease has run out or is another's, and when a value can't be published.
         Two run at the same time only where the broker has lost the lease, for at most a
-        third of it.
+        quarter of ``lease``.
 
         Args:
             pattern: As of `Group`.
@@ -127,7 +127,7 @@ class Declaring(ABC):
                 members (each event loop, where a process has several). ``"cluster"``:
                 one process of all with members runs it. ``None``: ``"cluster"`` with a
                 history, else ``"process"``.
-            lease: With ``"cluster"``: seconds after which another process runs it when
+            lease: With ``"cluster"``: seconds within which another process runs it when
                 one was killed.
             sends: As of `Group`.
             history: As of `Group`.

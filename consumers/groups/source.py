@@ -125,10 +125,17 @@ class Source(ABC):
     linger: float = 0.0
     """Seconds that it goes on without members."""
     lease: float = 15.0
-    """Seconds after which another process goes on when one was killed."""
+    """Seconds after which another process goes on, at the latest, when one was killed.
+
+    That is when the last renewal has run out, and the other one has looked again."""
 
     prefix: ClassVar[str]
     """What the names of its leases begin with."""
+
+    @property
+    def term(self) -> float:
+        """Seconds for which the lease is taken, and renewed at each third of it."""
+        return self.lease * 3 / 4
 
     @property
     @abstractmethod

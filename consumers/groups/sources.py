@@ -273,19 +273,19 @@ class _Runner:
 
     async def _take_turns(self) -> None:
         """Run the source whenever the lease is held here, until it has ended."""
-        lease = self._source.lease
+        term = self._source.term
         try:
             while self._is_wanted:
                 self._freed = anyio.Event()
-                self._until, self._may_hold = current_time() + lease, True
+                self._until, self._may_hold = current_time() + term, True
                 try:
-                    self._may_hold = await self._layer.hold(self._lease, lease)
+                    self._may_hold = await self._layer.hold(self._lease, term)
                     if self._may_hold and current_time() < self._until:
                         await self._hold()
                 except LayerUnavailable:
                     pass  # it is asked again
                 if self._is_wanted:
-                    with move_on_after(lease / _RENEWALS_PER_LEASE):
+                    with move_on_after(term / _RENEWALS_PER_LEASE):
                         await self._freed.wait()
         finally:
             await self._give_back()
@@ -316,13 +316,13 @@ class _Runner:
         self._clock.cancel_after(self._holding, self._until - current_time())
 
     async def _renew(self) -> None:
-        lease = self._source.lease
-        pause = lease / _RENEWALS_PER_LEASE
+        term = self._source.term
+        pause = term / _RENEWALS_PER_LEASE
         while True:
             await sleep(pause)
             asked = current_time()
             try:
-                self._may_hold = await self._layer.hold(self._lease, lease)
+                self._may_hold = await self._layer.hold(self._lease, term)
             except LayerUnavailable:
                 pause = min(pause, _RETRY_AFTER)
                 continue
@@ -332,8 +332,8 @@ class _Runner:
                 )
                 self._holding.cancel()
                 return
-            pause = lease / _RENEWALS_PER_LEASE
-            self._until = asked + lease
+            pause = term / _RENEWALS_PER_LEASE
+            self._until = asked + term
             self._extend()
 
     async def _publish(self, value: Any) -> None:

@@ -90,7 +90,7 @@ async def test_it_is_handed_over_when_the_holders_members_leave() -> None:
 async def test_another_takes_over_within_the_lease() -> None:
     """Of a process that was killed nothing is heard any more."""
     feed, one, layer = Feed(), Recorder(), ScriptedLayer()
-    async with fed(feed, layer, per="cluster", lease=12) as (clock, [(groups, group)]):
+    async with fed(feed, layer, per="cluster", lease=16) as (clock, [(groups, group)]):
         steal(layer.store, clock, 12)
         await join(groups, group("a"), one)
         await after(clock, 11.9)
@@ -99,10 +99,24 @@ async def test_another_takes_over_within_the_lease() -> None:
         assert feed.take() == ["begin a"]
 
 
+@pytest.mark.parametrize("ahead", [0.0, 0.1, 2.0, 3.9])
+async def test_the_takeover_is_within_what_is_declared(ahead: float) -> None:
+    """Whenever the others have looked before the holder renewed for the last time."""
+    feed, one, layer = Feed(), Recorder(), ScriptedLayer()
+    async with fed(feed, layer, per="cluster", lease=16) as (clock, [(groups, group)]):
+        steal(layer.store, clock, 100)
+        await join(groups, group("a"), one)
+        await after(clock, ahead)
+        [source] = group.sources
+        steal(layer.store, clock, source.term)  # its last renewal; it is killed
+        await after(clock, 16.01)
+        assert feed.take() == ["begin a"]
+
+
 async def test_who_lost_the_lease_stops() -> None:
     """It notices when it renews, and goes on when it has it again."""
     feed, one, layer = Feed(), Recorder(), ScriptedLayer()
-    async with fed(feed, layer, per="cluster", lease=10.5) as (
+    async with fed(feed, layer, per="cluster", lease=14) as (
         clock,
         [(groups, group)],
     ):
@@ -119,7 +133,7 @@ async def test_who_lost_the_lease_stops() -> None:
 async def test_a_lease_that_is_lost_without_members_is_not_taken_again() -> None:
     """What lingers goes on, but does not begin anew."""
     feed, one, layer = Feed(), Recorder(), ScriptedLayer()
-    async with fed(feed, layer, per="cluster", lease=6, linger=60) as (
+    async with fed(feed, layer, per="cluster", lease=8, linger=60) as (
         clock,
         [(groups, group)],
     ):
@@ -139,7 +153,7 @@ async def test_a_lease_that_cannot_be_renewed_lasts_to_its_end(
 ) -> None:
     """A broker that is away shortly costs nothing; after the lease nothing runs."""
     feed, one, layer = Feed(), Recorder(), ScriptedLayer()
-    async with fed(feed, layer, per="cluster", lease=12) as (clock, [(groups, group)]):
+    async with fed(feed, layer, per="cluster", lease=16) as (clock, [(groups, group)]):
         await join(groups, group("a"), one)
         await after(clock, 4.5)  # it was renewed at 4
         back = anyio.Event()
@@ -161,7 +175,7 @@ async def test_a_lease_that_cannot_be_renewed_lasts_to_its_end(
 async def test_nothing_is_published_after_the_lease() -> None:
     """An event loop that stood still finds its lease gone before a timer says so."""
     feed, one, layer = Feed(), Recorder(), ScriptedLayer()
-    async with fed(feed, layer, per="cluster", lease=12) as (clock, [(groups, group)]):
+    async with fed(feed, layer, per="cluster", lease=16) as (clock, [(groups, group)]):
         await join(groups, group("a"), one)
         await after(clock, 1.5)
         assert layer.times("publish") == 1
@@ -180,7 +194,7 @@ async def test_nothing_is_published_after_the_lease() -> None:
 async def test_a_broker_that_is_away_stops_it() -> None:
     """What can't be published is not skipped: it begins anew when it can be."""
     feed, one, layer = Feed(), Recorder(), ScriptedLayer()
-    async with fed(feed, layer, per="cluster", lease=12) as (clock, [(groups, group)]):
+    async with fed(feed, layer, per="cluster", lease=16) as (clock, [(groups, group)]):
         await join(groups, group("a"), one)
         await after(clock, 2.5)
         layer.failing.update(("publish", "hold"))
