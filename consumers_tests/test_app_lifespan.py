@@ -27,6 +27,11 @@ from consumers_tests.valkey import free_port
 log: list[str] = []
 
 
+@pytest.fixture(autouse=True)
+def _empty_log() -> None:
+    log.clear()
+
+
 # -- lifespan -------------------------------------------------------------------------
 
 

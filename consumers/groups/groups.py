@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
+from anyio.lowlevel import RunVar
+
 from consumers.close import check_code, check_reason
 from consumers.errors import MessageNotEncodable
 from consumers.history import Position
@@ -85,7 +87,10 @@ class Groups(Declaring, Joining):
             self.declare(group)
         self.sync = SyncGroups(self)
         """The same for threads, without ``await``."""
-        self._entered: list[AbstractAsyncContextManager[Any]] = []
+        # Of each event loop, what `async with` has entered there.
+        self._entered: RunVar[tuple[AbstractAsyncContextManager[Any], ...]] = RunVar(
+            f"consumers.groups.entered.{id(self)}", ()
+        )
 
     # -- its life -------------------------------------------------------------------
 
@@ -119,7 +124,7 @@ class Groups(Declaring, Joining):
         """Connect, for a program that is no application: a worker, a script."""
         context = self.lifespan()
         await context.__aenter__()
-        self._entered.append(context)
+        self._entered.set((*self._entered.get(), context))
         return self
 
     async def __aexit__(
@@ -129,7 +134,9 @@ class Groups(Declaring, Joining):
         traceback: TracebackType | None,
     ) -> bool | None:
         """Disconnect."""
-        return await self._entered.pop().__aexit__(kind, error, traceback)
+        *outer, context = self._entered.get()
+        self._entered.set(tuple(outer))
+        return await context.__aexit__(kind, error, traceback)
 
     async def health(self) -> Health:
         """Tell whether the layer answers, for a readiness check. Raises nothing."""

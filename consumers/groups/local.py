@@ -133,7 +133,7 @@ class Local:
         """
         if self._tasks is None:
             raise self.not_running()
-        self._context.run(self._tasks.start_soon, _contained, function)
+        self._context.copy().run(self._tasks.start_soon, _contained, function)
 
     def not_running(self) -> StateError:
         """Return what says that the groups have no lifespan here."""

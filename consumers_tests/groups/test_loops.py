@@ -95,3 +95,23 @@ async def test_who_cannot_send_it_elsewhere_is_told_to_the_publisher() -> None:
 
     await elsewhere(other)
     assert here.texts == ['{"x":1}']
+
+
+async def test_each_event_loop_enters_the_groups_by_itself() -> None:
+    """Several threads may write `async with groups`, and leave in any order."""
+    groups = Groups()
+    inside = anyio.Event()
+    token = anyio.lowlevel.current_token()
+
+    async def other() -> None:
+        async with groups:
+            from_thread_set = partial(from_thread.run_sync, inside.set, token=token)
+            await to_thread.run_sync(from_thread_set)
+            await groups.publish("a", 1)
+
+    async with groups, anyio.create_task_group() as tasks:
+        tasks.start_soon(elsewhere, other)
+        with anyio.fail_after(10):
+            await inside.wait()
+    async with groups, groups:
+        await groups.publish("a", 1)
