@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from consumers.layers.redis.blocking import BlockingClient
+from consumers_tests.layers.blocking import client_of
 from consumers_tests.proxy import Proxy
 from consumers_tests.valkey import Valkey
 
@@ -16,3 +18,11 @@ def proxy(valkey: Valkey) -> Iterator[Proxy]:
     """
     with Proxy(valkey.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def client(valkey: Valkey) -> Iterator[BlockingClient]:
+    """A blocking client of the shared server."""
+    made = client_of(valkey.url)
+    yield made
+    made.close()
