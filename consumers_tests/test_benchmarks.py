@@ -227,12 +227,12 @@ def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
 
 def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """One short round prints the machine, a table and the peer's ratio."""
-    arguments = "--rounds 1 --seconds 0.05 --only starlette --loads echo1"
+    arguments = "--rounds 1 --seconds 0.05 --only starlette --loads json"
 
     assert command_line.main(arguments.split()) == 0
 
     printed = capsys.readouterr().out
     assert "CPUs, load average" in printed
-    assert "### Echo of 64 bytes, 64 connections, 1 in flight" in printed
+    assert "### Echo of JSON, one field changed, 64 connections" in printed
     assert "| Starlette | " in printed
     assert "failed" not in printed
