@@ -114,7 +114,7 @@ STOCK = "uvicorn-websockets-sansio-uvloop"
 
 _BROADCAST = Plan("broadcast", "/broadcast", TEXT, connections=500)
 _SIZES = Plan("broadcast", "/broadcast", TEXT, connections=100)
-_PASSING = Plan("broadcast", "/broadcast", TEXT, connections=100, pace=0.005)
+_PASSING = Plan("broadcast", "/broadcast", TEXT, connections=50, pace=0.01)
 WORKLOADS = {
     "echo1": Workload(
         "Echo of 64 bytes, 64 connections, 1 in flight on each (per message)",
@@ -176,7 +176,7 @@ WORKLOADS = {
         broker=True,
     ),
     "passing": Workload(
-        "200 broadcasts a second to 100 members, beside others who come and go",
+        "100 broadcasts a second to 50 members, beside others who come and go",
         _PASSING,
         PASSING,
     ),
