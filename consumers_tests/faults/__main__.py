@@ -49,7 +49,7 @@ def _broker(
 def _slow(
     options: argparse.Namespace, backend: str, seed: int, control: str
 ) -> Outcome:
-    reading = slow.Reading(clients=options.clients or 1000)
+    reading = slow.Reading(clients=options.clients or 1000, rate=options.rate)
     return slow.slow(backend, seed, reading, control)
 
 

@@ -104,6 +104,16 @@ class Present(Told):
         await self.join(hall, presence={"pid": os.getpid()})
 
 
+class Filled(Told):
+    """Gets more than the others: what fills its buffers if it does not read."""
+
+    async def on_connect(self, group: str, since: Position | None = None) -> None:
+        """Join both."""
+        await self.join("plain.fill")
+        everyone.setdefault("plain.fill", set()).add(self)
+        await super().on_connect(group, since)
+
+
 class Watcher(WebSocketConsumer):
     """Follows the source."""
 
@@ -149,13 +159,14 @@ class Publisher(WebSocketConsumer):
         async def report(progress: Progress) -> None:
             await self.send(msgspec.to_builtins(progress))
 
-        await publish(plan, send_to_each if plan.naive else groups.publish, report)
+        one = send_to_each if plan.naive else groups.publish
+        self.start_soon(publish, plan, one, report)  # ends with the connection
 
 
 async def send_to_each(group: str, message: Numbered) -> None:
     """Send to one member after the other, as a program without groups does."""
     for member in list(everyone.get(group, ())):
-        await member.send({"number": message.number, "at": message.at})
+        await member.send(msgspec.to_builtins(message))
 
 
 def tasks() -> int:
@@ -204,6 +215,7 @@ app = App(
         WebSocketRoute("/member/{group}", Member),
         WebSocketRoute("/told/{group}", Told),
         WebSocketRoute("/present/{group}", Present),
+        WebSocketRoute("/filled/{group}", Filled),
         WebSocketRoute("/watcher/{name}", Watcher),
         WebSocketRoute("/churner", Churner),
         WebSocketRoute("/many/{first}/{count}", Many),

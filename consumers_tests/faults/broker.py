@@ -15,8 +15,12 @@ from .stage import Publisher, Stage, total, until
 
 __all__ = ["Load", "killed", "set_back", "stalled", "wiped"]
 
-DELIVERIES = {"asyncio": 40_000, "uvloop": 60_000, "trio": 15_000}
+DELIVERIES = {"asyncio": 40_000, "uvloop": 60_000, "trio": 6_000}
 """Per second, to all clients together: what two CPUs carry, clients included."""
+MOST_DELIVERIES = {"asyncio": 5_000_000, "uvloop": 5_000_000, "trio": 500_000}
+"""In a run: with more there are fewer publications, so that it ends in two minutes."""
+GROUPS = {"asyncio": (5, 10, 20), "uvloop": (5, 10, 20), "trio": (20, 50)}
+"""How many there are, where not all are in one."""
 LEAST_SECONDS = 6.0
 """Of publishing, so that there is load before and after."""
 
@@ -33,6 +37,8 @@ class Load:
     """Publications per second; ``None``: what the machine can carry."""
     down: float = 2.0
     """Seconds that the broker is away."""
+    lease: float = 3.0
+    """Seconds, of presence and of sources."""
 
 
 class Run:
@@ -50,7 +56,7 @@ class Run:
     ) -> None:
         self.stage = stage
         self.load = load
-        count = 1 if seed % 5 == 0 else random.choice((5, 10, 20))
+        count = 1 if seed % 5 == 0 else random.choice(GROUPS[stage.backend])
         self.groups = [f"room.{i}" for i in range(load.groups or count)]
         self.random = random
         self.crowd = stage.crowd()
@@ -71,16 +77,20 @@ class Run:
     def start(self, *, servers: list[Server] | None = None) -> None:
         """Have one or two publish: a program, or servers."""
         stage, load = self.stage, self.load
-        where = self.random.sample(
-            [None, *(stage.servers if servers is None else servers)],
-            self.random.choice((1, 2)),
+        all_of_them = [None, *(stage.servers if servers is None else servers)]
+        where = self.random.sample(all_of_them, self.random.choice((1, 2)))
+        if stage.settings.without:
+            # A control: whoever finds the broker first is heard by nobody else.
+            where = all_of_them
+        per_publication = load.clients / len(self.groups)
+        publications = min(
+            load.publications, MOST_DELIVERIES[stage.backend] / per_publication
         )
-        count = load.publications // len(self.groups) // len(where)
+        count = int(publications / len(self.groups) / len(where))
         self.sent = {
             group: dict.fromkeys(range(len(where)), count) for group in self.groups
         }
         self.all = count * len(self.groups) * len(where)
-        per_publication = load.clients / len(self.groups)
         rate = load.rate or min(
             self.all / LEAST_SECONDS, DELIVERIES[stage.backend] / per_publication
         )
@@ -125,6 +135,7 @@ class Run:
         outcome = Outcome(self.stage.backend, seed, control=control)
         outcome.cells = {
             "groups": len(self.groups),
+            "publications": self.all,
             "publishers": self.names,
             "deliveries": note.received,
             "lost": verdict.lost,

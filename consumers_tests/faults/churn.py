@@ -21,10 +21,6 @@ from .stage import Crowd, Stage, connected, until
 __all__ = ["LAYERS", "Churning", "churn", "spread_out"]
 
 LAYERS = ("memory", "redis")
-TTL = 2.0
-"""Seconds that histories are kept here, so that their end can be waited for."""
-SETTLED = 15.0
-"""Seconds after which nothing may be left."""
 RATES = {"asyncio": 100.0, "uvloop": 100.0, "trio": 20.0}
 """Publications per second to those who stay, of a server that has time left."""
 SLOWER = 25.0
@@ -45,6 +41,10 @@ class Churning:
     """In the comparison of many groups with one."""
     seconds: float = 4.0
     """How long the delay without churn is measured."""
+    ttl: float = 2.0
+    """Seconds that histories are kept here, so that their end can be waited for."""
+    settled: float = 15.0
+    """Seconds after which nothing may be left."""
 
 
 def held(stage: Stage, server: Server) -> dict[str, Any]:
@@ -127,8 +127,10 @@ def churn(
     """Count what is held before and after; measure who stays meanwhile."""
     random = Random(seed)
     if control:
-        churning = replace(churning, cycles=max(churning.connections, 500))
-    settings = Settings(without=control, ttl=TTL, remember=TTL)
+        churning = replace(
+            churning, cycles=max(churning.connections, churning.cycles // 20)
+        )
+    settings = Settings(without=control, ttl=churning.ttl, remember=churning.ttl)
     with Stage(backend, settings) as stage:
         if layer == "redis":
             stage.start_broker()
@@ -143,7 +145,7 @@ def churn(
             )
         # The first ones make what is made only once.
         cycles(server, random, Churning(40, 10), lambda: None)
-        time.sleep(TTL + 1)
+        time.sleep(churning.ttl + 1)
         before = held(stage, server)
         # Without churn; then with it, for as long as it takes.
         crowd.perform(Watch(forget=True))
@@ -165,7 +167,7 @@ def churn(
 
         outcome = Outcome(backend, seed, control=control)
         try:
-            until("settling", settled, SETTLED)
+            until("settling", settled, churning.settled)
         except FaultError:
             different = {
                 k: (before[k], after[k])

@@ -18,6 +18,7 @@ def following() -> None:
     def take(self: Follower, publication: Publication, position: Position) -> bool:
         self.position = position
         self._deliver(publication)
+        self._tell_moved()
         return False
 
     def check(self: Follower, *positions: Position | None) -> bool:

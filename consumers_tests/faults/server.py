@@ -17,11 +17,8 @@ from .stage import Stage, connected
 
 __all__ = ["killed"]
 
-LEASE = 3.0
-"""Seconds, of presence and of the source."""
-PRESENCE_BOUND = LEASE * 4 / 3 + 1.5
-"""What presence states, a second for the machine, and half of one to look."""
-SOURCE_BOUND = LEASE * 4 / 3 + 1.5
+GRACE = 1.5
+"""Seconds, beyond what is stated, for a busy machine, and to look."""
 
 
 def tick(client: ClientConnection, seconds: float) -> dict[str, Any]:
@@ -35,7 +32,8 @@ def killed(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
     random = Random(seed)
     # A control: who comes back does not say where it stands.
     resume = control != "positions"
-    lease = 600.0 if control == "leases" else LEASE
+    lease = 600.0 if control == "leases" else load.lease
+    presence_bound, source_bound = load.lease * 4 / 3 + GRACE, load.lease + GRACE
     with Stage(backend, Settings(without=control, lease=lease)) as stage:
         stage.start_broker()
         stage.start_servers(2)
@@ -57,12 +55,14 @@ def killed(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
             stage.servers.remove(victim)
             with ThreadPoolExecutor(1) as pool:
                 moves = holder == victim.pid
-                source = pool.submit(taken_over, watcher, dead, moves, victim.pid)
+                source = pool.submit(
+                    taken_over, watcher, dead, moves, victim.pid, source_bound
+                )
                 query = f"present=&group={run.groups[0]}"
                 gone = 0.0
                 while str(victim.pid) in survivor.state(query).present:
                     gone = time.monotonic() - dead
-                    if gone > 2 * PRESENCE_BOUND:
+                    if gone > 2 * presence_bound:
                         break
                     time.sleep(0.05)
                 silent = source.result()
@@ -74,9 +74,9 @@ def killed(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
                 "presence gone, s": gone,
                 "source silent, s": silent,
             }
-            if gone > PRESENCE_BOUND:
+            if gone > presence_bound:
                 outcome.problems.append(f"presence of the dead stays for {gone:.1f} s")
-            if silent > SOURCE_BOUND:
+            if silent > source_bound:
                 outcome.problems.append(f"the source is silent for {silent:.1f} s")
             if judged.note.told and resume:
                 outcome.problems.append(f"{judged.note.told} were told recovered=False")
@@ -87,17 +87,17 @@ def killed(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
 
 
 def taken_over(
-    watcher: ClientConnection, dead: float, moves: bool, victim: int
+    watcher: ClientConnection, dead: float, moves: bool, victim: int, bound: float
 ) -> float:
     """Return for how long the source was silent after a moment.
 
     Where it lived in the dead server, until it speaks from another; else the longest
     pause that it made.
     """
-    limit = 2 * SOURCE_BOUND
+    limit = 2 * bound
     longest, last = 0.0, dead
     try:
-        while time.monotonic() < dead + (limit if moves else SOURCE_BOUND):
+        while time.monotonic() < dead + (limit if moves else bound):
             said = tick(watcher, limit)
             now = time.monotonic()
             if said["at"] < dead:

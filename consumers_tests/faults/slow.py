@@ -5,31 +5,31 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from socket import SO_RCVBUF, SOL_SOCKET, socket
 
 from consumers_tests.benchmarks import frames
 
 from .jobs import Open, Publish, Settings, Watch
-from .processes import Server
+from .processes import FaultError, Server
 from .report import Outcome
-from .stage import Crowd, Stage
+from .stage import Crowd, Stage, until
 
 __all__ = ["Reading", "slow"]
 
-UNACKNOWLEDGED = 4.0
-"""Seconds: what the server is told of peers that read nothing."""
-GONE_WITHIN = UNACKNOWLEDGED + 1.0
-"""Seconds: the stated time, and one for the machine."""
-OUTBOX = 1024 * 1024
-"""Bytes: what a connection's outbox may hold, here as by default."""
-MEMORY_WITHIN = 4 * OUTBOX
-"""Bytes that a reader may cost: its outbox, what the server has on its way, and how an
+MIB = 1024 * 1024
+OUTBOX = MIB
+"""Bytes that a connection's outbox may hold, here as by default."""
+MEMORY_WITHIN = 4.0
+"""MiB that a reader may cost: its outbox, what the server has on its way, and how an
 allocator keeps what it once had."""
-GROUP = "plain.0"
-RATE = {"asyncio": 1.0, "uvloop": 1.0, "trio": 0.1}
-"""What share of the rate one server, on one of two CPUs, can carry."""
+GROUP, FILL = "plain.0", "plain.fill"
+FILLS, FILLING = 100.0, 32 * 1024
+"""Publications per second to a slow reader alone, and their size in characters: else
+the systems' own buffers would hold for minutes what it does not read."""
+RATES = {"asyncio": 30.0, "uvloop": 40.0, "trio": 5.0}
+"""Publications per second that one server on one of two CPUs carries to a thousand."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ class Reading:
     """How much goes on in a run."""
 
     clients: int = 1000
-    rate: float = 100.0
-    """Publications per second."""
+    rate: float | None = None
+    """Publications per second; ``None``: what the machine can carry."""
     seconds: float = 8.0
     """Of each part of a run."""
     repeats: int = 5
     """How often it is measured with the slow reader, and without."""
+    patience: float = 4.0
+    """Seconds that the server has with peers that read nothing."""
 
 
 @contextmanager
@@ -60,13 +62,24 @@ def stalled(server: Server, path: str) -> Iterator[socket]:
 
 
 def delays(stage: Stage, crowd: Crowd, reading: Reading, naive: bool) -> list[float]:
-    """Publish for a while; return the percentiles of what the others waited."""
-    rate = reading.rate * RATE[stage.backend]
-    plan = Publish(0, [GROUP], round(rate * reading.seconds), rate, naive=naive)
+    """Publish for a while; return the percentiles of what the others waited.
+
+    What only a slow reader gets, so that its buffers fill, is published in any case.
+    """
+    (server,) = stage.servers
+    rate = reading.rate or RATES[stage.backend]
+    count, fills = round(rate * reading.seconds), round(FILLS * reading.seconds)
     crowd.perform(Watch(forget=True))
-    publisher = stage.in_server(plan, stage.servers[0])
-    publisher.finish(reading.seconds * 4 + 30)
-    time.sleep(0.5)
+    publishers = [
+        stage.in_server(Publish(0, [GROUP], count, rate, naive=naive), server),
+        stage.in_server(Publish(1, [FILL], fills, FILLS, FILLING, naive), server),
+    ]
+    if naive:  # The one that fills never ends.
+        until("publishing", lambda: publishers[0].look().over, reading.seconds + 2)
+    else:
+        for publisher in publishers:
+            publisher.finish(reading.seconds * 4 + 30)
+    time.sleep(0.2)
     found = crowd.perform(Watch()).delays
     assert found is not None
     return found
@@ -81,80 +94,81 @@ def slow(backend: str, seed: int, reading: Reading, control: str = "") -> Outcom
         outbox_messages=10**9 if unbounded else 1000,
         outbox_bytes=10**12 if unbounded else OUTBOX,
     )
-    patience = 600.0 if control else UNACKNOWLEDGED
+    patience = 600.0 if control else reading.patience
+    outcome = Outcome(backend, seed, control=control)
     with Stage(backend, settings) as stage:
         stage.start_servers(1, "--unacknowledged-timeout", str(patience))
-        (server,) = stage.servers
         crowd = stage.crowd()
-        crowd.open(
-            Open(stage.ports(), "/member/{group}", [GROUP], reading.clients, seed)
+        if not unbounded:
+            others(stage, crowd, reading, outcome)
+        if control != "groups":
+            weight(stage, crowd, reading.patience + 1, outcome)
+    return outcome
+
+
+def others(stage: Stage, crowd: Crowd, reading: Reading, outcome: Outcome) -> None:
+    """Measure them without a slow reader and beside one, in turns."""
+    (server,) = stage.servers
+    crowd.open(
+        Open(stage.ports(), "/member/{group}", [GROUP], reading.clients, outcome.seed)
+    )
+    naive = outcome.control == "groups"
+    delays(stage, crowd, reading, naive=False)  # the first ones cost more
+    found: dict[bool, list[list[float]]] = {False: [], True: []}
+    for turn in range(1 if naive else reading.repeats):
+        for slowly in (False, True) if turn % 2 or naive else (True, False):
+            with stalled(server, f"/filled/{GROUP}") if slowly else nullcontext():
+                try:
+                    found[slowly].append(delays(stage, crowd, reading, naive))
+                except FaultError as error:
+                    outcome.problems.append(f"the others wait for ever: {error}")
+                    return
+    cells = outcome.cells
+    cells["rate"] = reading.rate or RATES[stage.backend]
+    for percentile in (50, 99):
+        for slowly, name in ((False, "alone"), (True, "beside it")):
+            values = [one[percentile] * 1000 for one in found[slowly]]
+            cells[f"p{percentile} {name}, ms"] = statistics.median(values)
+            cells[f"p{percentile} {name}, range"] = (
+                f"{min(values):.3g}-{max(values):.3g}"
+            )
+    alone, beside = (
+        statistics.median(one[99] for one in found[slowly]) for slowly in (False, True)
+    )
+    cells["ratio of p99"] = beside / alone
+    if beside > 1.1 * alone:
+        outcome.problems.append(
+            f"the others' p99 is {beside / alone:.2f} of that without it"
         )
-        outcome = Outcome(backend, seed, control=control)
-        naive = control == "groups"
-        delays(stage, crowd, reading, naive)  # the first ones cost more
-        without, beside = [], []
-        for turn in range(reading.repeats):
-            for slowly in (False, True) if turn % 2 else (True, False):
-                if not slowly:
-                    without.append(delays(stage, crowd, reading, naive))
-                    continue
-                with stalled(server, f"/member/{GROUP}"):
-                    beside.append(delays(stage, crowd, reading, naive))
-        cells = outcome.cells
-        medians = {}
-        for name, found in (("alone", without), ("beside it", beside)):
-            medians[name] = statistics.median(one[99] for one in found)
-            cells[f"p50 {name}, ms"] = (
-                statistics.median(one[50] for one in found) * 1000
-            )
-            cells[f"p99 {name}, ms"] = medians[name] * 1000
-        cells["p99 alone, range"] = spread(without)
-        cells["p99 beside it, range"] = spread(beside)
-        ratio = medians["beside it"] / medians["alone"]
-        cells["ratio"] = ratio
-        if ratio > 1.1:
-            outcome.problems.append(
-                f"the others' p99 is {ratio:.2f} of that without it"
-            )
-        if not naive:
-            grown, gone = weight(stage, crowd, 2 * GONE_WITHIN)
-            cells["memory, MiB"] = grown / 2**20
-            cells["gone after, s"] = gone
-            if grown > MEMORY_WITHIN:
-                outcome.problems.append(f"the memory grows by {grown / 2**20:.0f} MiB")
-            if gone > GONE_WITHIN:
-                outcome.problems.append(f"it is still there after {gone:.1f} s")
-        return outcome
 
 
-def spread(found: list[list[float]]) -> str:
-    """Return the range of the 99th percentiles, in milliseconds."""
-    values = [one[99] * 1000 for one in found]
-    return f"{min(values):.3g}-{max(values):.3g}"
+def weight(stage: Stage, crowd: Crowd, within: float, outcome: Outcome) -> None:
+    """Publish much to one that does not read: what does it cost, and when is it gone?
 
-
-def weight(stage: Stage, crowd: Crowd, limit: float) -> tuple[int, float]:
-    """Publish much to one that does not read; return what it cost and when it went.
-
-    16 KiB, a hundred times a second, in a group of its own, whose other member reads.
+    To a group of its own, whose other member reads.
     """
-    group, rate = "plain.weight", 100.0
+    group = "plain.weight"
     (server,) = stage.servers
     query = f"group={group}"
 
     def plan(seconds: float) -> Publish:
-        return Publish(1, [group], round(rate * seconds), rate, filling=16 * 1024)
+        return Publish(1, [group], round(FILLS * seconds), FILLS, filling=FILLING)
 
     crowd.open(Open(stage.ports(), "/member/{group}", [group], 1, 0))
     stage.in_server(plan(1), server).finish(30)  # what is needed anyway
     before = peak = server.state(query).resident
-    publisher = stage.in_server(plan(limit), server)
+    publisher = stage.in_server(plan(60), server)
     with stalled(server, f"/member/{group}"):
         begun = time.monotonic()
         gone = 0.0
-        while server.state(query).members > 1 and gone < limit:
+        while server.state(query).members > 1 and gone < 2 * within:
             peak = max(peak, server.state(query).resident)
             gone = time.monotonic() - begun
             time.sleep(0.1)
-        publisher.finish(limit * 3)
-    return peak - before, gone
+        publisher.stop()
+    grown = (peak - before) / MIB
+    outcome.cells |= {"memory, MiB": grown, "gone after, s": gone}
+    if grown > MEMORY_WITHIN:
+        outcome.problems.append(f"the memory grows by {grown:.0f} MiB")
+    if gone > within:
+        outcome.problems.append(f"it is still there after {gone:.1f} s")

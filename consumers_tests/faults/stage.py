@@ -153,8 +153,12 @@ class InServer(Publisher):
     def finish(self, seconds: float) -> Progress:
         """Wait until it has published all, then leave."""
         progress = super().finish(seconds)
-        self._client.close()
+        self.stop()
         return progress
+
+    def stop(self) -> None:
+        """Leave, and so publish no more."""
+        self._client.close()
 
 
 class Stage:
