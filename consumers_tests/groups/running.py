@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from anyio import fail_after, wait_all_tasks_blocked
+from anyio import fail_after
 
 from consumers import Group, Groups
 from consumers.clock import VirtualClock, current_clock
+from consumers.testing.settling import settle
 from consumers_tests.groups.scripted_layer import ScriptedLayer
 
 
@@ -58,7 +59,7 @@ async def nested(made: list[Groups]) -> AsyncIterator[None]:
 async def after(clock: VirtualClock, seconds: float) -> None:
     """Let time pass, and everything that is due happen, timer by timer."""
     until = clock.time() + seconds
-    await wait_all_tasks_blocked()
+    await settle()
     while (left := until - clock.time()) > 1e-9:
         clock.advance(min(left, max(clock.next_due(), 1e-6)))
-        await wait_all_tasks_blocked()
+        await settle()

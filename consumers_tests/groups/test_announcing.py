@@ -6,7 +6,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 
 from consumers import (
     ConfigurationError,
@@ -21,6 +20,7 @@ from consumers import (
 )
 from consumers.groups import Kind, Publication
 from consumers.layers import MemoryStore
+from consumers.testing.settling import settle
 from consumers_tests.groups.members import Recorder, join, leave
 from consumers_tests.groups.running import after, passing_time, running
 from consumers_tests.groups.scripted_layer import ScriptedLayer
@@ -202,7 +202,7 @@ async def test_what_the_broker_has_lost_is_entered_again() -> None:
         layer.store.clear()
         assert layer.receiver is not None
         layer.receiver.resumed()
-        await wait_all_tasks_blocked()
+        await settle()
         assert [each.metadata for each in await groups.presence(LOBBY)] == ["ana", "bo"]
 
 
@@ -234,7 +234,7 @@ async def test_departures_go_out_together() -> None:
         layer.calls.clear()
         for member in members:
             leave(groups, LOBBY, member)
-        await wait_all_tasks_blocked()
+        await settle()
         assert layer.times("exit") == 1
         assert await groups.count(LOBBY) == 0
         await after(clock, 5)
@@ -290,7 +290,7 @@ async def test_who_leaves_while_entering_is_not_left_behind() -> None:
         gate = layer.blocked["enter"] = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(join, groups, LOBBY, member)
-            await wait_all_tasks_blocked()
+            await settle()
             leave(groups, LOBBY, member)
             gate.set()
         await after(clock, 1)

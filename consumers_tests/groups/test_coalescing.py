@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio import create_task_group, fail_after, wait_all_tasks_blocked
+from anyio import create_task_group, fail_after
 from anyio.abc import TaskGroup
 
 from consumers.clock import VirtualClock, current_clock
@@ -19,6 +19,7 @@ from consumers.groups.counters import Counters
 from consumers.groups.publication import Kind
 from consumers.messages import Internal
 from consumers.policies import Coalesce, Policy
+from consumers.testing.settling import settle
 
 EVERY = Coalesce("key", every=1.0)
 BATCHES = Coalesce("key", every=1.0, batch=True)
@@ -60,9 +61,9 @@ class Members:
             self.coalescing.deliver(Publication(group, message, declared=declared))
 
     async def advance(self, seconds: float) -> None:
-        await wait_all_tasks_blocked()
+        await settle()
         self.clock.advance(seconds)
-        await wait_all_tasks_blocked()
+        await settle()
 
     def take(self) -> list[Any]:
         got, self.got = self.got, []
@@ -113,7 +114,7 @@ async def test_after_a_pause_the_next_goes_out_at_once_again() -> None:
     """The task lasts while something may be held back, and no longer."""
     async with coalescing() as members:
         members.publish(*keyed("a1"))
-        await wait_all_tasks_blocked()
+        await settle()
         assert members.tasks == 1
         await members.advance(1)
         assert members.tasks == 0
@@ -126,7 +127,7 @@ async def test_a_group_with_a_shorter_interval_does_not_wait_for_others() -> Non
     """One task serves all groups, each in its own time."""
     async with coalescing() as members:
         members.publish(*keyed("a1", "a2"), policy=Coalesce("key", every=60))
-        await wait_all_tasks_blocked()
+        await settle()
         members.publish(*keyed("b1", "b2"), group="quick", policy=EVERY)
         assert members.take() == keyed("a1", "b1")
         await members.advance(1)
@@ -160,7 +161,7 @@ async def test_other_policies_hold_nothing_back() -> None:
     """Without an interval all goes through, and there is no task."""
     async with coalescing() as members:
         members.publish(*keyed("a1", "a2"), policy=Coalesce("key"))
-        await wait_all_tasks_blocked()
+        await settle()
 
         assert members.take() == keyed("a1", "a2")
         assert members.tasks == 0
@@ -220,7 +221,7 @@ async def test_when_the_task_is_cancelled_what_waits_goes_out() -> None:
             async with create_task_group() as group:
                 members = Members(group, clock)
                 members.publish(*keyed("a1", "a2"))
-                await wait_all_tasks_blocked()
+                await settle()
                 group.cancel_scope.cancel()
             assert members.take() == keyed("a1", "a2")
             members.group = outer
@@ -261,11 +262,11 @@ async def test_a_cursor_board_costs_little() -> None:
                 for user in range(30):
                     message = {"user": user, "x": tick}
                     held.deliver(Publication("board", message, declared=board))
-                await wait_all_tasks_blocked()
+                await settle()
                 clock.advance(1 / 60)
-            await wait_all_tasks_blocked()
+            await settle()
             clock.advance(1)
-            await wait_all_tasks_blocked()
+            await settle()
             clock.advance(1)
             await anyio.lowlevel.checkpoint()
 

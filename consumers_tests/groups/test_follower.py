@@ -12,6 +12,7 @@ from consumers.groups.follower import Follower
 from consumers.groups.publication import Kind, Publication
 from consumers.history import History, Position
 from consumers.layers import Kept, Layer, Replay
+from consumers.testing.settling import settle
 
 HISTORY = History(size=10)
 
@@ -210,7 +211,7 @@ async def test_a_broker_that_is_away_is_asked_again(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(it.follower.recover)
         for pause in (0.1, 0.2, 0.4):
-            await anyio.wait_all_tasks_blocked()
+            await settle()
             assert it.delivered == []
             passing_time.advance(pause)
 
@@ -264,14 +265,14 @@ async def test_a_position_can_be_waited_for() -> None:
     async with anyio.create_task_group() as tasks:
         for offset in (1, 3):
             tasks.start_soon(wait, offset)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         assert reached == []
         it.take(1)
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         assert reached == [1]
         it.take(3)
         await it.follower.recover()
-        await anyio.wait_all_tasks_blocked()
+        await settle()
     assert reached == [1, 3]
     with anyio.fail_after(1):
         await it.follower.reached(Position(2, "one"))

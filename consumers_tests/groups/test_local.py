@@ -7,12 +7,13 @@ import logging
 import anyio
 import msgspec
 import pytest
-from anyio import create_task_group, fail_after, wait_all_tasks_blocked
+from anyio import create_task_group, fail_after
 
 from consumers import Group, Groups, History, LayerUnavailable, MessageNotEncodable
 from consumers.codecs import CODECS
 from consumers.groups import Publication
 from consumers.layers import MemoryStore
+from consumers.testing.settling import settle
 from consumers_tests.groups.members import Recorder, join, leave
 from consumers_tests.groups.running import after, passing_time, running
 from consumers_tests.groups.scripted_layer import ScriptedLayer
@@ -77,7 +78,7 @@ async def test_publish_returns_when_the_members_here_have_it() -> None:
 
         async with create_task_group() as tasks:
             tasks.start_soon(publish)
-            await wait_all_tasks_blocked()
+            await settle()
             assert not published.is_set()
             delivering(*waiting[0])  # type: ignore[arg-type]
             await published.wait()
@@ -96,7 +97,7 @@ async def test_a_publisher_does_not_wait_for_ever() -> None:
                 await after(clock, 5)
             async with create_task_group() as tasks:
                 tasks.start_soon(groups.publish, ROOM("a"), 2)
-                await wait_all_tasks_blocked()
+                await settle()
                 assert layer.receiver is not None
                 layer.receiver.resumed()
 
@@ -286,7 +287,7 @@ async def test_a_task_of_the_groups_that_fails_is_logged(
     async with groups:
         local = await groups._here()
         local.spawn(fails)
-        await wait_all_tasks_blocked()
+        await settle()
         assert local.is_running
     assert "fails of the groups failed" in caplog.text
 

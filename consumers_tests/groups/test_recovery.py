@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from anyio import create_task_group, wait_all_tasks_blocked
+from anyio import create_task_group
 
 from consumers import Group, Groups, History, Position
 from consumers.groups import Publication
 from consumers.layers import MemoryStore
+from consumers.testing.settling import settle
 from consumers_tests.groups.members import Recorder
 from consumers_tests.groups.running import running
 from consumers_tests.groups.scripted_layer import ScriptedLayer
@@ -62,7 +63,7 @@ async def test_what_comes_while_the_history_is_asked_comes_once() -> None:
         gate = layer.blocked["history"] = anyio.Event()
         async with create_task_group() as tasks:
             tasks.start_soon(come_back, groups, member, start)
-            await wait_all_tasks_blocked()
+            await settle()
             await groups.publish(KEPT, 3)
             gate.set()
         await groups.publish(KEPT, 4)

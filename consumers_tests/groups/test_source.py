@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from anyio import sleep_forever, wait_all_tasks_blocked
+from anyio import sleep_forever
 
 from consumers import (
     Group,
@@ -13,6 +13,7 @@ from consumers import (
 )
 from consumers.clock import sleep
 from consumers.groups.source import Generated
+from consumers.testing.settling import settle
 from consumers_tests.groups.feeds import (
     Recorder,
     ScriptedLayer,
@@ -225,4 +226,4 @@ async def test_hooks_are_not_called_for_a_name_they_cannot_take() -> None:
     async with passing_time(), groups:
         with pytest.raises(ValueError, match="n: Expected `int`"):
             await join(groups, "room.x", one)
-        await wait_all_tasks_blocked()
+        await settle()

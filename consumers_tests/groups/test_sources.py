@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 import pytest
-from anyio import create_task_group, fail_after, wait_all_tasks_blocked
+from anyio import create_task_group, fail_after
 
 from consumers import (
     Coalesce,
@@ -17,6 +17,7 @@ from consumers import (
     StateError,
 )
 from consumers.clock import sleep
+from consumers.testing.settling import settle
 from consumers_tests.groups.feeds import (
     Feed,
     Recorder,
@@ -88,7 +89,7 @@ async def test_without_lingering_it_ends_at_once() -> None:
         await join(groups, group("a"), one)
         await after(clock, 1)
         leave(groups, group("a"), one)
-        await wait_all_tasks_blocked()
+        await settle()
 
         assert feed.take() == ["begin a", "end a"]
 
@@ -137,7 +138,7 @@ async def test_a_member_that_leaves_while_it_joins_starts_nothing() -> None:
     async with fed(feed, layer) as (clock, [(groups, group)]), create_task_group() as t:
         layer.blocked["subscribe"] = anyio.Event()
         t.start_soon(join, groups, group("a"), one)
-        await wait_all_tasks_blocked()
+        await settle()
         leave(groups, group("a"), one)
         layer.blocked["subscribe"].set()
         await after(clock, 2)
@@ -199,7 +200,7 @@ async def test_a_name_that_a_source_cannot_take_is_told_to_who_joins() -> None:
         await join(groups, group(7), one)
         with pytest.raises(InvalidParameters, match=r"^n: Expected `int`"):
             await join(groups, "number.seven", one)
-        await wait_all_tasks_blocked()
+        await settle()
         assert numbers == [7]
         assert one.texts == ["7"]
         assert await groups.count("number.seven") == 0
@@ -273,6 +274,6 @@ async def test_many_groups_leave_nothing_behind(
             for n in range(300):
                 leave(groups, group(n), one)
             clock.advance(2)
-            await wait_all_tasks_blocked()
+            await settle()
             assert feed.running == 0
             assert not groups._local().sources._runners

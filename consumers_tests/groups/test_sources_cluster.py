@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from anyio import CancelScope, create_task_group, fail_after, wait_all_tasks_blocked
+from anyio import CancelScope, create_task_group, fail_after
 
 from consumers import Groups, History
 from consumers.clock import VirtualClock
 from consumers.errors import MessageNotEncodable
 from consumers.layers import MemoryStore
+from consumers.testing.settling import settle
 from consumers_tests.groups.feeds import (
     Feed,
     Recorder,
@@ -184,7 +185,7 @@ async def test_nothing_is_published_after_the_lease() -> None:
         clock.advance(0.5)
         clock._due = due[1:]
         clock._now += 11
-        await wait_all_tasks_blocked()
+        await settle()
         assert layer.times("publish") == 1
         clock.advance(0)
         await after(clock, 0)

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 
 import anyio
 import pytest
-from anyio import create_task_group, wait_all_tasks_blocked
+from anyio import create_task_group
 
 from consumers import (
     Groups,
 )
 from consumers.clock import sleep
 from consumers.codecs import CODECS
+from consumers.testing.settling import settle
 from consumers_tests.groups.feeds import (
     Feed,
     Recorder,
@@ -221,7 +222,7 @@ async def test_one_may_have_a_task_group_of_its_own(
     group = groups.source("grouped", linger=0)(grouped)
     async with passing_time(), groups:
         await join(groups, group, Gone())
-        await wait_all_tasks_blocked()
+        await settle()
         assert log == ["closed"]
         assert not groups._local().sources._runners
     assert caplog.records == []

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 import anyio
 import pytest
-from anyio import create_task_group, fail_after, wait_all_tasks_blocked
+from anyio import create_task_group, fail_after
 
 from consumers import Group, Groups, History, LayerUnavailable, Position, StateError
 from consumers.clock import VirtualClock, current_clock
+from consumers.testing.settling import settle
 from consumers_tests.groups.members import Recorder, join, leave
 from consumers_tests.groups.scripted_layer import ScriptedLayer
 
@@ -72,7 +73,7 @@ async def test_who_comes_while_another_subscribes_waits_for_it() -> None:
         async with create_task_group() as tasks:
             for number in range(4):
                 tasks.start_soon(come, number)
-            await wait_all_tasks_blocked()
+            await settle()
             assert joined == []
             gate.set()
 
@@ -94,9 +95,9 @@ async def test_who_comes_late_while_another_subscribes_waits_too() -> None:
 
         async with create_task_group() as tasks:
             tasks.start_soon(come)
-            await wait_all_tasks_blocked()
+            await settle()
             tasks.start_soon(come)
-            await wait_all_tasks_blocked()
+            await settle()
             assert positions == []
             gate.set()
 
@@ -113,7 +114,7 @@ async def test_who_waits_subscribes_for_all_that_wait() -> None:
         async with create_task_group() as tasks:
             for number in range(1000):
                 tasks.start_soon(join, groups, ROOM(str(number)), Recorder())
-            await wait_all_tasks_blocked()
+            await settle()
             del layer.blocked["subscribe"]
             gate.set()
 
@@ -128,18 +129,18 @@ async def test_a_group_without_members_is_unsubscribed_after_a_while() -> None:
         member = Recorder()
         await join(groups, ROOM("a"), member)
         leave(groups, ROOM("a"), member)
-        await wait_all_tasks_blocked()
+        await settle()
         clock.advance(0.4)
-        await wait_all_tasks_blocked()
+        await settle()
         await join(groups, ROOM("a"), member)
         clock.advance(1)
-        await wait_all_tasks_blocked()
+        await settle()
         assert [call[0] for call in layer.calls] == ["subscribe"]
 
         leave(groups, ROOM("a"), member)
-        await wait_all_tasks_blocked()
+        await settle()
         clock.advance(0.6)
-        await wait_all_tasks_blocked()
+        await settle()
         assert layer.calls[1:] == [("unsubscribe", "room.a")]
         assert "room.a" not in layer.subscribed
 
@@ -152,9 +153,9 @@ async def test_many_are_unsubscribed_at_once() -> None:
         names = [ROOM(str(number)) for number in range(50)]
         await groups.join(names, member)
         groups.leave([name.name for name in names], member)
-        await wait_all_tasks_blocked()
+        await settle()
         clock.advance(1)
-        await wait_all_tasks_blocked()
+        await settle()
 
         assert layer.times("unsubscribe") == 1
         assert len(layer.subscribed) == 1
@@ -168,14 +169,14 @@ async def test_who_joins_while_it_is_unsubscribed_hears_it() -> None:
         await join(groups, ROOM("a"), first)
         leave(groups, ROOM("a"), first)
         gate = layer.blocked["unsubscribe"] = anyio.Event()
-        await wait_all_tasks_blocked()
+        await settle()
         clock.advance(1)
-        await wait_all_tasks_blocked()
+        await settle()
         assert layer.times("unsubscribe") == 1
 
         async with create_task_group() as tasks:
             tasks.start_soon(join, groups, ROOM("a"), second)
-            await wait_all_tasks_blocked()
+            await settle()
             assert layer.times("subscribe") == 1  # not while the other call is out
             gate.set()
         await groups.publish(ROOM("a"), "hello")
@@ -191,12 +192,12 @@ async def test_who_leaves_while_subscribing_leaves_nothing_behind() -> None:
         gate = layer.blocked["subscribe"] = anyio.Event()
         async with create_task_group() as tasks:
             tasks.start_soon(join, groups, ROOM("a"), member)
-            await wait_all_tasks_blocked()
+            await settle()
             leave(groups, ROOM("a"), member)
             gate.set()
-        await wait_all_tasks_blocked()
+        await settle()
         clock.advance(1)
-        await wait_all_tasks_blocked()
+        await settle()
 
         assert "room.a" not in layer.subscribed
 
@@ -210,11 +211,11 @@ async def test_who_is_cancelled_while_subscribing_does_not_take_others_along() -
         async with create_task_group() as tasks:
             scope = anyio.CancelScope()
             tasks.start_soon(_cancelled_join, groups, scope)
-            await wait_all_tasks_blocked()
+            await settle()
             tasks.start_soon(join, groups, ROOM("a"), second)
-            await wait_all_tasks_blocked()
+            await settle()
             scope.cancel()
-            await wait_all_tasks_blocked()
+            await settle()
             gate.set()
         await groups.publish(ROOM("a"), 1)
 
@@ -248,22 +249,22 @@ async def test_a_broker_that_is_away_is_told_to_who_joins() -> None:
 
 async def test_a_silent_history_is_not_forgotten_while_it_has_members() -> None:
     """Nothing was missed, so nothing may be told as a gap."""
-    brief = Group("brief", history=History(size=5, ttl=60, remember=60))
+    brief = Group("brief", history=History(size=5, ttl=60, remember=600))
     layer = ScriptedLayer()
     async with running(layer) as (groups, clock):
         member = Recorder()
         await join(groups, brief, member)
         before = await groups.publish(brief, 1)
-        for _ in range(60):
-            clock.advance(10)
-            await wait_all_tasks_blocked()
+        for _ in range(12):
+            clock.advance(100)
+            await settle()
         after = await groups.publish(brief, 2)
 
         assert before is not None
         assert after == Position(before.offset + 1, before.epoch)
         assert member.texts == ["1", "2"]
         assert groups.statistics()["lost_continuity"] == 0
-        assert layer.times("history") <= 35
+        assert layer.times("history") <= 8
 
 
 async def test_a_failed_subscription_is_given_up() -> None:
@@ -274,9 +275,9 @@ async def test_a_failed_subscription_is_given_up() -> None:
         with pytest.raises(LayerUnavailable):
             await join(groups, KEPT("a"), Recorder())
         assert "kept.a" in layer.subscribed
-        await wait_all_tasks_blocked()
+        await settle()
         clock.advance(1)
-        await wait_all_tasks_blocked()
+        await settle()
 
         assert "kept.a" not in layer.subscribed
 
@@ -302,11 +303,11 @@ async def test_what_is_lost_silently_is_found_by_comparing_positions() -> None:
         layer.cut_off = True
         async with create_task_group() as tasks:
             tasks.start_soon(groups.publish, KEPT("a"), 2)
-            await wait_all_tasks_blocked()
+            await settle()
             clock.advance(5)  # the publisher waits no longer for its echo
         assert member.texts == ["1"]
         clock.advance(5.1)
-        await wait_all_tasks_blocked()
+        await settle()
 
         assert member.texts == ["1", "2"]
 
@@ -327,7 +328,7 @@ async def test_after_a_cut_all_positions_are_compared_at_once() -> None:
         layer.cut_off = False
         assert layer.receiver is not None
         layer.receiver.resumed()
-        await wait_all_tasks_blocked()
+        await settle()
 
         assert [member.texts for member in members] == [['"missed"']] * 3
 

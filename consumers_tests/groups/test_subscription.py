@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from anyio import create_task_group, fail_after, move_on_after, wait_all_tasks_blocked
+from anyio import create_task_group, fail_after, move_on_after
 
 from consumers import (
     ConfigurationError,
@@ -19,6 +19,7 @@ from consumers import (
     Subscription,
 )
 from consumers.messages import Internal
+from consumers.testing.settling import settle
 from consumers_tests.groups.feeds import Feed, Recorder, after, fed, join, passing_time
 from consumers_tests.groups.reading import bounded, take
 from consumers_tests.groups.running import running
@@ -64,11 +65,11 @@ async def test_it_waits_for_the_next() -> None:
                 await anext(subscription)
             async with create_task_group() as tasks:
                 tasks.start_soon(read)
-                await wait_all_tasks_blocked()
+                await settle()
                 tasks.cancel_scope.cancel()
             async with create_task_group() as tasks:
                 tasks.start_soon(read)
-                await wait_all_tasks_blocked()
+                await settle()
                 assert len(got) == n
                 await groups.publish("news", n)
     assert got == [0, 1, 2]
@@ -102,10 +103,10 @@ async def test_two_readers_share_it() -> None:
     ):
         tasks.start_soon(read, subscription)
         tasks.start_soon(read, subscription)
-        await wait_all_tasks_blocked()
+        await settle()
         for n in range(10):
             await groups.publish("news", n)
-        await wait_all_tasks_blocked()
+        await settle()
     assert sorted(got) == list(range(10))
 
 
@@ -169,11 +170,11 @@ async def test_what_comes_while_the_past_is_fetched_comes_after_it() -> None:
 
         async with create_task_group() as tasks:
             tasks.start_soon(read)
-            await wait_all_tasks_blocked()
+            await settle()
             await groups.publish(room, 2)
             await groups.publish(room, 3)
             asked.set()
-            await wait_all_tasks_blocked()
+            await settle()
             await groups.publish(room, 4)
     assert got == [1, 2, 3, 4]
 
@@ -189,7 +190,7 @@ async def test_a_gap_is_told_in_its_place() -> None:
         await groups.publish(room, 1)
         layer.store.clear()
         lost = await groups.publish(room, 2)
-        await wait_all_tasks_blocked()
+        await settle()
         await groups.publish(room, 3)
         assert await take(subscription, 1) == [1]
         with pytest.raises(PublicationsLost, match=r"publications to room") as error:
@@ -289,7 +290,7 @@ async def test_cancelled_while_it_joins_it_is_no_member() -> None:
 
             async with create_task_group() as tasks:
                 tasks.start_soon(enter)
-                await wait_all_tasks_blocked()
+                await settle()
                 tasks.cancel_scope.cancel()
             assert groups._local().hub.members.get("room") is None
             layer.blocked.clear()

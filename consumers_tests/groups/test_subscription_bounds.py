@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio import create_task_group, wait_all_tasks_blocked
+from anyio import create_task_group
 
 from consumers import (
     CloseWhenFull,
@@ -18,6 +18,7 @@ from consumers import (
     History,
     SubscriptionOverflow,
 )
+from consumers.testing.settling import settle
 from consumers_tests.groups.reading import bounded, take
 from consumers_tests.groups.running import running
 from consumers_tests.groups.scripted_layer import ScriptedLayer
@@ -78,11 +79,11 @@ async def test_too_much_while_the_past_is_fetched() -> None:
             groups._local().layer = layer
             async with groups.subscribe(room):
                 tasks.start_soon(read)
-                await wait_all_tasks_blocked()
+                await settle()
                 for n in range(1, 5):
                     await groups.publish(room, n)
                 answered.set()
-                await wait_all_tasks_blocked()
+                await settle()
         assert got[-1] == -1
 
 

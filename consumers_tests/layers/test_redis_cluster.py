@@ -1,6 +1,7 @@
 """The layer on a cluster, against the suite for every layer."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import anyio
 import pytest
@@ -14,6 +15,15 @@ from consumers_tests.layers.conformance import *  # noqa: F403  the tests
 from consumers_tests.layers.conformance import MakeLayer, PassTime
 from consumers_tests.layers.conformance.tools import publish
 from consumers_tests.valkey import Cluster, Valkey
+
+
+@pytest.fixture(
+    params=[("asyncio", {"use_uvloop": False}), ("trio", {})], ids=["asyncio", "trio"]
+)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Run each test twice; with uvloop the same links run to a single server."""
+    backend: tuple[str, dict[str, Any]] = request.param
+    return backend
 
 
 @pytest.fixture(scope="module")
