@@ -6,10 +6,12 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 # Further arguments to pytest, for instance `make test ARGS="-k echo"`.
 ARGS ?=
-# Which lines ran is measured when all tests run; `COVER=` leaves it out, and `make
-# coverage` says whether it is enough. Not by pytest-cov: with that and xdist, asyncio's
-# cancellation in the workers misbehaves on Python 3.11.
-COVER ?= $(if $(ARGS),,yes)
+# With `COVER=yes` it is measured which lines ran, which takes a third longer: `make
+# coverage` does that, and says whether they are enough. Not by pytest-cov: with that and
+# xdist, asyncio's cancellation in the workers misbehaves on Python 3.11.
+COVER ?=
+# One more than there are processors, since many tests wait for a process or a broker.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 
 BIN := $(VENV)/bin
 # Stamps: what is there need not be installed again until pyproject.toml changes.
@@ -29,9 +31,9 @@ run: $(APP) ## Serve the chat example at http://127.0.0.1:8000
 	@echo "The chat is served at http://$(HOST):$(PORT), Ctrl+C ends it."
 	$(BIN)/consumers run --host $(HOST) --port $(PORT) --app-dir docs/examples chat.app:app
 
-test: $(DEV) browser ## Run all tests in parallel, measuring which lines run
+test: $(DEV) browser ## Run all tests in parallel
 	@rm -f .coverage .coverage.*
-	$(BIN)/$(if $(COVER),coverage run,python) -m pytest -n auto $(ARGS)
+	$(BIN)/$(if $(COVER),coverage run,python) -m pytest -n $(WORKERS) $(ARGS)
 	@$(if $(COVER),$(BIN)/coverage combine -q,true)
 
 check: lint types imports coverage docs ## Everything else that must hold before a change goes in
@@ -81,7 +83,7 @@ clean: ## Remove everything that can be made again
 
 # Data of an earlier run serve as long as no source has changed since.
 .coverage: $(SOURCES)
-	@$(MAKE) test
+	@$(MAKE) test COVER=yes
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -45,14 +45,18 @@ async def test_a_user_with_a_password_is_let_in() -> None:
             assert await layer.check() > 0
 
 
-async def test_who_may_not_ask_for_the_run_is_served(valkey: Valkey) -> None:
-    """A broker that tells nothing of itself is as good as one that does."""
+async def test_who_may_not_ask_for_the_run_is_served_and_warned(
+    valkey: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What such a broker loses when it is restarted can't be noticed: it is said."""
     valkey.command("ACL", "SETUSER", "low", "on", ">pw", "~*", "&*", "+@all", "-info")
     try:
         async with listening(f"redis://low:pw@127.0.0.1:{valkey.port}") as (layer, _):
             assert await layer.hold("lease", 30)
     finally:
         valkey.command("ACL", "DELUSER", "low")
+    [warning] = caplog.messages
+    assert warning.endswith("allow its user +info")
 
 
 async def test_one_question_has_one_answer(valkey: Valkey) -> None:

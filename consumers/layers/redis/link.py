@@ -74,6 +74,7 @@ class Link:
         self._heartbeat = heartbeat
         self._changed = anyio.Event()
         self._warned = False
+        self._unknown = False  # whether it was said that runs can't be told apart
         # Of the connections that there are now:
         self._scope: anyio.CancelScope | None = None
         self._commands: BaseConnection | None = None
@@ -183,6 +184,13 @@ class Link:
             listener = await self._open(tasks)
             commands = await self._open(tasks)
             self.run = await prepare(commands)
+        if not self.run and not self._unknown:
+            self._unknown = True
+            log.warning(
+                "%s does not tell which run of it this is: what it loses when it is "
+                "restarted can't be noticed; allow its user +info",
+                self.name,
+            )
         if opening.cancelled_caught:
             raise Lost(f"no answer within {OPENING:g} seconds")
         self.subscriptions.begin(listener)
