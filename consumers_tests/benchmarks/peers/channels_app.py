@@ -22,7 +22,10 @@ def layer() -> dict[str, Any]:
         backend = "channels_redis.pubsub.RedisPubSubChannelLayer"
     else:
         backend = "channels_redis.core.RedisChannelLayer"
-    return {"BACKEND": backend, "CONFIG": {"hosts": [url]}}
+    # redis-py gives up at 100 connections, and Channels makes one for each client that
+    # leaves while others do.
+    host = {"address": url, "max_connections": 1000}
+    return {"BACKEND": backend, "CONFIG": {"hosts": [host]}}
 
 
 settings.configure(INSTALLED_APPS=["channels"], CHANNEL_LAYERS={"default": layer()})
