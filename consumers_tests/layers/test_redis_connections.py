@@ -1,17 +1,24 @@
 """Single connections: what they are told, and that nothing of them stays."""
 
 import gc
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from coredis.connection import TCPConnection, UnixDomainSocketConnection
 from coredis.exceptions import RedisError
 
+from consumers.errors import LayerUnavailable
 from consumers.layers.redis import parse_address
 from consumers.layers.redis.connections import ask_once, connection_to
 from consumers.layers.redis.faults import Lost
 from consumers_tests.layers.broken import listening, tasks_now
+from consumers_tests.layers.conformance.tools import Note
 from consumers_tests.proxy import Proxy
 from consumers_tests.valkey import Valkey, free_port
+
+PEM = str(Path(__file__).parent.parent / "server" / "localhost.pem")
+"""A certificate for localhost and 127.0.0.1, which nobody has signed."""
 
 
 def test_an_address_says_what_kind_it_is() -> None:
@@ -43,6 +50,26 @@ async def test_a_user_with_a_password_is_let_in() -> None:
     with Valkey(user="ada", password="p@ss:word") as server:
         async with listening(server.url) as (layer, _):
             assert await layer.check() > 0
+
+
+@pytest.fixture
+def tls(valkey: Valkey) -> Iterator[Proxy]:
+    """Speak TLS before an empty broker. Not in a test, which may run on trio."""
+    with Proxy(valkey.port, certificate=PEM) as proxy:
+        yield proxy
+
+
+async def test_tls_is_spoken_with_who_can_be_trusted(tls: Proxy) -> None:
+    """Publications go over it both ways; the certificate must be the host's."""
+    trusting = f"rediss://localhost:{tls.port}/0?ssl_ca_certs={PEM}"
+    async with listening(trusting) as (layer, ear):
+        await layer.subscribe("a")
+        await layer.publish([Note("a", "over TLS")])
+        assert await ear.until(1) == ["over TLS"]
+    for stranger in (f"localhost:{tls.port}", f"127.1:{tls.port}?ssl_ca_certs={PEM}"):
+        with pytest.raises(LayerUnavailable, match=r"certificate|mismatch|match"):
+            async with listening(f"rediss://{stranger}"):
+                pass
 
 
 async def test_who_may_not_ask_for_the_run_is_served_and_warned(
