@@ -23,7 +23,10 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["_build", "changelog.d", "examples", "__pycache__"]
+exclude_patterns = [
+    *("_build", "changelog.d", "examples", "__pycache__"),
+    "project/fault-runs",  # parts of a page
+]
 
 html_theme = "furo"
 html_title = f"consumers {release}"

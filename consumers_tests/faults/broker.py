@@ -208,7 +208,7 @@ def _done(publisher: Publisher) -> int:
 
 def over(run: Run) -> bool:
     """Tell whether all is published."""
-    return all(publisher.look().over for publisher in run.publishers)
+    return all([publisher.look().over for publisher in run.publishers])
 
 
 def killed(backend: str, seed: int, load: Load, control: str = "") -> Outcome:

@@ -116,7 +116,10 @@ def page(
     held = sum(not one.problems for one in guarded)
     controls = [one for one in outcomes if one.control]
     failed = sum(one.as_it_should for one in controls)
-    command = f"python -m consumers_tests.faults {' '.join(arguments)}"
+    shown = list(arguments)
+    if "--out" in shown:  # where it was written to says nothing
+        del shown[shown.index("--out") : shown.index("--out") + 2]
+    command = " ".join(["python -m consumers_tests.faults", *shown])
     summary = (
         f"`{command}` at {commit()}, {took:.0f} s: {held} of {len(guarded)} runs held, "
         f"{failed} of {len(controls)} controls failed as they must."

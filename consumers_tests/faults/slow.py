@@ -28,7 +28,7 @@ GROUP, FILL = "plain.0", "plain.fill"
 FILLS, FILLING = 100.0, 32 * 1024
 """Publications per second to a slow reader alone, and their size in characters: else
 the systems' own buffers would hold for minutes what it does not read."""
-RATES = {"asyncio": 30.0, "uvloop": 40.0, "trio": 5.0}
+RATES = {"asyncio": 30.0, "uvloop": 40.0, "trio": 3.0}
 """Publications per second that one server on one of two CPUs carries to a thousand."""
 
 

@@ -51,10 +51,17 @@ def until(what: str, condition: Callable[[], object], seconds: float) -> float:
 
 @contextmanager
 def connected(server: Server, path: str) -> Iterator[ClientConnection]:
-    """Connect a client."""
+    """Connect a client that may leave what it gets unread for long."""
     url = f"ws://127.0.0.1:{server.port}{path}"
     with connect(
-        url, proxy=None, compression=None, open_timeout=20, close_timeout=1
+        url,
+        proxy=None,
+        compression=None,
+        open_timeout=20,
+        close_timeout=1,
+        # A full queue would keep pongs waiting too, and then either side gives up.
+        max_queue=None,
+        ping_interval=None,
     ) as client:
         yield client
 
