@@ -208,7 +208,8 @@ def _done(publisher: Publisher) -> int:
 
 def over(run: Run) -> bool:
     """Tell whether all is published."""
-    return all([publisher.look().over for publisher in run.publishers])
+    looks = [publisher.look() for publisher in run.publishers]  # each is to be read
+    return all(look.over for look in looks)
 
 
 def killed(backend: str, seed: int, load: Load, control: str = "") -> Outcome:
