@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from consumers.codecs import Event
 from consumers.outbox import Suspended, can_step, step
-from consumers_tests.test_outbox import Server, Waiting, text
+from consumers_tests.outboxes import Server, Waiting, text
 
 # No server on trio is stepped: trio knows which task waits for what.
 asyncio_only = pytest.mark.parametrize(

@@ -74,10 +74,12 @@ told_in_words = {
     r"consumers\.forms\.Forms",
     r"consumers\.groups\.declaring\.Declaring",
     r"consumers\.groups\.declaring\.Hook",
-    r"consumers\.groups\.hub\.Member",
+    r"(consumers\.groups\.hub\.)?Member",
+    r"consumers\.groups\.joining\.Joining",
     r"consumers\.groups\.loops\.EventLoops",
     r"consumers\.member\.GroupMember",
     r"consumers\.messages\.HookT",
+    r"consumers\.policies\._Bounded",
     r"consumers\.testing\.connection\.T",
 }
 nitpick_ignore_regex = [
