@@ -10,8 +10,8 @@ ARGS ?=
 # coverage` does that, and says whether they are enough. Not by pytest-cov: with that and
 # xdist, asyncio's cancellation in the workers misbehaves on Python 3.11.
 COVER ?=
-# One more than there are processors, since many tests wait for a process or a broker.
-WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+# More than there are processors, since many tests wait for a process or a broker.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 
 BIN := $(VENV)/bin
 # Stamps: what is there need not be installed again until pyproject.toml changes.
