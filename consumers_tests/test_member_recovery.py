@@ -2,62 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
 import msgspec
 import pytest
 
 from consumers import (
-    App,
     ConfigurationError,
     Group,
-    Groups,
     History,
     Internal,
     Position,
-    Presence,
     Recovery,
     WebSocketConsumer,
-    WebSocketRoute,
     intercepts,
 )
-from consumers.testing import ClientConnection, Refused, TestClient
+from consumers.testing import Refused
 from consumers_tests.doubles import Journal
-
-LOG = Group("log.{name}", history=History(size=5))
-PLAIN = Group("plain.{name}")
-HERE = Group("here.{name}", presence=Presence(lease=30, linger=1, batch=0.1))
-
-
-class Reader(WebSocketConsumer):
-    """Comes back to the log with the position that it had."""
-
-    value_type = "json"
-    positions = True
-
-    async def on_connect(
-        self, name: str, since: Position | None = None, last: int | None = None
-    ) -> None:
-        recovery = await self.join(LOG(name), since=since, last=last)
-        await self.send({"recovered": recovery.recovered, "at": recovery.position})
-
-
-@asynccontextmanager
-async def reading(
-    consumer: type[WebSocketConsumer] = Reader, **options: Any
-) -> AsyncIterator[tuple[TestClient, Groups]]:
-    """Serve a consumer at ``/{name}``, with groups to publish to."""
-    groups = Groups(declared=[LOG, PLAIN, HERE])
-    app = App([WebSocketRoute("/{name}", consumer)], groups=groups)
-    async with TestClient(app, **options) as client:
-        yield client, groups
-
-
-async def received(ws: ClientConnection, count: int) -> list[Any]:
-    return [await ws.receive_json() for _ in range(count)]
-
+from consumers_tests.readers import LOG, PLAIN, Reader, reading, received
 
 # -- positions and recovery ------------------------------------------------------------
 
