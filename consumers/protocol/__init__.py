@@ -1,0 +1,8 @@
+"""The `consumers.v1` subprotocol: its frames, and how they are written and read.
+
+Specified in `docs/reference/protocol.md`. Pure: `consumers.session` speaks it.
+"""
+
+from .frames import PROTOCOLS, VERSION
+
+__all__ = ["PROTOCOLS", "VERSION"]
