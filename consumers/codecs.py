@@ -26,10 +26,14 @@ __all__ = [
     "codec_for",
     "name_for_annotation",
     "pack",
+    "with_positions",
 ]
 
 Event: TypeAlias = "Mapping[str, Any]"
 """An ASGI event. Shared between connections when it carries a publication."""
+
+Publish: TypeAlias = "Callable[[str, Position | None, Any], Event]"
+"""Makes an event of a publication's group, position and message."""
 
 CodecName: TypeAlias = Literal["text", "bytes", "json", "msgpack", "event"]
 
@@ -44,7 +48,7 @@ class Codec:
     Instances compare by identity: a publication is encoded once per codec instance.
     """
 
-    __slots__ = ("decode", "encode", "join", "name")
+    __slots__ = ("decode", "encode", "join", "name", "publish")
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Codec:
         decode: Callable[[Event], Any],
         encode: Callable[[Any], Event],
         join: Callable[[Sequence[Event]], Event] | None = None,
+        publish: Publish | None = None,
     ) -> None:
         self.name = name
         """As settings name it."""
@@ -70,6 +75,9 @@ class Codec:
         self.join = join
         """Make one event, an array, of those that ``encode`` has made; ``None``: the
         codec has no arrays."""
+        self.publish = publish
+        """Make a ``websocket.send`` event of a publication, where that takes more than
+        ``encode``."""
 
     def __repr__(self) -> str:
         return f"<codec {self.name}>"
@@ -263,6 +271,34 @@ CODECS: Final[dict[str, Codec]] = {
 """The codecs for untyped messages, by the name that settings use."""
 
 _EITHER: Final = Codec("text or bytes", _decode_either, _encode_either)
+
+
+def _positioned(codec: Codec) -> Codec:
+    def publish(group: str, position: Position | None, message: Any) -> Event:
+        if position is None:
+            return codec.encode(message)
+        return codec.encode(
+            {"group": group, "position": str(position), "message": message}
+        )
+
+    return Codec(codec.name, codec.decode, codec.encode, codec.join, publish)
+
+
+_POSITIONED: Final = {name: _positioned(CODECS[name]) for name in ("json", "msgpack")}
+
+
+def with_positions(codec: Codec) -> Codec:
+    """Return what sends publications of groups with history beside their position.
+
+    Raises:
+        ConfigurationError: The codec can't.
+    """
+    if codec.name not in _POSITIONED:
+        raise ConfigurationError(
+            "positions are sent as JSON or MessagePack, got "
+            f"send_type {codec.name!r}; set value_type = 'json'"
+        )
+    return _POSITIONED[codec.name]
 
 _FREE: Final = frozenset({Any, object, None})
 

@@ -123,6 +123,7 @@ class WebSocketConsumer(GroupMember):
             cls._plan = plan
             cls._namespace = {}
             cls._receive_codec, cls._send_codec = plan.receive, plan.send
+            cls._publish_codec = plan.publish
         return cls._plan
 
     @classmethod

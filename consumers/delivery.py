@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .backlog import Backlog, Entry
+from .codecs import CODECS, Codec
 from .errors import MessageNotEncodable
 from .groups import Groups, Kind, Membership, Publication
 from .state import OPEN
@@ -47,20 +48,23 @@ class Delivery(WebSocket):
     MessagePack only."""
 
     _plan: ClassVar[Plan]
-    # What publications are sent in, where they are sent as they are and can be stepped.
-    _form: Hashable | None = None
+    _publish_codec: Codec = CODECS["text"]
+    # The same, where publications are sent as they are and can be stepped.
+    _stepped: Codec | None = None
     _groups: Groups
     _memberships: dict[str, GroupName]
 
-    async def _call_with(
-        self,
-        signature: Signature,
-        function: Callable[..., Awaitable[Any]],
-        values: dict[str, Any],
-        *given: Any,
-    ) -> Any:
-        """Call a hook with what it asks for."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # what the class has that stands above
+
+        async def _call_with(
+            self,
+            signature: Signature,
+            function: Callable[..., Awaitable[Any]],
+            values: dict[str, Any],
+            *given: Any,
+        ) -> Any: ...
+
+        def end(self, code: int, reason: str = "") -> None: ...
 
     def deliver(self, publication: Publication) -> None:
         """Take a publication. For the hub."""
@@ -81,14 +85,14 @@ class Delivery(WebSocket):
     def sending(self, publication: Publication) -> Sending | None:
         """Return the sending of what can go out as it is, and at once. For the hub."""
         # Every member of every publication passes here.
-        form = self._form
+        codec = self._stepped
         if (
-            form is not None
+            codec is not None
             and self._outbox is None
             and self._stage is OPEN
             and publication.is_plain
         ):
-            event, _ = publication.forms.get(form) or self._encoded(publication)
+            event, _ = publication.forms.get(codec) or self._encoded(publication)
             return self._asgi_send(event)  # type: ignore[return-value]
         return None
 
@@ -115,7 +119,7 @@ class Delivery(WebSocket):
     @property
     def takes_batches(self) -> bool:
         """Whether several publications may be sent to it as one. For the hub."""
-        return self._send_codec.join is not None and not self._plan.interceptors
+        return self._publish_codec.join is not None and not self._plan.interceptors
 
     @property
     def dropped(self) -> int:
@@ -207,8 +211,4 @@ class Delivery(WebSocket):
             self._overflowed(publication)
 
     def _encoded(self, publication: Publication) -> tuple[Event, int]:
-        return publication.encoded(self._send_codec, positioned=self.positions)
-
-    def end(self, code: int, reason: str = "") -> None:
-        """Begin to close from outside, without waiting. For ``groups.disconnect``."""
-        raise NotImplementedError
+        return publication.encoded(self._publish_codec)

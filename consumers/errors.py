@@ -8,6 +8,7 @@
     ├── InvalidMessage             the client's fault: has a `close_code`
     ├── InvalidParameters          the client's fault: path or query, refused with 400
     ├── MessageNotEncodable        our caller's fault: the codec can't send this value
+    ├── MessageError               answers the sender of a message, who stays connected
     ├── NotAllowed                 the client may not do this
     ├── LayerUnavailable           the broker behind the groups can't be reached
     ├── SubscriptionOverflow       the reader of a subscription is too slow
@@ -38,6 +39,7 @@ __all__ = [
     "InvalidMessage",
     "InvalidParameters",
     "LayerUnavailable",
+    "MessageError",
     "MessageNotEncodable",
     "NotAllowed",
     "PublicationsLost",
@@ -165,11 +167,35 @@ class PublicationsLost(ConsumersError):
         return f"publications to {self.group} before {self.position} are lost"
 
 
+class MessageError(ConsumersError):
+    """The answer to a message that can't be done, for the eyes of its sender.
+
+    Raised where a message is handled it is sent to the client, which stays connected::
+
+        raise MessageError("no_such_room", "rooms are red and blue")
+
+    A client raises it from ``request``, with what the server has answered.
+    """
+
+    def __init__(self, code: str, detail: Any = None) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        """What programs go by. The framework's own: ``invalid_message``,
+        ``unknown_type``, ``not_allowed``, ``rate_limited``, ``timeout``, ``cancelled``
+        and ``internal``."""
+        self.detail = detail
+        """A text, or anything that has a JSON form; ``None``: nothing more is said."""
+
+    def __str__(self) -> str:
+        return self.code if self.detail is None else f"{self.code}: {self.detail}"
+
+
 class NotAllowed(ConsumersError, PermissionError):
     """The client may not do this.
 
     Raised by a method that ``@subscribes`` marks, to refuse, and by ``subscribe`` where
-    the consumer has no such method for a group.
+    the consumer has no such method for a group. A message's sender is answered with the
+    error ``not_allowed``, without the text; elsewhere the connection ends by it.
     """
 
 

@@ -11,7 +11,6 @@ import msgspec
 from .delivery import Delivery
 from .errors import NotAllowed
 from .groups import Groups, Membership, Past, Target
-from .groups.publication import form_of
 from .history import Position, Recovery
 from .state import Action, State
 
@@ -150,23 +149,35 @@ class GroupMember(Delivery):
                 f"{type(self).__name__} has no method for group {name.name!r}; "
                 "mark one @subscribes(group)"
             )
-        signature, method = found
         texts: Mapping[str, str] = name.group.values_of(name.name) or {}
         try:
             values = {
                 each.name: each.convert(texts[each.name])
-                for each in signature.parameters
+                for each in found.signature.parameters
                 if each.name in texts
             }
         except msgspec.ValidationError as error:
             raise NotAllowed(f"group {name.name!r}: {error}") from error
-        async with self.joining(name, since=since) as recovery:
-            if any(each.name == "recovered" for each in signature.parameters):
+        async with self.joining(name, since=since, last=found.last) as recovery:
+            if any(each.name == "recovered" for each in found.signature.parameters):
                 values["recovered"] = recovery.recovered
-            snapshot = await self._call_with(signature, getattr(self, method), values)
-            if snapshot is not None and not recovery.recovered:
-                await self.send(snapshot)
+            method = getattr(self, found.name)
+            snapshot = await self._call_with(found.signature, method, values)
+            if recovery.recovered:
+                snapshot = None
+            await self._subscribed(name, snapshot, recovery, since)
         return recovery
+
+    async def _subscribed(
+        self,
+        name: GroupName,
+        snapshot: Any,
+        recovery: Recovery,
+        since: Position | None,
+    ) -> None:
+        """Tell the client that it is a member, before what it has missed."""
+        if snapshot is not None:
+            await self.send(snapshot)
 
     async def update_presence(self, group: Target, presence: Any) -> None:
         """Change what ``groups.presence`` tells of this connection.
@@ -209,7 +220,7 @@ class GroupMember(Delivery):
         for name in names:
             self._memberships[name.name] = name
         if self._steps and not self._plan.interceptors:
-            self._form = form_of(self._send_codec, self.positions)
+            self._stepped = self._publish_codec
         memberships = await self._groups.join(
             names, self, hold=hold, hears_presence=self._plan.on_presence is not None
         )

@@ -1,13 +1,13 @@
 """Messages: how a consumer class says what it receives.
 
-``on_receive``'s annotation decides the codec and the decoder; :func:`receives` sets how
-it is called.
+Either by methods that :func:`receives` marks, one for each type of message, or by
+``on_receive`` for all of them. What their annotations say decides codec and decoder.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, overload
 
@@ -33,10 +33,21 @@ class Internal:
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receiving:
-    """How one hook is called with messages."""
+    """How a method is called with messages: what ``@receives`` has said."""
 
+    tag: str | None = None
+    """The type of message whose fields are the method's parameters; ``None``: its one
+    parameter is the message, and its annotation the type."""
+    concurrency: int | None = None
+    """How many of its messages are handled at once, beside the others; ``None``: they
+    are handled in order with the others."""
+    key: str | Callable[[Any], Hashable] | None = None
+    """What messages have in common that are handled one by one: a field of theirs, or
+    a function of the message."""
+    timeout: float | None = None
+    """Seconds after which it is cancelled, and the sender answered with ``timeout``."""
     thread: bool = False
     """Whether it is a plain ``def`` that runs in a worker thread."""
 
@@ -44,35 +55,106 @@ class Receiving:
 @overload
 def receives(hook: HookT, /) -> HookT: ...
 @overload
-def receives(*, thread: bool = ...) -> Callable[[HookT], HookT]: ...
-def receives(hook: Any = None, /, *, thread: bool = False) -> Any:
-    """Say how ``on_receive`` is called.
+def receives(
+    tag: str | None = None,
+    /,
+    *,
+    concurrency: int | None = ...,
+    key: str | Callable[[Any], Hashable] | None = ...,
+    timeout: float | None = ...,
+    thread: bool = ...,
+) -> Callable[[HookT], HookT]: ...
+def receives(
+    hook: Any = None,
+    /,
+    *,
+    concurrency: int | None = None,
+    key: str | Callable[[Any], Hashable] | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109  of each call that comes
+    thread: bool = False,
+) -> Any:
+    """Call a method with the messages of one type, or of a union of them.
+
+    ::
+
+        class Say(msgspec.Struct, tag="say"):
+            text: str
+
+        @receives
+        async def say(self, message: Say) -> Receipt: ...      # {"type": "say", ...}
+
+        @receives("rename")
+        async def rename(self, name: str) -> None: ...         # {"type": "rename", ...}
+
+    What it returns is the reply. An async generator's items are sent one by one, a
+    stream that the client can cancel. :class:`~consumers.errors.MessageError` answers
+    the sender, and so does a message that does not fit; both keep the connection.
+    Further parameters of a method that takes the message are providers.
 
     Args:
-        hook: The method, where the decorator is used without arguments.
-        thread: Call a synchronous ``def on_receive`` in a worker thread. It reaches the
-            connection by ``anyio.from_thread.run(self.send, ...)``. A thread can't be
-            cancelled: one that runs is waited for.
+        hook: The method, where the decorator is used without arguments; or the type of
+            message whose fields are the method's parameters.
+        concurrency: Handle so many of its messages at once, beside all others. Without
+            it the messages of a connection are handled one by one, in order.
+        key: A field of the message, or a function of it: those with the same value are
+            handled one by one, in order. Needs ``concurrency``.
+        timeout: Seconds that a call may take.
+        thread: Call a synchronous ``def`` in a worker thread. It reaches the connection
+            by ``anyio.from_thread.run(self.send, ...)``. A thread can't be cancelled:
+            one that runs is waited for.
+
+    ``on_receive`` can be marked too, for ``thread`` alone.
 
     Raises:
-        ConfigurationError: The method is not of the kind that the arguments ask for.
+        ConfigurationError: The method is not of the kind that the arguments ask for, or
+            they contradict each other.
     """
-    if hook is None:
-        return lambda method: _marked(method, thread=thread)
-    return _marked(hook, thread=thread)
+    tag = hook if isinstance(hook, str) else None
+    receiving = Receiving(
+        tag=tag, concurrency=concurrency, key=key, timeout=timeout, thread=thread
+    )
+    if hook is None or tag is not None:
+        return lambda method: _marked(method, receiving)
+    return _marked(hook, receiving)
 
 
-def _marked(method: Any, *, thread: bool) -> Any:
-    if inspect.iscoroutinefunction(method) is thread:
+def _marked(method: Any, receiving: Receiving) -> Any:
+    name = getattr(method, "__name__", method)
+    awaited = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+    if awaited is receiving.thread:
+        thread = receiving.thread
         wanted, got = ("def", "async def") if thread else ("async def", "def")
-        name = getattr(method, "__name__", method)
         way_out = "leave thread out" if thread else "pass thread=True"
         raise ConfigurationError(
             f"@receives(thread={thread}) goes on '{wanted}', got '{got} {name}'; "
             f"{way_out}"
         )
-    setattr(method, _OPTIONS, Receiving(thread=thread))
+    count: object = receiving.concurrency
+    if count is not None and (type(count) is not int or count < 1):
+        raise ConfigurationError(
+            f"@receives on {name}: concurrency must be a positive whole number, "
+            f"got {count!r}"
+        )
+    if receiving.key is not None and count is None:
+        raise ConfigurationError(
+            f"@receives on {name}: a key is for messages that are handled at once, got "
+            f"{receiving.key!r} alone; pass concurrency=8 with it"
+        )
+    limit: object = receiving.timeout
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0
+    ):
+        raise ConfigurationError(
+            f"@receives on {name}: timeout must be a positive number of seconds, "
+            f"got {limit!r}"
+        )
+    setattr(method, _OPTIONS, receiving)
     return method
+
+
+def marked_by(method: Any) -> Receiving | None:
+    """Return what ``@receives`` has said of a class attribute, if it was marked."""
+    return getattr(method, _OPTIONS, None)
 
 
 def intercepts(method: HookT) -> HookT:
@@ -87,7 +169,7 @@ def intercepts(method: HookT) -> HookT:
     return method
 
 
-def subscribes(group: Any) -> Callable[[HookT], HookT]:
+def subscribes(group: Any, *, last: int | None = None) -> Callable[[HookT], HookT]:
     """Let clients subscribe to the groups of one declaration, by a method.
 
     ::
@@ -98,32 +180,49 @@ def subscribes(group: Any) -> Callable[[HookT], HookT]:
                 raise NotAllowed(market)
             return await snapshot_of(market)
 
-    ``await self.subscribe(prices("oslo"))`` then joins, calls it with the group's
-    parameters, and sends what it returns, ``None`` for nothing: first this snapshot,
-    and then every later publication. A parameter ``recovered: bool`` tells whether the
-    client gets everything it missed instead, so that no snapshot need be made.
+    Clients of ``consumers.v1`` then subscribe by themselves; for others ``await
+    self.subscribe(prices("oslo"))`` does it. It joins, calls the method with the
+    group's parameters, and sends what it returns, ``None`` for nothing: first this
+    snapshot, and then every later publication. A parameter ``recovered: bool`` tells
+    whether the client gets everything it missed instead, so that no snapshot need be
+    made.
 
     Args:
         group: A `Group`.
+        last: How many of the latest publications are sent after the snapshot, where
+            nothing is recovered. Needs a group with history.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is none, or keeps no publications.
     """
     if not hasattr(group, "values_of"):
         raise ConfigurationError(
             f"@subscribes goes with a declared Group, got {group!r}; write "
             "prices = Group('prices.{market}') and @subscribes(prices)"
         )
+    if last is not None and (type(last) is not int or last < 1 or not group.history):
+        raise ConfigurationError(
+            f"@subscribes(last={last!r}) must be a positive whole number, and "
+            f"{group!r} a group with history; write Group(pattern, history=History())"
+        )
 
     def mark(method: HookT) -> HookT:
-        setattr(method, _SUBSCRIBES, group)
+        setattr(method, _SUBSCRIBES, Subscribable(group, last))
         return method
 
     return mark
 
 
-def subscribed_by(method: Any) -> Any:
-    """Return the group that a class attribute was marked with, if it was."""
+@dataclass(frozen=True, slots=True)
+class Subscribable:
+    """What ``@subscribes`` has said of a method."""
+
+    group: Any
+    last: int | None
+
+
+def subscribed_by(method: Any) -> Subscribable | None:
+    """Return what a class attribute was marked with, if it was."""
     return getattr(method, _SUBSCRIBES, None)
 
 
@@ -138,8 +237,14 @@ def receiving_of(method: Any, owner: str) -> Receiving:
     Raises:
         ConfigurationError: It is not ``async def`` and not marked for a thread.
     """
-    marked: Receiving | None = getattr(method, _OPTIONS, None)
+    marked = marked_by(method)
     if marked is not None:
+        if marked != Receiving(thread=marked.thread):
+            raise ConfigurationError(
+                f"{owner} takes all messages, so that @receives sets nothing but "
+                "'thread' on it; give each type of message a method of its own, or set "
+                "the class's 'concurrency'"
+            )
         return marked
     if not inspect.iscoroutinefunction(method):
         raise ConfigurationError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, get_args
 
-from .codecs import Codec
+from .codecs import Codec, with_positions
 from .errors import ConfigurationError
 from .limits import Limits
 from .messages import (
@@ -21,6 +21,7 @@ from .messages import (
 )
 from .params import Binder
 from .providers import Provider, in_scope
+from .receivers import Receiver, check_encodable, read_receivers, union_of
 from .signatures import Signature, read_signature
 
 __all__ = ["HOOKS", "Plan", "check_settings", "make_plan"]
@@ -48,6 +49,17 @@ _ELSEWHERE: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A method by which clients subscribe to the groups of one declaration."""
+
+    signature: Signature
+    name: str
+    """The method's."""
+    last: int | None
+    """How many of the latest publications are sent where nothing is recovered."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the runtime has to know of a consumer class."""
@@ -55,7 +67,9 @@ class Plan:
     receive: Codec
     """By what it reads messages."""
     send: Codec
-    """By what it writes messages and publications."""
+    """By what it writes messages."""
+    publish: Codec
+    """By what it writes publications."""
     binder: Binder
     """What it takes from the URL."""
     on_handshake: Signature | None
@@ -71,8 +85,12 @@ class Plan:
     """All that its hooks need, what is needed first coming first."""
     on_presence: Signature | None = None
     on_gap: Signature | None = None
-    subscribers: Mapping[Any, tuple[Signature, str]] = field(default_factory=dict)
+    subscribers: Mapping[Any, Subscriber] = field(default_factory=dict)
     """``{declared group: method}``, of those that clients may subscribe to."""
+    receivers: Mapping[type, Receiver] = field(default_factory=dict)
+    """``{type of message: method}``; empty where ``on_receive`` takes all of them."""
+    sends: tuple[type, ...] | None = None
+    """What may be sent; ``None``: anything."""
 
     @cached_property
     def holds_providers(self) -> bool:
@@ -110,6 +128,15 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
     if (on_receive := hooks["on_receive"]) is not None:
         receiving = receiving_of(vars_of(cls, "on_receive"), on_receive.owner)
         annotation = next(iter(on_receive.given.values()))
+    receivers = read_receivers(cls, base, namespace)
+    if receivers:
+        annotation = union_of(receivers)
+        if on_receive is not None:
+            raise ConfigurationError(
+                f"{cls.__qualname__} must have either on_receive, which takes all "
+                "messages, or @receives methods for each type of them, got both "
+                f"({next(iter(receivers.values())).name}); leave one out"
+            )
     receive, send = codecs_of(
         cls.__qualname__,
         annotation,
@@ -117,17 +144,20 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         getattr(cls, "receive_type", None),
         getattr(cls, "send_type", None),
     )
-    if getattr(cls, "positions", False) and send.name not in ("json", "msgpack"):
-        raise ConfigurationError(
-            f"{cls.__qualname__}: positions are sent as JSON or MessagePack, got "
-            f"send_type {send.name!r}; set value_type = 'json'"
-        )
+    publish = send
+    if getattr(cls, "positions", False):
+        try:
+            publish = with_positions(send)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{cls.__qualname__}: {error}") from error
     subscribers = _subscribers(cls, namespace)
     signatures = [signature for signature in hooks.values() if signature is not None]
-    signatures += [signature for signature, _ in subscribers.values()]
+    signatures += [subscriber.signature for subscriber in subscribers.values()]
+    signatures += [receiver.signature for receiver in receivers.values()]
     return Plan(
         receive=receive,
         send=send,
+        publish=publish,
         binder=Binder(
             parameter
             for name in ("on_handshake", "on_connect")
@@ -137,6 +167,8 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         receiving=receiving,
         interceptors=_interceptors(cls, base, namespace),
         subscribers=subscribers,
+        receivers=receivers,
+        sends=_sends(cls),
         providers=all_providers(signatures),
         **hooks,
     )
@@ -238,16 +270,28 @@ def _interceptors(
     return found
 
 
-def _subscribers(
-    cls: type, namespace: Mapping[str, Any]
-) -> dict[Any, tuple[Signature, str]]:
-    found: dict[Any, tuple[Signature, str]] = {}
+def _sends(cls: type) -> tuple[type, ...] | None:
+    sends = getattr(cls, "sends", None)
+    if sends is None:
+        return None
+    kinds: tuple[Any, ...] = get_args(sends) or (sends,)
+    if not all(isinstance(kind, type) for kind in kinds):
+        raise ConfigurationError(
+            f"{cls.__qualname__}: sends must be a class, or a union of classes, got "
+            f"{sends!r}; write sends = Said | Joined"
+        )
+    check_encodable(cls.__qualname__, sends, "what it sends")
+    return kinds
+
+
+def _subscribers(cls: type, namespace: Mapping[str, Any]) -> dict[Any, Subscriber]:
+    found: dict[Any, Subscriber] = {}
     for name in dir(cls):
         method = inspect.getattr_static(cls, name, None)
-        group = subscribed_by(method)
-        if group is None:
+        marked = subscribed_by(method)
+        if marked is None:
             continue
-        owner = f"{cls.__qualname__}.{name}"
+        group, owner = marked.group, f"{cls.__qualname__}.{name}"
         if not inspect.iscoroutinefunction(method):
             raise ConfigurationError(
                 f"{owner} must be 'async def', got {method!r}; write "
@@ -263,10 +307,11 @@ def _subscribers(
                 f"{owner} must take parameters of {group.pattern!r} by their names, "
                 f"or 'recovered', got {unknown!r}"
             )
-        if found.setdefault(group, (signature, name))[1] != name:
+        subscriber = Subscriber(signature, name, marked.last)
+        if found.setdefault(group, subscriber).name != name:
             raise ConfigurationError(
                 f"{cls.__qualname__} must have one method per group, got "
-                f"{found[group][1]!r} and {name!r} for {group.pattern!r}"
+                f"{found[group].name!r} and {name!r} for {group.pattern!r}"
             )
     return found
 
@@ -351,6 +396,7 @@ _SETTINGS: Final[dict[str, tuple[Any, str]]] = {
     "concurrency": (_is_count, "a positive whole number"),
     "finish_timeout": (_is_number, "a positive number of seconds"),
     "refusals": (lambda value: value in ("http", "close"), "'http' or 'close'"),
+    "sends": (lambda value: True, "a class, or a union of classes"),  # see _sends
     "positions": (lambda value: isinstance(value, bool), "True or False"),
     "limits": (
         lambda value: value is None or isinstance(value, Limits),

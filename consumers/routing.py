@@ -357,10 +357,12 @@ def _consumer_from_view(
         settings.get("send_type"),
     )
     consumer._receive_codec, consumer._send_codec = receive, send
+    consumer._publish_codec = send
     consumer._view = staticmethod(view)
     consumer._plan = Plan(
         receive=receive,
         send=send,
+        publish=send,
         binder=Binder(signature.parameters),
         on_handshake=None,
         on_connect=signature,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .depends import Dependencies
     from .providers import Scope
 
-__all__ = ["Signature", "callers_locals", "read_signature"]
+__all__ = ["Signature", "callers_locals", "read_hints", "read_signature"]
 
 _HINTS: Final = "__consumers_hints__"
 
@@ -101,7 +101,7 @@ def read_signature(
         ConfigurationError: A parameter can't be filled.
         NameError: An annotation names what is not defined yet.
     """
-    hints = _hints(function, namespace)
+    hints = read_hints(function, namespace)
     arguments = list(inspect.signature(function).parameters.values())
     if len(arguments) < len(given):
         raise ConfigurationError(
@@ -178,18 +178,20 @@ def _listed(names: tuple[str, ...]) -> str:
     return " and ".join(repr(name) for name in names)
 
 
-def _hints(
+def read_hints(
     function: Callable[..., Any], namespace: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return what a function's annotations say, read once.
 
-    A subclass made elsewhere does not see the local names that its base's hooks use.
+    Without that of what it returns, where that names what is not there: only some have
+    to know it. A subclass made elsewhere does not see the local names that its base's hooks use.
     """
     function = getattr(function, "__func__", function)  # a method takes no attributes
     known: dict[str, Any] | None = getattr(function, _HINTS, None)
     if known is None:
         known = _read_hints(function, namespace)
-        setattr(function, _HINTS, known)
+        if len(known) == len(inspect.get_annotations(function)):
+            setattr(function, _HINTS, known)
     return known
 
 

@@ -209,6 +209,7 @@ def test_every_setting_has_values_that_work() -> None:
         "refusals": "close",
         "limits": Limits(inbox=1),
         "positions": False,
+        "sends": int | str,
     }
 
     assert making(**values)

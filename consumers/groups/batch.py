@@ -6,12 +6,10 @@ import logging
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from consumers.codecs import Codec, Event
 from consumers.errors import MessageNotEncodable
 
-from .publication import Publication, form_of, size_of
+from .publication import Publication, size_of
 
 if TYPE_CHECKING:
     from consumers.history import Position
@@ -90,22 +88,18 @@ class Batch(Publication):
             return self
         return Batch(left) if left else None
 
-    def encoded(self, codec: Codec, positioned: bool = False) -> tuple[Event, int]:
-        """Return the event for members that send by ``codec``, and its size in bytes.
+    def encoded(self, codec: Codec) -> tuple[Event, int]:
+        """Return the event for members that get it by ``codec``, and its size in bytes.
 
         An item that the codec can't send is left out, and logged.
 
         Raises:
             MessageNotEncodable: It can send none of them.
         """
-        form = form_of(codec, positioned)
-        encoded = self.forms.get(form)
+        encoded = self.forms.get(codec)
         if encoded is None:
             event = self._joined(codec)
-            if positioned and self.position is not None:
-                joined = event.get("text") or event["bytes"]
-                event = codec.encode(self._beside_position(msgspec.Raw(joined)))
-            encoded = self.forms[form] = (event, size_of(event))
+            encoded = self.forms[codec] = (event, size_of(event))
         return encoded
 
     def _joined(self, codec: Codec) -> Event:

@@ -117,8 +117,8 @@ class Publication:
         """Whether no client may get it."""
         self.is_plain = not self.internal and kind in (Kind.MESSAGE, Kind.DIRECT)
         """Whether members send it as it is, where nothing intercepts it."""
-        self.forms: dict[Hashable, tuple[Event, int]] = {}
-        """``{form: (event, its size)}``, as :meth:`encoded` has made them."""
+        self.forms: dict[Codec, tuple[Event, int]] = {}
+        """``{codec: (event, its size)}``, as :meth:`encoded` has made them."""
         self._id = ""
         self._payload: bytes | None = None
 
@@ -202,26 +202,21 @@ class Publication:
         made._id = wire.id
         return made
 
-    def encoded(self, codec: Codec, positioned: bool = False) -> tuple[Event, int]:
-        """Return the event for members that send by ``codec``, and its size in bytes.
+    def encoded(self, codec: Codec) -> tuple[Event, int]:
+        """Return the event for members that get it by ``codec``, and its size in bytes.
 
         The event is shared between them.
-
-        Args:
-            codec: What the members send by.
-            positioned: Whether they want its group and position beside the message.
 
         Raises:
             MessageNotEncodable: The message does not fit; the publisher's fault.
         """
-        form = form_of(codec, positioned)
-        encoded = self.forms.get(form)
+        encoded = self.forms.get(codec)
         if encoded is None:
-            message = self.message
-            if positioned and self.position is not None:
-                message = self._beside_position(message)
-            event = codec.encode(message)
-            encoded = self.forms[form] = (event, size_of(event))
+            if codec.publish is None:
+                event = codec.encode(self.message)
+            else:
+                event = codec.publish(self.group, self.position, self.message)
+            encoded = self.forms[codec] = (event, size_of(event))
         return encoded
 
     def changed(self, message: Any) -> Publication:
@@ -229,13 +224,6 @@ class Publication:
         made = Publication(self.group, message, kind=self.kind, declared=self.declared)
         made.position = self.position
         return made
-
-    def _beside_position(self, message: Any) -> Any:
-        return {
-            "group": self.group,
-            "position": str(self.position),
-            "message": message,
-        }
 
     def is_before(self, position: Position | None) -> bool:
         """Tell whether who stands at ``position`` has got it."""
@@ -246,11 +234,6 @@ class Publication:
             and own.epoch == position.epoch
             and own.offset <= position.offset
         )
-
-
-def form_of(codec: Codec, positioned: bool) -> Hashable:
-    """Return what members have in common that can share an event."""
-    return (codec, positioned) if positioned else codec
 
 
 def size_of(event: Event) -> int:

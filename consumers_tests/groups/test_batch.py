@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumers.codecs import CODECS, Codec, Event
+from consumers.codecs import CODECS, Codec, Event, with_positions
 from consumers.errors import MessageNotEncodable
 from consumers.groups import Group, Publication
 from consumers.groups.batch import Batch
@@ -126,15 +126,14 @@ def test_an_item_that_cannot_be_encoded_is_left_out(
 
 @pytest.mark.parametrize("name", ["json", "msgpack"])
 def test_its_position_is_that_of_its_last_item(name: str) -> None:
-    """Beside the messages, for those who want to come back to it."""
+    """And each item has its own beside it, for those who want to come back to it."""
     whole = batch(item("a", 3), item("b", 5))
 
     assert whole.position == Position(5, "e")
-    assert read(whole.encoded(CODECS[name], positioned=True)[0]) == {
-        "group": "board",
-        "position": "5.e",
-        "message": ["a", "b"],
-    }
+    assert read(whole.encoded(with_positions(CODECS[name]))[0]) == [
+        {"group": "board", "position": "3.e", "message": "a"},
+        {"group": "board", "position": "5.e", "message": "b"},
+    ]
 
 
 def test_what_a_member_has_is_left_out() -> None:
