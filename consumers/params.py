@@ -20,7 +20,7 @@ from starlette.datastructures import QueryParams
 from .errors import ConfigurationError, InvalidParameters
 from .history import Position
 
-__all__ = ["Binder", "Parameter", "Required"]
+__all__ = ["Binder", "Parameter", "Required", "is_pydantic"]
 
 
 class Required:
@@ -110,7 +110,7 @@ class Parameter:
     @property
     def is_textual(self) -> bool:
         """Whether the query can have it; else a convertor of the path must make it."""
-        if _is_pydantic(self.annotation):
+        if is_pydantic(self.annotation):
             return True
         return _is_from_text(kinds.type_info(self.annotation))
 
@@ -147,7 +147,7 @@ def _parsed(kind: type, value: object) -> object:
 
 
 def _converter(annotation: Any) -> Callable[[Any], Any]:
-    if not _is_pydantic(annotation):
+    if not is_pydantic(annotation):
         return lambda value: msgspec.convert(
             value, annotation, strict=False, dec_hook=_parsed
         )
@@ -166,7 +166,7 @@ def _converter(annotation: Any) -> Callable[[Any], Any]:
     return convert
 
 
-def _is_pydantic(annotation: Any) -> bool:
+def is_pydantic(annotation: Any) -> bool:
     """Tell whether an annotation, or a constraint in it, is one for pydantic."""
     pydantic = sys.modules.get("pydantic")
     if pydantic is None:
@@ -177,7 +177,7 @@ def _is_pydantic(annotation: Any) -> bool:
         kind = each if isinstance(each, type) else type(each)
         if kind.__module__.partition(".")[0] in ("pydantic", "annotated_types"):
             return True
-    return any(_is_pydantic(argument) for argument in get_args(annotation))
+    return any(is_pydantic(argument) for argument in get_args(annotation))
 
 
 def _is_from_text(kind: kinds.Type) -> bool:

@@ -1,0 +1,8 @@
+"""Schema: what an application's clients may send and get, for other programs to read.
+
+Read from the URL table and the consumers' plans; no connection and no event loop.
+"""
+
+from .asyncapi import asyncapi
+
+__all__ = ["asyncapi"]

@@ -1,0 +1,156 @@
+"""The page that shows the consumers of an application, and tries them.
+
+One HTML document with its styles and scripts in it: a browser that has it asks for
+nothing more, except what the application itself serves.
+"""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from consumers.close import CLOSE_CODES, should_return
+from consumers.errors import ConfigurationError
+
+from .asyncapi import asyncapi
+
+if TYPE_CHECKING:
+    from consumers.app import App
+
+__all__ = ["check_docs", "docs_routes"]
+
+_ASSETS: Final = Path(__file__).with_name("assets")
+_CLIENT: Final = Path(__file__).parent.parent / "client" / "consumers.js"
+_DOCUMENT: Final = "/asyncapi.json"
+_HEADERS: Final = {
+    # What it shows is of this moment, and its nonce is for once.
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+# Nothing from elsewhere, only the scripts and styles of this very answer, no text is
+# ever parsed as HTML, and nobody shows the page in a frame.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
+    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+
+
+def docs_routes(app: App, path: str) -> list[Route]:
+    """Return the routes of the page and of the AsyncAPI document below it.
+
+    Raises:
+        ConfigurationError: ``path`` can't be the path of a page.
+    """
+    if not isinstance(path, str) or not _is_plain(path):
+        raise ConfigurationError(
+            "docs must be the path of a page, beginning with '/', without braces and "
+            f"without a slash at its end, got {path!r}; write docs='/docs'"
+        )
+
+    async def page(request: Request) -> Response:
+        nonce = secrets.token_urlsafe(16)
+        text = _page(
+            nonce,
+            document=asyncapi(app),
+            address=request.scope.get("root_path", "") + path + _DOCUMENT,
+            root=request.scope.get("root_path", ""),
+        )
+        policy = _POLICY.format(nonce=nonce)
+        return HTMLResponse(
+            text, headers={**_HEADERS, "content-security-policy": policy}
+        )
+
+    async def document(request: Request) -> Response:
+        content = msgspec.json.format(msgspec.json.encode(asyncapi(app)), indent=2)
+        return Response(content, media_type="application/json", headers=_HEADERS)
+
+    return [
+        Route(path, page, name="docs"),
+        Route(path + _DOCUMENT, document, name="docs:asyncapi"),
+    ]
+
+
+def check_docs(docs: Sequence[Route], routes: Sequence[BaseRoute]) -> None:
+    """Check that no route of a table is hidden behind those of the page.
+
+    One that matches many paths, the page's among them, may be there: the page comes
+    first.
+
+    Raises:
+        ConfigurationError: A route has the path of the page or of its document.
+    """
+    for own in docs:
+        for route in routes:
+            if route is own or not isinstance(route, Route | Mount):
+                continue
+            below = isinstance(route, Mount) and route.path
+            if route.path == own.path or (
+                below and f"{own.path}/".startswith(f"{route.path}/")
+            ):
+                raise ConfigurationError(
+                    f"docs must have a path that no route has, got {docs[0].path!r} "
+                    f"and the route {route.path!r}; write another docs='/...'"
+                )
+
+
+def _is_plain(path: str) -> bool:
+    return path.startswith("/") and not path.endswith("/") and not set(path) & set("{}")
+
+
+def _page(nonce: str, *, document: dict[str, Any], address: str, root: str) -> str:
+    facts = {
+        "document": document,
+        "address": address,
+        "root": root,
+        "codes": [
+            {**asdict(row), "returns": should_return(code)}
+            for code, row in CLOSE_CODES.items()
+        ],
+        "returning": [code for code in range(4400, 4600) if should_return(code)],
+    }
+    page = _read("page.html")
+    for name, text in (
+        ("style", _read("page.css")),
+        ("modules", _for_script(_modules())),
+        ("script", _read("page.js")),
+        ("nonce", nonce),
+        ("facts", _for_script(facts)),  # last: it holds what the application says
+    ):
+        page = page.replace(f"<!-- {name} -->", text)
+    return page
+
+
+@cache
+def _read(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
+
+
+@cache
+def _modules() -> dict[str, Any]:
+    """Return an import map with the scripts themselves, so that nothing is fetched."""
+    files = {f"page/{path.stem}": path for path in sorted(_ASSETS.glob("*.js"))}
+    del files["page/page"]  # which is in the page itself
+    files["consumers"] = _CLIENT
+    return {"imports": {name: _data(path) for name, path in files.items()}}
+
+
+def _data(path: Path) -> str:
+    content = b64encode(path.read_bytes()).decode("ascii")
+    return f"data:text/javascript;base64,{content}"
+
+
+def _for_script(value: Any) -> str:
+    """Return JSON that stays inside of a script element, whatever it says."""
+    return msgspec.json.encode(value).decode().replace("<", "\\u003c")
