@@ -4,5 +4,6 @@ Read from the URL table and the consumers' plans; no connection and no event loo
 """
 
 from .asyncapi import asyncapi
+from .typescript import typescript
 
-__all__ = ["asyncapi"]
+__all__ = ["asyncapi", "typescript"]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from consumers.errors import ConfigurationError
-from consumers.messages import Internal
 from consumers.params import Parameter
 
-from .described import Channel, Feed, Handler, describe
+from .described import (
+    Channel,
+    Feed,
+    Handler,
+    describe,
+    name_of,
+    types_in,
+)
 from .payloads import Schema, Schemas
 from .words import in_words
 
@@ -94,7 +100,7 @@ def asyncapi(
             example in a docstring is not what it stands for.
     """
     channels = describe(app)
-    schemas = Schemas(_annotations(channels))
+    schemas = Schemas(types_in(channels))
     writers = [_Writer(channel, schemas) for channel in channels]
     document: dict[str, Any] = {
         "asyncapi": "3.0.0",
@@ -118,22 +124,6 @@ def asyncapi(
     document["components"] = components
     builtins: dict[str, Any] = msgspec.to_builtins(document, str_keys=True)
     return builtins
-
-
-def _annotations(channels: Iterable[Channel]) -> Iterator[Any]:
-    """Yield every type that the document has to say something of."""
-    for channel in channels:
-        for handler in channel.handlers:
-            yield from handler.takes
-            yield handler.reply
-        yield from channel.pushes
-        for feed in channel.feeds:
-            yield from feed.group.sends or (Any,)
-            yield feed.snapshot
-        for _, parameter in channel.path:
-            yield str if parameter is None else parameter.annotation
-        for parameter in channel.query:
-            yield parameter.annotation
 
 
 def _server(number: int, url: str) -> tuple[str, dict[str, Any]]:
@@ -174,7 +164,7 @@ class _Writer:
         made["messages"] = self._messages
         if channel.path:
             made["parameters"] = {
-                name: self._parameter(parameter) for name, parameter in channel.path
+                each.name: self._parameter(each.annotation) for each in channel.path
             }
         binding: dict[str, Any] = {"method": "GET", "bindingVersion": "0.1.0"}
         if channel.query:
@@ -191,11 +181,9 @@ class _Writer:
             made["x-consumers-host"] = channel.host
         return made
 
-    def _parameter(self, parameter: Parameter | None) -> dict[str, Any]:
+    def _parameter(self, annotation: Any) -> dict[str, Any]:
         """Return a parameter of the path: AsyncAPI has no schemas for these."""
-        if parameter is None:
-            return {"description": "Any text."}
-        schema = self._schemas.of(parameter.annotation)
+        schema = self._schemas.of(annotation)
         whole = self._schemas.resolve(schema)
         made: dict[str, Any] = {
             "description": in_words(whole),
@@ -267,14 +255,12 @@ class _Writer:
             message["summary"] = f"What a client gets first of {feed.group.pattern}."
             names.append(self._add(f"{feed.name}.snapshot", message))
         wrapped = self._channel.positions and feed.group.history is not None
-        for kind in feed.group.sends or (Any,):
-            if isinstance(kind, type) and issubclass(kind, Internal):
-                continue
+        for kind in feed.publications:
             message = self._described(kind, received=False)
             if wrapped:
                 message["payload"] = _positioned(message["payload"])
                 message.pop("examples", None)
-            names.append(self._add(_name_of(kind), message))
+            names.append(self._add(_key_of(kind), message))
         made = self._operation("send", names)
         _tell(made, feed.doc.summary, feed.doc.description)
         made["x-consumers-group"] = feed.group.pattern
@@ -299,7 +285,7 @@ class _Writer:
         ]
 
     def _message(self, kind: Any, *, received: bool = False) -> str:
-        return self._add(_name_of(kind), self._described(kind, received=received))
+        return self._add(_key_of(kind), self._described(kind, received=received))
 
     def _described(self, kind: Any, *, received: bool) -> dict[str, Any]:
         """Return a message of a type, without its key."""
@@ -307,7 +293,7 @@ class _Writer:
         whole = self._schemas.resolve(schema)
         codec = self._channel.receive if received else self._channel.send
         content = _CONTENT.get(codec.name) or _CONTENT[_RAW.get(kind, "json")]
-        made: dict[str, Any] = {"title": whole.get("title", _name_of(kind))}
+        made: dict[str, Any] = {"title": whole.get("title", _key_of(kind))}
         summary, _, description = whole.get("description", "").partition("\n\n")
         _tell(made, summary, description)
         made["contentType"] = content
@@ -326,14 +312,9 @@ class _Writer:
         return made
 
 
-def _name_of(kind: Any) -> str:
-    """Return how a message is called: by its tag, or else by its type."""
-    config = getattr(kind, "__struct_config__", None)
-    if config is not None and isinstance(config.tag, str):
-        named = config.tag
-    else:
-        named = getattr(kind, "__name__", "message")
-    return _NOT_IN_KEYS.sub("_", {"Any": "message", "str": "text"}.get(named, named))
+def _key_of(kind: Any) -> str:
+    """Return a message's name as the keys of a document may be."""
+    return _NOT_IN_KEYS.sub("_", name_of(kind))
 
 
 def _tell(made: dict[str, Any], summary: str, description: str) -> None:

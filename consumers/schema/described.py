@@ -9,17 +9,25 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import NoneType, UnionType
 from functools import reduce
 from operator import or_
+from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin
+from uuid import UUID
 
+from starlette.convertors import (
+    FloatConvertor,
+    IntegerConvertor,
+    PathConvertor,
+    UUIDConvertor,
+)
 from starlette.routing import BaseRoute, Host, Mount, WebSocketRoute, compile_path
 
 from consumers.codecs import Codec
 from consumers.consumer import WebSocketConsumer
 from consumers.errors import ConfigurationError
 from consumers.groups import Group
+from consumers.messages import Internal
 from consumers.params import Parameter, Required
 from consumers.plan import Plan
 from consumers.protocol import PROTOCOLS
@@ -27,10 +35,24 @@ from consumers.signatures import read_hints
 
 from .docstrings import Doc, read_doc
 
-__all__ = ["Channel", "Feed", "Handler", "describe"]
+__all__ = [
+    "Channel",
+    "Feed",
+    "Handler",
+    "PathParameter",
+    "describe",
+    "name_of",
+    "types_in",
+]
 
 _VIEWS: Final = {"text": str, "bytes": bytes, "json": Any, "msgpack": Any}
 """What a function view gets and sends, by the name of its codec."""
+
+_CONVERTED: Final = {
+    IntegerConvertor: int,
+    FloatConvertor: float,
+    UUIDConvertor: UUID,
+}
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -61,6 +83,26 @@ class Feed:
     snapshot: Any = None
     """The type of what is sent first; ``None``: nothing."""
 
+    @property
+    def publications(self) -> tuple[Any, ...]:
+        """The types that are published to them and go to clients."""
+        return tuple(
+            kind
+            for kind in self.group.sends or (Any,)
+            if not (isinstance(kind, type) and issubclass(kind, Internal))
+        )
+
+
+@dataclass(frozen=True)
+class PathParameter:
+    """One name in a path."""
+
+    name: str
+    annotation: Any
+    """What a consumer makes of it; what the convertor says, where none asks for it."""
+    slashes: bool
+    """Whether it may have slashes."""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -73,8 +115,7 @@ class Channel:
     host: str | None
     """The host that it is at, if the table says so."""
     doc: Doc
-    path: tuple[tuple[str, Parameter | None], ...]
-    """The names in the path; ``None``: nobody asks for this one."""
+    path: tuple[PathParameter, ...]
     query: tuple[Parameter, ...]
     receive: Codec
     """By what it reads messages."""
@@ -111,6 +152,29 @@ def describe(app: Any) -> tuple[Channel, ...]:
         taken.add(channel.name)
         channels.append(channel)
     return tuple(channels)
+
+
+def types_in(channels: Iterable[Channel]) -> Iterator[Any]:
+    """Yield every type that is somewhere in the channels."""
+    for channel in channels:
+        for handler in channel.handlers:
+            yield from handler.takes
+            yield handler.reply
+        yield from channel.pushes
+        for feed in channel.feeds:
+            yield from feed.publications
+            yield feed.snapshot
+        for each in (*channel.path, *channel.query):
+            yield each.annotation
+
+
+def name_of(kind: Any) -> str:
+    """Return what a message is called: by its tag, or else by its type."""
+    config = getattr(kind, "__struct_config__", None)
+    if config is not None and isinstance(config.tag, str):
+        return config.tag
+    name = getattr(kind, "__name__", "message")
+    return {"Any": "message", "str": "text"}.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -170,7 +234,16 @@ def _channel(found: _Found, taken: set[str]) -> Channel:
         address=address,
         host=found.place.host,
         doc=_doc_of(consumer.__qualname__, consumer, WebSocketConsumer),
-        path=tuple((name, parameters.get(name)) for name in convertors),
+        path=tuple(
+            PathParameter(
+                name,
+                parameters[name].annotation
+                if name in parameters
+                else _CONVERTED.get(type(convertor), str),
+                isinstance(convertor, PathConvertor),
+            )
+            for name, convertor in convertors.items()
+        ),
         query=tuple(
             each
             for name, each in parameters.items()

@@ -1,4 +1,4 @@
-"""JSON schemas of the types that messages have: msgspec's, pydantic's, and what is plain.
+"""JSON schemas of the types that messages have: msgspec's, pydantic's, and builtins.
 
 They are of draft 7 of JSON Schema, as AsyncAPI 3 has them.
 """
