@@ -15,6 +15,7 @@ from consumers.cli.output import show_error, show_line
 from consumers.cli.publish import publish
 from consumers.cli.routes import routes
 from consumers.cli.run import run
+from consumers.cli.schema import schema
 from consumers.cli.watch import watch
 from consumers.errors import ConfigurationError, LayerUnavailable
 
@@ -26,6 +27,7 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     publish,
     watch,
     groups,
+    schema,
 )
 
 USAGE_ERROR: Final = 2

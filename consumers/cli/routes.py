@@ -19,7 +19,7 @@ from consumers.errors import ConfigurationError
 from consumers.server import Options
 from consumers.server.loading import load, load_environment
 
-__all__ = ["Row", "routes", "table"]
+__all__ = ["Row", "loading_options", "routes", "table"]
 
 
 class Row(NamedTuple):
@@ -91,7 +91,8 @@ def _parameters(endpoint: Any) -> Iterator[str]:
                 yield str(parameter)
 
 
-def _loading_options(command: Any) -> Any:
+def loading_options(command: Any) -> Any:
+    """Add the options that say where an application is imported from."""
     for field in reversed(fields(Options)):
         if field.name in ("factory", "app_dir", "env_file"):
             command = option(field)(command)
@@ -100,7 +101,7 @@ def _loading_options(command: Any) -> Any:
 
 @click.command(short_help="Print an application's URL table.")
 @click.argument("app", metavar="MODULE:APP")
-@_loading_options
+@loading_options
 def routes(app: str, **settings: Any) -> None:
     """Print the URL table of the application APP of MODULE, first match first."""
     options = Options(**settings)

@@ -18,7 +18,8 @@ from .described import (
     Handler,
     describe,
     name_of,
-    types_in,
+    types_sent,
+    types_taken,
 )
 from .payloads import Schema, Schemas
 from .words import in_words
@@ -100,7 +101,7 @@ def asyncapi(
             example in a docstring is not what it stands for.
     """
     channels = describe(app)
-    schemas = Schemas(types_in(channels))
+    schemas = Schemas(types_taken(channels), types_sent(channels))
     writers = [_Writer(channel, schemas) for channel in channels]
     document: dict[str, Any] = {
         "asyncapi": "3.0.0",

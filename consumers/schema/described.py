@@ -42,7 +42,8 @@ __all__ = [
     "PathParameter",
     "describe",
     "name_of",
-    "types_in",
+    "types_sent",
+    "types_taken",
 ]
 
 _VIEWS: Final = {"text": str, "bytes": bytes, "json": Any, "msgpack": Any}
@@ -89,7 +90,7 @@ class Feed:
         return tuple(
             kind
             for kind in self.group.sends or (Any,)
-            if not (isinstance(kind, type) and issubclass(kind, Internal))
+            if kind is Any or not issubclass(kind, Internal)
         )
 
 
@@ -154,18 +155,23 @@ def describe(app: Any) -> tuple[Channel, ...]:
     return tuple(channels)
 
 
-def types_in(channels: Iterable[Channel]) -> Iterator[Any]:
-    """Yield every type that is somewhere in the channels."""
+def types_taken(channels: Iterable[Channel]) -> Iterator[Any]:
+    """Yield every type that clients send, in messages and in URLs."""
     for channel in channels:
         for handler in channel.handlers:
             yield from handler.takes
-            yield handler.reply
+        yield from (each.annotation for each in channel.path)
+        yield from (each.annotation for each in channel.query)
+
+
+def types_sent(channels: Iterable[Channel]) -> Iterator[Any]:
+    """Yield every type that clients get."""
+    for channel in channels:
+        yield from (handler.reply for handler in channel.handlers)
         yield from channel.pushes
         for feed in channel.feeds:
             yield from feed.publications
             yield feed.snapshot
-        for each in (*channel.path, *channel.query):
-            yield each.annotation
 
 
 def name_of(kind: Any) -> str:
@@ -207,12 +213,11 @@ class _Found:
 def _found(routes: Iterable[BaseRoute], place: _Place) -> Iterator[_Found]:
     for route in routes:
         if isinstance(route, Mount | Host):
-            mounted = isinstance(route, Mount)
             names = (*place.names, route.name) if route.name else place.names
             inner = _Place(
                 place.prefix + (route.path if isinstance(route, Mount) else ""),
                 names,
-                place.host if mounted else route.host,
+                route.host if isinstance(route, Host) else place.host,
                 _authenticates(route.app, place.authenticates),
             )
             yield from _found(route.routes or (), inner)

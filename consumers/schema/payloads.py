@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeAlias, get_args, get_origin
 
 import msgspec
+from msgspec import UNSET
+from msgspec import inspect as kinds
 
 from consumers.params import is_pydantic
 
@@ -18,6 +20,8 @@ from .docstrings import read_doc
 __all__ = ["REF", "Schema", "Schemas"]
 
 Schema = dict[str, Any]
+
+_Object: TypeAlias = kinds.StructType | kinds.DataclassType
 
 REF: Final = "#/components/schemas/"
 
@@ -28,11 +32,14 @@ _DATACLASS: Final = re.compile(r"\w+\(.*\)")
 class Schemas:
     """The schemas of one document, those with names apart."""
 
-    def __init__(self, annotations: Iterable[Any], *, ref: str = REF) -> None:
+    def __init__(
+        self, taken: Iterable[Any], sent: Iterable[Any] = (), *, ref: str = REF
+    ) -> None:
         """Read all types that the document names: each name then means one of them.
 
         Args:
-            annotations: The types.
+            taken: The types that clients send, which may leave out what has a default.
+            sent: Those that clients get, which has its defaults.
             ref: What comes before a name in a reference.
 
         Raises:
@@ -42,14 +49,16 @@ class Schemas:
         """``{name: schema}``."""
         self._ref = ref
         self._foreign: dict[str, Schema] = {}
-        self._made: list[tuple[Any, Schema]] = []
-        known: list[Any] = []
-        for annotation in annotations:
-            if not any(same(annotation, each) for each in known):
-                known.append(annotation)
+        taken, sent = _different(taken), _different(sent)
+        known = _different([*taken, *sent])
         plain = [each for each in known if self._is_plain(each)]
-        made, components = self._generate(plain)
-        self._made += zip(plain, made, strict=True)
+        objects = _objects_in(each for each in sent if self._is_plain(each))
+        for kind in _objects_in(each for each in taken if self._is_plain(each)):
+            objects.pop(kind, None)
+        made, components = self._generate([*plain, *objects])
+        for info, schema in zip(objects.values(), made[len(plain) :], strict=True):
+            _complete(components[schema["$ref"].removeprefix(ref)], info)
+        self._made = list(zip(plain, made, strict=False))
         for each in known:
             if not any(each is other for other in plain):
                 self._made.append((each, self._from_parts(each)))
@@ -59,7 +68,7 @@ class Schemas:
 
     def of(self, annotation: Any) -> Schema:
         """Return the schema of one of the types: a reference, where it has a name."""
-        return next(schema for each, schema in self._made if same(each, annotation))
+        return next(schema for each, schema in self._made if _same(each, annotation))
 
     def resolve(self, schema: Schema) -> Schema:
         """Return what a schema refers to, or itself."""
@@ -114,7 +123,49 @@ class Schemas:
         return {"anyOf": list(made)} if made else {}
 
 
-def same(one: Any, other: Any) -> bool:
+def _different(annotations: Iterable[Any]) -> list[Any]:
+    """Return each annotation once. Not all of them can be hashed."""
+    found: list[Any] = []
+    for annotation in annotations:
+        if not any(_same(annotation, each) for each in found):
+            found.append(annotation)
+    return found
+
+
+def _objects_in(annotations: Iterable[Any]) -> dict[Any, _Object]:
+    """Return ``{class: ...}`` of the Structs and dataclasses within annotations."""
+    found: dict[Any, _Object] = {}
+    seen: set[int] = set()
+    waiting: list[Any] = list(kinds.multi_type_info(annotations))
+    while waiting:
+        info = waiting.pop()
+        if isinstance(info, tuple):
+            waiting.extend(info)
+        if not isinstance(info, kinds.Type | kinds.Field) or id(info) in seen:
+            continue
+        seen.add(id(info))
+        if isinstance(info, kinds.StructType | kinds.DataclassType):
+            found[info.cls] = info
+        waiting.extend(
+            getattr(info, name)
+            for name in info.__struct_fields__
+            if name not in ("default", "default_factory")
+        )
+    return found
+
+
+def _complete(schema: Schema, kind: _Object) -> None:
+    """Require the fields that are always there when it is sent."""
+    config = getattr(get_origin(kind.cls) or kind.cls, "__struct_config__", None)
+    if config is not None and config.omit_defaults:
+        return
+    there = {each.encode_name for each in kind.fields if each.default is not UNSET}
+    there.update(schema.get("required", ()))
+    if there:
+        schema["required"] = [name for name in schema["properties"] if name in there]
+
+
+def _same(one: Any, other: Any) -> bool:
     """Tell whether two annotations are one: ``1`` and ``True`` are not."""
     return one is other or (repr(one) == repr(other) and bool(one == other))
 

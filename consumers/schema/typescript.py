@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from consumers.groups import Group
 
-from .described import Channel, Handler, describe, name_of, types_in
+from .described import Channel, Handler, describe, name_of, types_sent, types_taken
 from .payloads import Schema, Schemas
 
 __all__ = ["typescript"]
@@ -71,7 +71,7 @@ def typescript(app: Any, *, client: str = "./consumers.js") -> str:
             JSON.
     """
     channels = describe(app)
-    schemas = Schemas(types_in(channels))
+    schemas = Schemas(types_taken(channels), types_sent(channels))
     types = _Types(schemas)
     typed = [channel for channel in channels if channel.protocols]
     parts = [_HEADER]
@@ -282,7 +282,7 @@ class _Writer:
         )
         text = (
             f"Connect to {channel.address}, and stay connected.\n\n"
-            "@param url The server's, such as `wss://example.org`; empty: the page's own."
+            "@param url The server's, such as `wss://chat.example`; empty: the page's."
         )
         yield _comment(text, "")
         yield (
