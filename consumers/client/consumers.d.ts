@@ -55,9 +55,9 @@ export type Key<Map> = keyof Map & string;
 export interface Codec {
   /** Behind the `+` in the name of the subprotocol: `"json"` or `"msgpack"`. */
   readonly name: string;
-  /** Whether it makes binary messages. */
-  readonly binary?: boolean;
+  /** Return a text, or bytes, for one frame; throw if the frame can't travel. */
   encode(frame: any): string | Uint8Array | ArrayBuffer;
+  /** Return what a message holds: `data` is a text, or a `Uint8Array`. */
   decode(data: any): any;
 }
 
@@ -65,7 +65,7 @@ export interface Codec {
 export interface Options {
   /**
    * The credential, or what fetches one: before each connection, and before the
-   * credential ends. `renew`: the server has refused the last one.
+   * credential ends. `renew`: the last one will not do any more.
    */
   token?: string | null | ((why: { renew: boolean }) => TokenResult | Promise<TokenResult>);
   /** JSON, if left out. */
