@@ -33,7 +33,11 @@ WHOLE = {
     "examples": "runs docs/examples",
     "examples_browser": "drives the other examples that have pages",
     "exports": "the public names",
+    "foreign_client": "one that is made of the page on the protocol alone",
+    "fuzz": "what no client should send, to each way of reading it",
     "layout": "this file",
+    "migration_channels": "a chat with Channels, before and after it moved here",
+    "migration_examples": "the same with FastAPI and Bocadillo",
     "model": "layers against a reference, in any order of calls",
     "must_run": "nothing is skipped silently in CI",
     "peers": "defects measured in other frameworks",
@@ -42,6 +46,7 @@ WHOLE = {
     "project": "pyproject.toml, Makefile, the wheel",
     "store": "programs that publish beside a server, as the how-to shows them",
     "typing": "what type checkers see",
+    "vectors": "the examples of the page on the protocol",
 }
 
 HARD_LIMIT = 500

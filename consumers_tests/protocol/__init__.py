@@ -1,0 +1,1 @@
+"""Tests of `consumers.v1`: its page, and what it makes of clients that err."""
