@@ -34,6 +34,10 @@ SHOWN_TESTS = (
     "howto/test_live.py",
     "howto/test_time.py",
     "howto/test_with_pytest_asyncio.py",
+    "migrating/test_after_channels.py",
+    "migrating/test_after_fastapi.py",
+    "migrating/test_before_channels.py",
+    "migrating/test_before_fastapi.py",
     "tutorial/test_chat.py",
 )
 

@@ -1,0 +1,1 @@
+"""The same programs before and after: with other frameworks, and with consumers."""

@@ -1,0 +1,1 @@
+"""A Django project: what stays as it is when its sockets move."""
