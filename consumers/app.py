@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from starlette.applications import Starlette
 from starlette.datastructures import State, URLPath
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .application import APP_KEY
@@ -56,6 +56,7 @@ class App(Router):
         http: ASGIApp | None = None,
         exception_handlers: Mapping[Any, Any] | None = None,
         debug: bool = False,
+        docs: str | None = None,
     ) -> None:
         """Put an application together.
 
@@ -71,6 +72,9 @@ class App(Router):
                 lifespan does not run.
             exception_handlers: For HTTP, as in Starlette.
             debug: For HTTP, as in Starlette.
+            docs: The path of a page that shows every consumer and tries it, such as
+                ``"/docs"``; ``None``: there is none. Whoever reaches it sees what the
+                application takes and sends.
 
         Raises:
             ConfigurationError: The table or an argument can't work.
@@ -101,7 +105,13 @@ class App(Router):
         self._lifespan = lifespan
         self._tasks: TaskGroup | None = None
         table = list(routes)
-        check_table(table)
+        self._docs: list[Route] = []
+        if docs is not None:
+            from .schema.page import docs_routes
+
+            self._docs = docs_routes(self, docs)
+            table[:0] = self._docs
+        self._check(table)
         self._starlette = Starlette(
             routes=table,
             lifespan=self.lifespan,
@@ -232,7 +242,14 @@ class App(Router):
         self._tasks = None
 
     def _changed(self) -> None:
-        check_table(self.routes)
+        self._check(self.routes)
+
+    def _check(self, table: Sequence[BaseRoute]) -> None:
+        check_table(table)
+        if self._docs:
+            from .schema.page import check_docs
+
+            check_docs(self._docs, table)
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

@@ -53,7 +53,7 @@ def docs_routes(app: App, path: str) -> list[Route]:
     Raises:
         ConfigurationError: ``path`` can't be the path of a page.
     """
-    if not isinstance(path, str) or not _is_plain(path):
+    if not _is_path(path):
         raise ConfigurationError(
             "docs must be the path of a page, beginning with '/', without braces and "
             f"without a slash at its end, got {path!r}; write docs='/docs'"
@@ -105,8 +105,11 @@ def check_docs(docs: Sequence[Route], routes: Sequence[BaseRoute]) -> None:
                 )
 
 
-def _is_plain(path: str) -> bool:
-    return path.startswith("/") and not path.endswith("/") and not set(path) & set("{}")
+def _is_path(value: object) -> bool:
+    """Tell whether it is a text such as "/docs", which matches nothing but itself."""
+    if not isinstance(value, str) or set(value) & set("{}"):
+        return False
+    return value.startswith("/") and not value.endswith("/")
 
 
 def _page(nonce: str, *, document: dict[str, Any], address: str, root: str) -> str:
@@ -143,12 +146,13 @@ def _modules() -> dict[str, Any]:
     files = {f"page/{path.stem}": path for path in sorted(_ASSETS.glob("*.js"))}
     del files["page/page"]  # which is in the page itself
     files["consumers"] = _CLIENT
-    return {"imports": {name: _data(path) for name, path in files.items()}}
+    return {"imports": {name: _data(name, path) for name, path in files.items()}}
 
 
-def _data(path: Path) -> str:
-    content = b64encode(path.read_bytes()).decode("ascii")
-    return f"data:text/javascript;base64,{content}"
+def _data(name: str, path: Path) -> str:
+    # Browsers then call it so, in what they say of errors.
+    content = path.read_bytes() + f"\n//# sourceURL={name}.js\n".encode()
+    return f"data:text/javascript;base64,{b64encode(content).decode('ascii')}"
 
 
 def _for_script(value: Any) -> str:

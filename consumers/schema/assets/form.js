@@ -14,10 +14,17 @@ export function control(schema, field) {
   if (only) return fixed(only.value);
   if (deeper.depth > DEEP) return json(found, field);
   const union = options(found);
-  if (union) return choice(found, union, deeper);
+  if (union) {
+    const rest = union.filter((one) => field.resolve(one).type !== "null");
+    return rest.length === 1 && union.length === 2
+      ? nullable(found, rest[0], field)
+      : choice(found, union, deeper);
+  }
   if (found.enum) return select(found, field, found.enum);
   if (found.type === "boolean") {
-    return field.required ? checkbox(found, field) : select(found, field, [true, false]);
+    return field.required || "default" in found
+      ? checkbox(found, field)
+      : select(found, field, [true, false]);
   }
   if (found.type === "integer" || found.type === "number") return number(found, field);
   if (found.type === "string") return text(found, field);
@@ -39,12 +46,24 @@ function row(schema, field, input, read, write) {
   return { element: h("div.field", null, label, input, hint), input, read, write };
 }
 
+/** A value or null: what is left empty is null where it may not be left out. */
+function nullable(schema, inner, field) {
+  const { title, description, default: fallback } = schema;
+  const beside = Object.fromEntries(
+    Object.entries({ description, default: fallback ?? undefined, title })
+      .filter(([, value]) => value !== undefined));
+  const made = control({ ...field.resolve(inner), ...beside },
+    { ...field, required: false, note: [field.note, "or null"].filter(Boolean).join(" ") });
+  const read = () => made.read() ?? (field.required ? null : undefined);
+  return { ...made, read, write: (value) => made.write(value ?? undefined) };
+}
+
 function fixed(value) {
   return { element: null, read: () => value, write() {} };
 }
 
-const rest = (schema) =>
-  schema.default === undefined ? undefined : `${JSON.stringify(schema.default)}`;
+const rest = ({ default: value }) =>
+  (value === undefined || typeof value === "string" ? value || undefined : JSON.stringify(value));
 
 function text(schema, field) {
   const long = (schema.maxLength ?? 0) > 200 || field.multiline;
@@ -101,13 +120,15 @@ function number(schema, field) {
 function checkbox(schema, field) {
   const input = h("input", { type: "checkbox", checked: schema.default === true });
   const made = row(schema, field, input,
-    () => input.checked, (value) => { input.checked = value === true; });
+    () => (input.checked || field.required || schema.default === true
+      ? input.checked : undefined),
+    (value) => { input.checked = value ?? schema.default === true; });
   made.element.classList.add("check");
   return made;
 }
 
 function select(schema, field, values) {
-  const none = schema.default === undefined ? "—" : `— (${rest(schema)})`;
+  const none = schema.default === undefined ? "—" : `${schema.default} (default)`;
   const input = h("select", { required: field.required },
     h("option", { value: "" }, none),
     values.map((value, index) =>

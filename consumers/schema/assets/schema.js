@@ -76,6 +76,7 @@ export function typeText(schema, resolve, depth = 0) {
 
 const size = (least, most, what) => {
   if (least === undefined && most === undefined) return [];
+  if (least === 1 && most === undefined) return ["not empty"];
   if (least === most) return [`${most} ${what}`];
   if (most === undefined) return [`at least ${least} ${what}`];
   return [least ? `${least}–${most} ${what}` : `at most ${most} ${what}`];

@@ -89,9 +89,9 @@ export function plain(url, { token, watch, changed, encode }) {
 }
 
 /** Connect with consumers.v1, by the client that applications use. */
-export function framed(url, { token, watch, changed, encoding }) {
+export function framed(url, { token, watch, changed, codec }) {
   const client = connect(url, {
-    token: token || undefined, codec: encoding, WebSocket: watched(watch),
+    WebSocket: watched(watch), ...(token && { token }), ...(codec && { codec }),
   });
   client.on("state", changed);
   client.on("error", () => {}); // seen among the frames
