@@ -17,6 +17,7 @@ BIN := $(VENV)/bin
 # Stamps: what is there need not be installed again until pyproject.toml changes.
 APP := $(VENV)/.installed-app
 DEV := $(VENV)/.installed-dev
+NPM := $(VENV)/.installed-npm
 SOURCES := $(shell find consumers consumers_tests docs/examples -name '*.py' 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -31,7 +32,7 @@ run: $(APP) ## Serve the chat example at http://127.0.0.1:8000
 	@echo "The chat is served at http://$(HOST):$(PORT), Ctrl+C ends it."
 	$(BIN)/consumers run --host $(HOST) --port $(PORT) --app-dir docs/examples chat.app:app
 
-test: $(DEV) browser ## Run all tests in parallel
+test: $(DEV) $(NPM) browser ## Run all tests in parallel
 	@rm -f .coverage .coverage.*
 	$(BIN)/$(if $(COVER),coverage run,python) -m pytest -n $(WORKERS) $(ARGS)
 	@$(if $(COVER),$(BIN)/coverage combine -q,true)
@@ -101,6 +102,17 @@ $(DEV): $(APP)
 	$(BIN)/python -m pip install -q --disable-pip-version-check \
 		--group test --group lint --group docs --group bench
 	@touch $@
+
+# AsyncAPI's parser and TypeScript's compiler, for the tests of schemas; these skip
+# without them, which CI refuses.
+$(NPM): consumers_tests/schema/npm/package-lock.json | $(BIN)/python
+	@if ! command -v npm >/dev/null; then \
+		echo "No npm: tests with AsyncAPI's parser and TypeScript will be skipped"; \
+	elif mkdir -p $(VENV)/npm && cp $(dir $<)package*.json $(VENV)/npm/ \
+		&& npm ci --silent --no-audit --no-fund --prefix $(VENV)/npm; then touch $@; \
+	else \
+		echo "npm could not install what some tests need: they will be skipped"; \
+	fi
 
 # A browser for the tests that drive the chat; they skip without one, which CI refuses.
 browser:

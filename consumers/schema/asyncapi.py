@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from consumers.errors import ConfigurationError
+from consumers.codecs import codec_for
+from consumers.errors import ConfigurationError, InvalidMessage
 from consumers.params import Parameter
 
 from .described import (
@@ -300,7 +301,10 @@ class _Writer:
         made["contentType"] = content
         made["payload"] = schema
         if "examples" in whole:
-            made["examples"] = [{"payload": each} for each in whole["examples"]]
+            made["examples"] = [
+                {"payload": _checked(each, kind, received=received)}
+                for each in whole["examples"]
+            ]
         return made
 
     def _add(self, name: str, message: dict[str, Any]) -> str:
@@ -316,6 +320,24 @@ class _Writer:
 def _key_of(kind: Any) -> str:
     """Return a message's name as the keys of a document may be."""
     return _NOT_IN_KEYS.sub("_", name_of(kind))
+
+
+def _checked(example: Any, kind: Any, *, received: bool) -> Any:
+    """Return an example as it would travel.
+
+    Raises:
+        ConfigurationError: It is not of the type whose docstring it is in.
+    """
+    codec = codec_for("json", kind)
+    text = msgspec.json.encode(example).decode()
+    try:
+        message = codec.decode({"text": text})
+    except InvalidMessage as error:
+        raise ConfigurationError(
+            f"an example of {_key_of(kind)} must be one, got {text}; {error.__cause__}"
+        ) from error
+    # What is sent has its defaults.
+    return example if received else msgspec.json.decode(codec.encode(message)["text"])
 
 
 def _tell(made: dict[str, Any], summary: str, description: str) -> None:

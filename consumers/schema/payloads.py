@@ -23,6 +23,20 @@ Schema = dict[str, Any]
 
 _Object: TypeAlias = kinds.StructType | kinds.DataclassType
 
+_LISTS: Final = (
+    kinds.ListType,
+    kinds.VarTupleType,
+    kinds.SetType,
+    kinds.FrozenSetType,
+)
+
+_JSON_TYPES: Final[dict[type, str]] = {
+    kinds.DateTimeType: "string",
+    kinds.TimeType: "string",
+    kinds.DictType: "object",
+    **dict.fromkeys((*_LISTS, kinds.TupleType), "array"),
+}
+
 REF: Final = "#/components/schemas/"
 
 _DATACLASS: Final = re.compile(r"\w+\(.*\)")
@@ -52,12 +66,17 @@ class Schemas:
         taken, sent = _different(taken), _different(sent)
         known = _different([*taken, *sent])
         plain = [each for each in known if self._is_plain(each)]
-        objects = _objects_in(each for each in sent if self._is_plain(each))
-        for kind in _objects_in(each for each in taken if self._is_plain(each)):
-            objects.pop(kind, None)
+        taken_objects = _objects_in(each for each in taken if self._is_plain(each))
+        objects = _objects_in(each for each in known if self._is_plain(each))
         made, components = self._generate([*plain, *objects])
+        for annotation, schema in zip(plain, made, strict=False):
+            _sharpen(schema, kinds.type_info(annotation))
         for info, schema in zip(objects.values(), made[len(plain) :], strict=True):
-            _complete(components[schema["$ref"].removeprefix(ref)], info)
+            whole = components[schema["$ref"].removeprefix(ref)]
+            for field in info.fields:
+                _sharpen(whole["properties"][field.encode_name], field.type)
+            if info.cls not in taken_objects:
+                _complete(whole, info)
         self._made = list(zip(plain, made, strict=False))
         for each in known:
             if not any(each is other for other in plain):
@@ -152,6 +171,32 @@ def _objects_in(annotations: Iterable[Any]) -> dict[Any, _Object]:
             if name not in ("default", "default_factory")
         )
     return found
+
+
+def _sharpen(schema: Schema, info: kinds.Type) -> None:
+    """Say what msgspec reads, where its schema says less: of times and of keys."""
+    match info:
+        case kinds.Metadata():
+            _sharpen(schema, info.type)
+        case kinds.DateTimeType() | kinds.TimeType():
+            form = "time" if isinstance(info, kinds.TimeType) else "date-time"
+            schema.setdefault("format", form)
+        case kinds.UnionType():
+            for option in info.types:
+                # At most one of them is a text, or a list, or an object without a name.
+                wanted = _JSON_TYPES.get(type(option))
+                for each in schema.get("anyOf", ()):
+                    if each.get("type") == wanted is not None:
+                        _sharpen(each, option)
+        case kinds.DictType():
+            if isinstance(info.key_type, kinds.IntType):
+                schema["propertyNames"] = {"pattern": "^(0|-?[1-9][0-9]*)$"}
+            _sharpen(schema.get("additionalProperties", {}), info.value_type)
+        case kinds.TupleType():
+            for each, item in zip(schema["prefixItems"], info.item_types, strict=True):
+                _sharpen(each, item)
+        case _ if isinstance(info, _LISTS):
+            _sharpen(schema.get("items", {}), info.item_type)
 
 
 def _complete(schema: Schema, kind: _Object) -> None:

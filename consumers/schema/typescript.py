@@ -191,18 +191,19 @@ class _Writer:
 
     def _plain(self) -> Iterator[str]:
         """Yield the types for a channel that any WebSocket can speak to."""
-        channel = self._channel
+        channel, types = self._channel, self._types
         takes = [kind for handler in channel.handlers for kind in handler.takes]
-        yield f"/** What {channel.address} takes, without a subprotocol. */\n"
-        yield f"export type {self._name}Takes = {self._types.union(takes)};\n\n"
-        if channel.pushes:
-            yield f"/** What {channel.address} sends. */\n"
-            sends = self._types.union(channel.pushes)
-            yield f"export type {self._name}Sends = {sends};\n\n"
+        for what, found in (("takes", takes), ("sends", channel.pushes)):
+            if found:
+                name = types.name(f"{self._name} {what}")
+                yield f"/** What {channel.address} {what}; it has no subprotocol. */\n"
+                yield f"export type {name} = {types.union(found)};\n\n"
 
     def _declared_parameters(self) -> Iterator[str]:
         yield _comment(f"What the address {self._channel.address} is made of.", "")
         yield f"export type {self._parameters} = {{\n"
+        if not self._channel.path and not self._channel.query:
+            yield "  [name: string]: never;\n"
         for part in self._channel.path:
             yield f"  {part.name}: {self._value(part.annotation)};\n"
         for parameter in self._channel.query:
@@ -277,9 +278,10 @@ class _Writer:
     def _connect(self) -> Iterator[str]:
         channel = self._channel
         default = "" if channel.path else " = {}"
-        query = ", ".join(
-            f"{each.name}: parameters.{each.name}" for each in channel.query
+        query = "".join(
+            f"    {each.name}: parameters.{each.name},\n" for each in channel.query
         )
+        braced = f"\n{query}  " if query else ""
         text = (
             f"Connect to {channel.address}, and stay connected.\n\n"
             "@param url The server's, such as `wss://chat.example`; empty: the page's."
@@ -292,7 +294,7 @@ class _Writer:
             f"  options?: consumers.Options,\n"
             f"): consumers.Client<{self._protocol}> {{\n"
             f"  const path = [{', '.join(_path(channel))}];\n"
-            f"  const query = {{ {query} }};\n"
+            f"  const query = {{{braced}}};\n"
             f"  const whole = address(url, path, query);\n"
             f"  return consumers.connect<{self._protocol}>(whole, options);\n"
             "}\n\n"

@@ -57,4 +57,5 @@ def _kind(schema: dict[str, Any]) -> str:
 def _bounds(schema: dict[str, Any]) -> Iterator[str]:
     for key, words in _BOUNDS.items():
         if key in schema:
-            yield words.format(schema[key])
+            said = words.format(schema[key])
+            yield said.removesuffix("s") if schema[key] == 1 else said
