@@ -330,7 +330,7 @@ export class Client {
     if ("retryAt" in this.state) {
       if (this.#timers.now() >= this.#notBefore) this.#open();
       else this.#wait(this.state);
-    } else if (this.#live && !this.#watch() && !link.probed) {
+    } else if (this.#live && !this.#watch(true) && !link.probed) {
       this.#probe();
       this.#watch();
     }
@@ -410,7 +410,7 @@ export class Client {
     link.socket?.close(1000);
   }
 
-  #lost(code, reason, atOnce = false) {
+  #lost(code, reason, atOnce) {
     const { goodbye, welcome, since } = this.#link;
     const { reconnect = {}, token } = this.#options;
     const now = this.#timers.now();
@@ -471,7 +471,7 @@ export class Client {
   }
 
   /** See whether the server is there, now and from time to time; true: it is not. */
-  #watch() {
+  #watch(atOnce) {
     const link = this.#link;
     const now = this.#timers.now();
     const { heartbeat, timeout } = link.welcome;
@@ -479,7 +479,7 @@ export class Client {
     const grace = timeout * 500;
     const quiet = heartbeat == null ? Infinity : heartbeat * 1000 + grace;
     if (now >= link.heard + quiet + grace || (link.probed && now >= link.probed + grace)) {
-      this.#lost(1006, "nothing came from the server", true);
+      this.#lost(1006, "nothing came from the server", atOnce);
       return true;
     }
     if (!link.probed && now >= link.heard + quiet) this.#probe();
