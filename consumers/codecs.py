@@ -25,6 +25,7 @@ __all__ = [
     "Event",
     "codec_for",
     "name_for_annotation",
+    "only",
     "pack",
     "with_positions",
 ]
@@ -221,8 +222,9 @@ def _invalid(error: Exception, form: str) -> InvalidMessage:
     )
 
 
-# A client can nest deeper than the decoder's stack goes: RecursionError is its fault.
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# A client can nest deeper than the decoder's stack goes: RecursionError is its fault. A
+# server may pass on a text with half a surrogate pair, which has no form in UTF-8.
+_UNDECODABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def _json_decoder(loads: Callable[[str], Any]) -> Callable[[Event], Any]:
@@ -300,6 +302,7 @@ def with_positions(codec: Codec) -> Codec:
         )
     return _POSITIONED[codec.name]
 
+
 _FREE: Final = frozenset({Any, object, None})
 
 
@@ -348,6 +351,25 @@ def codec_for(name: str, annotation: Any = None) -> Codec:
     loads = _typed_loads(name, annotation)
     decoder = _json_decoder if name == "json" else _msgpack_decoder
     return Codec(name, decoder(loads), codec.encode, codec.join)
+
+
+def only(codec: Codec, kinds: tuple[type, ...], owner: str) -> Codec:
+    """Return a codec that sends messages of these types, and no others.
+
+    Its ``encode`` raises ``TypeError`` for those; our caller's fault.
+    """
+    encode = codec.encode
+
+    def encode_checked(message: Any) -> Event:
+        if not isinstance(message, kinds):
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise TypeError(
+                f"{owner} sends {expected}, got {type(message).__name__}; "
+                "add it to the class's sends"
+            )
+        return encode(message)
+
+    return Codec(codec.name, codec.decode, encode_checked, codec.join, codec.publish)
 
 
 def _is_free(annotation: Any) -> bool:

@@ -42,6 +42,7 @@ class Connection(HTTPConnection[Any]):
     """The handshake's side of a connection."""
 
     _id = ""
+    _token: str | None = None  # from a refresh, which counts before the handshake's
 
     @property
     def id(self) -> str:
@@ -59,6 +60,21 @@ class Connection(HTTPConnection[Any]):
     def subprotocols(self) -> list[str]:
         """What the client offers, in its order of preference. Untrusted."""
         return list(self.scope.get("subprotocols") or ())
+
+    @property
+    def token(self) -> str | None:
+        """The client's credential, for ``authenticate``; ``None``: there is none.
+
+        From ``Authorization: Bearer ...``, or else the query's ``token``, which is what
+        browsers can send; over `consumers.v1` the latest that it has refreshed it with.
+        Untrusted.
+        """
+        if self._token is not None:
+            return self._token
+        kind, _, token = self.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and token:
+            return token.strip()
+        return self.query_params.get("token")
 
     @property
     def session(self) -> dict[str, Any]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .call import current_call
 from .errors import ConfigurationError
 from .member import GroupMember
-from .plan import SETTINGS, Plan, check_settings, make_plan
+from .plan import Plan, make_plan
+from .protocol.frames import PROTOCOLS
+from .protocol.writing import FRAMED
+from .settings import SETTINGS, check_settings
 from .signatures import callers_locals
 from .state import State
 
@@ -15,9 +19,10 @@ if TYPE_CHECKING:
     from anyio import TaskHandle
 
     from .backlog import Published
+    from .close import CloseEvent
     from .codecs import Event
     from .groups import GroupName, PresenceDiff
-    from .history import Recovery
+    from .history import Position, Recovery
     from .runtime import Runtime
     from .signatures import Signature
 
@@ -76,12 +81,17 @@ class WebSocketConsumer(GroupMember):
     """How many messages of one client are handled at once. Above 1 their order is the
     application's affair."""
 
+    sends: ClassVar[Any] = None
+    """The type, or union of types, of all that :meth:`send` sends; ``None``: anything.
+    Checked, and told in the schema."""
+
     finish_timeout: ClassVar[float] = 5.0
     """Seconds that messages which came before the client left may still take."""
 
     refusals: ClassVar[Any] = "http"
     """``"http"``: a refused handshake is answered with its status. ``"close"``: it is
-    accepted and closed with 4000 + status, which a browser's script can read."""
+    accepted and closed with 4000 + status, which a browser's script can read. Clients
+    of `consumers.v1` get that in any case."""
 
     limits: ClassVar[Any] = None
     """Bounds of its own; ``None``: the application's."""
@@ -93,6 +103,7 @@ class WebSocketConsumer(GroupMember):
     # Set by `runtime`, which stands above this module.
     _serve: ClassVar[Callable[[WebSocketConsumer], Awaitable[None]]]
     _runtime: Runtime
+    _protocol: str | None = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Read and check the class.
@@ -217,6 +228,41 @@ class WebSocketConsumer(GroupMember):
             raise self._mistake("start_soon")
         return self._runtime.start(function, *args, name=name)
 
+    @property
+    def protocol(self) -> str | None:
+        """The subprotocol of the framework's own that the client speaks, if it does.
+
+        ``"consumers.v1+json"`` or ``"consumers.v1+msgpack"``.
+        """
+        return self._protocol
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """What names the message that is handled, however often it comes.
+
+        For what is to be done once: give it to the database with what is written.
+        Publications do that by themselves. ``None``: its sender has set none.
+        """
+        call = current_call.get()
+        return None if call is None else call.key
+
+    async def request(self, message: Any, *, returns: Any = Any) -> Any:
+        """Ask the client, and return what it answers.
+
+        Cancelling tells the client that the answer is not wanted any more.
+
+        Args:
+            message: The question.
+            returns: The type that the answer is converted to. Untrusted, but of it.
+
+        Raises:
+            MessageError: The client answers with an error, or knows no answer.
+            InvalidMessage: Its answer is of another type.
+            StateError: It does not speak `consumers.v1`.
+            ConnectionClosed: It is gone.
+        """
+        return await self._runtime.session("request").ask(message, returns)
+
     def end(self, code: int, reason: str = "") -> None:
         """Begin to close from outside, without waiting. For ``groups.disconnect``."""
         self._runtime.end(code, reason)
@@ -231,6 +277,37 @@ class WebSocketConsumer(GroupMember):
         *given: Any,
     ) -> Any:
         return await self._runtime.call(signature, function, values, *given)
+
+    def _negotiated(self) -> str | None:
+        if not self.scope.get("subprotocols") or not self._plan.speaks:
+            return None
+        for subprotocol in self.subprotocols:
+            if subprotocol in PROTOCOLS:
+                return subprotocol
+        return None
+
+    def _agreed(self, subprotocol: str | None) -> None:
+        if subprotocol in PROTOCOLS and self._plan.speaks:
+            name = PROTOCOLS[subprotocol]
+            self._protocol = subprotocol
+            self._send_codec = self._plan.framed(name)  # type: ignore[misc]
+            self._publish_codec = FRAMED[name]
+
+    def _goodbye(self, event: CloseEvent) -> Event | None:
+        return self._runtime.goodbye(event, self._retry)
+
+    async def _subscribed(
+        self,
+        name: GroupName,
+        snapshot: Any,
+        recovery: Recovery,
+        since: Position | None,
+    ) -> None:
+        if self._protocol is None:
+            await super()._subscribed(name, snapshot, recovery, since)
+        else:
+            session = self._runtime.session("subscribe")
+            await session.subscribed(name, snapshot, recovery, since)
 
     async def _accepted(self) -> None:
         await self._runtime.accepted()

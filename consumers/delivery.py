@@ -54,7 +54,7 @@ class Delivery(WebSocket):
     _groups: Groups
     _memberships: dict[str, GroupName]
 
-    if TYPE_CHECKING:  # what the class has that stands above
+    if TYPE_CHECKING:  # what the class has that stands above this one
 
         async def _call_with(
             self,
@@ -64,7 +64,8 @@ class Delivery(WebSocket):
             *given: Any,
         ) -> Any: ...
 
-        def end(self, code: int, reason: str = "") -> None: ...
+        def end(self, code: int, reason: str = "") -> None:
+            """Begin to close from outside, without waiting."""
 
     def deliver(self, publication: Publication) -> None:
         """Take a publication. For the hub."""

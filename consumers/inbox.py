@@ -36,6 +36,7 @@ class Inbox:
         "_receive",
         "closed",
         "reading_ahead",
+        "urgent",
         "waiting",
         "watchdog",
     )
@@ -51,6 +52,8 @@ class Inbox:
         self._limits = DEFAULT_LIMITS
         self.reading_ahead = False
         """Whether a task reads ahead."""
+        self.urgent: Callable[[Event], bool] | None = None
+        """Deals with a message that must not wait, and tells whether it was one."""
         self.closed = False
         """Whether we closed, or the end was taken: then there is no more to read."""
         self.watchdog: Watchdog | None = None
@@ -121,11 +124,13 @@ class Inbox:
         try:
             while len(waiting) < self._limits.inbox:
                 event: Event = await self._receive()
-                waiting.append(event)
                 if event["type"] == "websocket.disconnect":
+                    waiting.append(event)
                     self._end = event
                     self._left(event)
                     break
+                if self.urgent is None or not self.urgent(event):
+                    waiting.append(event)
                 if self._arrived is not None:
                     break
         finally:

@@ -49,6 +49,17 @@ class Limits:
     While fewer wait, the client's leaving is noticed within 100 ms. It also bounds the
     memory that a client can take by sending faster than its hook works."""
 
+    heartbeat: float | None = 25.0
+    """Seconds between two pings to a client that speaks `consumers.v1`.
+
+    Proxies end connections that are silent for a minute; this is short of half of it.
+    A browser can't see the server's own pings, so that these are messages."""
+
+    heartbeat_timeout: float = 10.0
+    """Seconds that such a client has to answer a ping, and the server to send one.
+
+    Longer than a phone takes to change its network; 4408 after it."""
+
     outbox_messages: int = 1000
     """Publications that may wait for one slow client.
 

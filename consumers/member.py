@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .call import current_call
 from .delivery import Delivery
 from .errors import NotAllowed
 from .groups import Groups, Membership, Past, Target
@@ -203,8 +204,11 @@ class GroupMember(Delivery):
     ) -> Position | None:
         """Send ``message`` to every member of ``group``, as ``Groups.publish`` does.
 
-        Works in ``on_disconnect`` too.
+        Works in ``on_disconnect`` too. Where a message that came with an idempotency
+        key is handled, it is published once, however often the message comes.
         """
+        if idempotency_key is None and (call := current_call.get()) is not None:
+            idempotency_key = call.publication_key()
         return await self._groups.publish(
             group,
             message,

@@ -70,7 +70,7 @@ def receives(
     *,
     concurrency: int | None = None,
     key: str | Callable[[Any], Hashable] | None = None,
-    timeout: float | None = None,  # noqa: ASYNC109  of each call that comes
+    timeout: float | None = None,
     thread: bool = False,
 ) -> Any:
     """Call a method with the messages of one type, or of a union of them.

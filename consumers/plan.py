@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, get_args
 
-from .codecs import Codec, with_positions
+import msgspec
+
+from .codecs import Codec, only, with_positions
 from .errors import ConfigurationError
-from .limits import Limits
 from .messages import (
     Receiving,
     codecs_of,
@@ -20,11 +21,19 @@ from .messages import (
     subscribed_by,
 )
 from .params import Binder
+from .protocol.reading import FrameReader, PlainReader
+from .protocol.writing import FRAMED
 from .providers import Provider, in_scope
-from .receivers import Receiver, check_encodable, read_receivers, union_of
+from .receivers import (
+    Receiver,
+    check_encodable,
+    read_receivers,
+    receiver_of_all,
+    union_of,
+)
 from .signatures import Signature, read_signature
 
-__all__ = ["HOOKS", "Plan", "check_settings", "make_plan"]
+__all__ = ["HOOKS", "Plan", "Subscriber", "make_plan"]
 
 HOOKS: Final = (
     "on_handshake",
@@ -87,15 +96,46 @@ class Plan:
     on_gap: Signature | None = None
     subscribers: Mapping[Any, Subscriber] = field(default_factory=dict)
     """``{declared group: method}``, of those that clients may subscribe to."""
-    receivers: Mapping[type, Receiver] = field(default_factory=dict)
+    receivers: Mapping[type[msgspec.Struct], Receiver] = field(default_factory=dict)
     """``{type of message: method}``; empty where ``on_receive`` takes all of them."""
     sends: tuple[type, ...] | None = None
     """What may be sent; ``None``: anything."""
+    message: Any = None
+    """What messages are annotated as; ``None``: anything, of the codec's."""
+    any_receiver: Receiver | None = None
+    """``on_receive``, where it takes all messages."""
+    speaks: bool = False
+    """Whether it can speak `consumers.v1`: that carries what has a form in JSON."""
+    owner: str = ""
+    """The class's name, for errors."""
+    _frame_readers: dict[str, FrameReader] = field(default_factory=dict, init=False)
 
     @cached_property
     def holds_providers(self) -> bool:
         """Whether something that it needs has a teardown when the connection ends."""
         return any(each.is_generator for each in self.providers_of("connection"))
+
+    def frame_reader(self, name: str) -> FrameReader:
+        """Return what reads the frames of `consumers.v1` by a codec, made once."""
+        reader = self._frame_readers.get(name)
+        if reader is None:
+            kinds = [kind.__struct_config__ for kind in self.receivers]
+            tag = next((kind.tag_field for kind in kinds), None) or ""
+            tags = [kind.tag for kind in kinds]
+            annotation = Any if self.message is None else self.message
+            reader = FrameReader(name, annotation, (tag, tags))
+            self._frame_readers[name] = reader
+        return reader
+
+    def framed(self, name: str) -> Codec:
+        """Return what writes messages as frames of `consumers.v1`."""
+        codec = FRAMED[name]
+        return codec if self.sends is None else only(codec, self.sends, self.owner)
+
+    @cached_property
+    def reader(self) -> PlainReader:
+        """What reads the messages of its methods, where no subprotocol is spoken."""
+        return PlainReader(self.receive, tuple(self.receivers))
 
     def providers_of(self, scope: str) -> tuple[Provider, ...]:
         """Return the providers of one scope, what is needed first coming first."""
@@ -144,12 +184,18 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         getattr(cls, "receive_type", None),
         getattr(cls, "send_type", None),
     )
+    any_receiver: Receiver | None = None
+    if on_receive is not None:
+        any_receiver = receiver_of_all(on_receive, receiving)
     publish = send
     if getattr(cls, "positions", False):
         try:
             publish = with_positions(send)
         except ConfigurationError as error:
             raise ConfigurationError(f"{cls.__qualname__}: {error}") from error
+    sends = _sends(cls)
+    if sends is not None:
+        send = only(send, sends, cls.__qualname__)
     subscribers = _subscribers(cls, namespace)
     signatures = [signature for signature in hooks.values() if signature is not None]
     signatures += [subscriber.signature for subscriber in subscribers.values()]
@@ -168,7 +214,11 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         interceptors=_interceptors(cls, base, namespace),
         subscribers=subscribers,
         receivers=receivers,
-        sends=_sends(cls),
+        sends=sends,
+        owner=cls.__qualname__,
+        message=_message(annotation, receive),
+        any_receiver=any_receiver,
+        speaks={receive.name, send.name} <= {"json", "msgpack", "text"},
         providers=all_providers(signatures),
         **hooks,
     )
@@ -270,6 +320,13 @@ def _interceptors(
     return found
 
 
+def _message(annotation: Any, receive: Codec) -> Any:
+    """Return what a message is, for a decoder of frames around it."""
+    if receive.name == "text":
+        return str
+    return None if annotation is inspect.Parameter.empty else annotation
+
+
 def _sends(cls: type) -> tuple[type, ...] | None:
     sends = getattr(cls, "sends", None)
     if sends is None:
@@ -341,67 +398,3 @@ def _check_spelling(cls: type) -> None:
                     f"{cls.__qualname__}: a hook must be one of {', '.join(HOOKS)}, "
                     f"got {name!r}; did you mean {meant!r}?"
                 )
-
-
-def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
-    """Check the settings of a class or route.
-
-    Raises:
-        ConfigurationError: One is unknown, or has a value that it can't have.
-    """
-    for name, value in settings.items():
-        check = _SETTINGS.get(name)
-        if check is None:
-            close = difflib.get_close_matches(name, _SETTINGS, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigurationError(
-                f"{owner}: a setting must be one of {', '.join(_SETTINGS)}, "
-                f"got {name!r}{hint}"
-            )
-        valid, expected = check
-        if not valid(value):
-            raise ConfigurationError(
-                f"{owner}: {name} must be {expected}, got {value!r}"
-            )
-
-
-def _is_codes(value: Any) -> bool:
-    if value is None or value is all:
-        return True
-    return isinstance(value, tuple) and all(isinstance(code, int) for code in value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _is_name(value: Any) -> bool:
-    return value is None or isinstance(value, str)  # which one: codec_for
-
-
-_TYPE = (_is_name, "the name of a message type, or None")
-_SETTINGS: Final[dict[str, tuple[Any, str]]] = {
-    "auto_accept": (lambda value: isinstance(value, bool), "True or False"),
-    "value_type": _TYPE,
-    "receive_type": _TYPE,
-    "send_type": _TYPE,
-    "caught_close_codes": (
-        _is_codes,
-        "a tuple of close codes, the built-in all, or None for 1000, 1001 and 1005",
-    ),
-    "concurrency": (_is_count, "a positive whole number"),
-    "finish_timeout": (_is_number, "a positive number of seconds"),
-    "refusals": (lambda value: value in ("http", "close"), "'http' or 'close'"),
-    "sends": (lambda value: True, "a class, or a union of classes"),  # see _sends
-    "positions": (lambda value: isinstance(value, bool), "True or False"),
-    "limits": (
-        lambda value: value is None or isinstance(value, Limits),
-        "an instance of Limits, or None for the application's",
-    ),
-}
-SETTINGS: Final = tuple(_SETTINGS)
-"""The names of all settings."""

@@ -22,7 +22,13 @@ from .messages import Receiving, marked_by
 from .providers import provider_of
 from .signatures import Signature, read_hints, read_signature
 
-__all__ = ["Receiver", "check_encodable", "read_receivers", "union_of"]
+__all__ = [
+    "Receiver",
+    "check_encodable",
+    "read_receivers",
+    "receiver_of_all",
+    "union_of",
+]
 
 _ITERATORS: Final = (AsyncIterator, AsyncGenerator, AsyncIterable)
 
@@ -97,6 +103,11 @@ def read_receivers(
             found[kind] = receiver
     _check_tags(cls, found)
     return found
+
+
+def receiver_of_all(signature: Signature, receiving: Receiving) -> Receiver:
+    """Return ``on_receive`` as what takes all messages."""
+    return Receiver("on_receive", (), None, signature, receiving, Any, False, "")
 
 
 def _marked_in(cls: type, name: str) -> Receiving | None:
@@ -230,9 +241,9 @@ def _message_of(
 
 
 def _default(value: Any) -> Any:
-    """Return a default as msgspec takes it: a mutable one is copied for each message."""
+    """Return a default as msgspec takes it: a mutable one is copied for each."""
     if isinstance(value, list | dict | set | bytearray) and value:
-        return msgspec.field(default_factory=lambda: value.copy())
+        return msgspec.field(default_factory=value.copy)
     return value
 
 

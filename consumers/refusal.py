@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
+from msgspec import UNSET
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope
 
-from .close import MAX_REASON_BYTES, refusal_code
+from .close import MAX_REASON_BYTES, refusal_code, should_return
 from .codecs import CODECS, Event
 from .errors import (
     InvalidMessage,
@@ -24,6 +25,7 @@ from .errors import (
 )
 from .headers import checked_headers
 from .outbox import EventSend
+from .protocol.frames import PROTOCOLS, Goodbye
 
 __all__ = ["Denial", "Refusal", "Refusals", "closing_by", "end_by", "leaves"]
 
@@ -46,8 +48,13 @@ class Refusal:
         status: int,
         content: object = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        protocol: str | None = None,
     ) -> None:
         """Make the answer in the form that the application and the server allow.
+
+        Clients of `consumers.v1` get a close that their scripts can read, after a frame
+        with all the rest; ``protocol`` is which form of it they speak.
 
         Raises:
             MessageNotEncodable: ``content`` has no JSON form; the caller's fault.
@@ -58,7 +65,9 @@ class Refusal:
         self._scope = scope
         self._response: Response | None = None
         self._events: tuple[Event, ...] = ({"type": "websocket.close", "code": 1008},)
-        if form == "close":
+        if protocol is not None:
+            self._events = _framed(status, content, headers, protocol)
+        elif form == "close":
             self._events = _closing(status, content)
         elif _EXTENSION in (scope.get("extensions") or {}):
             self._response = _denial(status, content, headers)
@@ -125,6 +134,26 @@ def _closing(status: int, content: object) -> tuple[Event, ...]:
     return (
         {"type": "websocket.accept", "headers": []},
         {"type": "websocket.close", "code": refusal_code(status), "reason": reason},
+    )
+
+
+def _framed(
+    status: int, content: object, headers: Mapping[str, str] | None, protocol: str
+) -> tuple[Event, ...]:
+    code = refusal_code(status)
+    named = {name.lower(): value for name, value in (headers or {}).items()}
+    wait = named.get("retry-after", "")
+    goodbye = Goodbye(
+        code,
+        should_return(code),
+        float(wait) if wait.isdecimal() else None,
+        UNSET if content is None else content,
+    )
+    accept, close = _closing(status, content)
+    return (
+        {**accept, "subprotocol": protocol},
+        CODECS[PROTOCOLS[protocol]].encode(goodbye),
+        close,
     )
 
 

@@ -31,7 +31,8 @@ from .consumer import WebSocketConsumer
 from .errors import ConfigurationError
 from .messages import Receiving, codecs_of
 from .params import Binder
-from .plan import Plan, all_providers, check_settings
+from .plan import Plan, all_providers
+from .settings import check_settings
 from .signatures import callers_locals, read_signature
 
 __all__ = ["Router", "WebSocketRoute", "check_table"]

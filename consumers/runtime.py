@@ -25,13 +25,15 @@ from starlette.websockets import WebSocketDisconnect
 from .application import APP_KEY, Application, groups_of, identify
 from .clock import current_clock, move_on_after
 from .close import CloseEvent
-from .concurrency import Concurrency
 from .consumer import WebSocketConsumer
+from .dispatch import Dispatch
 from .errors import ConnectionClosed, StateError
 from .farewell import Farewell
 from .groups import user_group
 from .limits import DEFAULT_LIMITS
+from .protocol.writing import Plain
 from .providing import Providing
+from .session import Session, no_session
 from .state import State
 from .tasks import MAIN, Task, Tasks
 from .verdict import Verdict
@@ -40,6 +42,7 @@ from .watchdog import current_watchdog
 if TYPE_CHECKING:
     from .codecs import Event
     from .groups import GroupName
+    from .identity import Authenticate
     from .providers import Factory, Scope
     from .signatures import Signature
 
@@ -68,8 +71,8 @@ class Runtime:
         "_app",
         "_clock",
         "_closer",
-        "_concurrency",
         "_connecting",
+        "_dispatch",
         "_entered",
         "_farewell",
         "_finishing",
@@ -77,11 +80,11 @@ class Runtime:
         "_pull",
         "_raises",
         "_scope",
-        "_tasks",
         "_timed",
         "_verdict",
         "consumer",
         "memberships",
+        "tasks",
     )
 
     def __init__(self, consumer: WebSocketConsumer) -> None:
@@ -99,10 +102,11 @@ class Runtime:
         self._farewell = Farewell(consumer)
         self._timed = False  # whether handshake_timeout runs
         self._closer: Task | None = None  # which task called close(), if one did
-        self._tasks = Tasks(self)
+        self.tasks = Tasks(self)
+        """The connection's."""
         self._verdict = Verdict(consumer)
         self._scope = CancelScope()  # around the main task's work
-        self._concurrency: Concurrency | None = None  # where messages go to tasks
+        self._dispatch: Dispatch | None = None  # where on_receive is not all
         self._providing: Providing | None = None  # once a hook has asked for something
         self._raises = True  # at its end; not where providers end after it
         consumer._runtime = self
@@ -122,9 +126,13 @@ class Runtime:
         async with self._life():
             if not await self._begin():
                 return
-            handle, consumer = self._handler(), self.consumer
-            if handle is None or consumer.concurrency > 1:
-                await self._messages(handle)
+            consumer, dispatch = self.consumer, self._dispatching()
+            if dispatch is not None:
+                await dispatch.run(self._take, self._finish_soon)
+                return
+            if (handle := self._handler()) is None:
+                if (await self._take())["type"] == "websocket.receive":
+                    self._verdict.closing = (1003, "this endpoint only sends")
                 return
             inbox, following = consumer._inbox, self.following()
             receive, took, watchdog = consumer._asgi_receive, inbox.took, inbox.watchdog
@@ -158,14 +166,14 @@ class Runtime:
         consumer, inbox = self.consumer, self.consumer._inbox
         watchdog = current_watchdog()
         watchdog.watch(inbox, self)
-        token = self._tasks.enter()
+        token = self.tasks.enter()
         try:
-            async with create_task_group() as self._tasks.group:
+            async with create_task_group() as self.tasks.group:
                 try:
                     with self._scope:
                         yield
                     if consumer._stage is State.CLOSING:
-                        closer = self._tasks.work.get(self._closer)
+                        closer = self.tasks.work.get(self._closer)
                         called = self._closer is not None
                         await self._farewell.let_out(closer, all_out=called)
                 except BaseException as error:
@@ -178,7 +186,7 @@ class Runtime:
                     self._wind_up()
                     self._say_farewell()
         finally:
-            self._tasks.leave(token)
+            self.tasks.leave(token)
             consumer._stage = State.ENDED
         if self._verdict.failures and self._raises:
             self._verdict.raise_failures()
@@ -268,21 +276,22 @@ class Runtime:
             handle = partial(self.call, plan.on_receive, handle, {})
         return handle
 
-    async def _messages(self, handle: Callable[[Any], Awaitable[Any]] | None) -> None:
-        """Handle messages in another way than one by one."""
-        consumer, following = self.consumer, self.following()
-        took = consumer._inbox.took
-        if handle is None:
-            if took(await following())["type"] == "websocket.receive":
-                self._verdict.closing = (1003, "this endpoint only sends")
-            return
+    def _dispatching(self) -> Dispatch | None:
+        """Return what hands messages to methods, where ``on_receive`` is not all."""
+        consumer, plan = self.consumer, self.consumer._plan
+        dispatch = self._dispatch
+        if dispatch is None and plan.receivers:
+            dispatch = Dispatch(self, plan.reader, Plain(plan.send))
+        elif dispatch is None and consumer.concurrency > 1 and plan.any_receiver:
+            dispatch = Dispatch(self, None, Plain(plan.send))
+        if dispatch is not None:
+            self._dispatch = dispatch
+            consumer._inbox.urgent = dispatch.urgent
+        return dispatch
 
-        async def take() -> Any:
-            return took(await following())
-
-        many = Concurrency(consumer.concurrency, self._tasks, self._verdict)
-        self._concurrency, decode = many, consumer._plan.receive.decode
-        await many.handle_all(take, decode, handle, self._finish_soon)
+    async def _take(self) -> Event:
+        """Return the next event."""
+        return self.consumer._inbox.took(await self.following()())
 
     def following(self) -> Callable[[], Awaitable[Any]]:
         """Return what to call for the next event."""
@@ -338,17 +347,22 @@ class Runtime:
         self, function: Callable[..., Awaitable[Any]], *args: Any, name: object = None
     ) -> TaskHandle[Any]:
         """Start the application's work: see ``WebSocketConsumer.start_soon``."""
-        if self._tasks.over:
+        if self.tasks.over:
             raise StateError(
                 "can't start_soon: the connection is ending; "
                 "what should outlive it goes to app.start_soon"
             )
-        return self._tasks.start(self._tasks.work, function, *args, name=name)
+        return self.tasks.start(self.tasks.work, function, *args, name=name)
 
     def spawn(self, function: Callable[[], Awaitable[Any]]) -> None:
         """Start work of the framework's own, which lasts until all else has ended."""
-        if not self._tasks.over:
-            self._tasks.start(self._tasks.services, function)
+        if not self.tasks.over:
+            self.tasks.start(self.tasks.services, function)
+
+    def read_ahead(self) -> None:
+        """Read on while a hook runs, without waiting for the watchdog to notice it."""
+        if self.consumer._inbox.has_room():
+            self.spawn(self.consumer._inbox.read_ahead)
 
     def _busy(self) -> None:
         """Have the client's leaving noticed while a first hook runs."""
@@ -356,11 +370,15 @@ class Runtime:
         assert watchdog is not None
         watchdog.mark(self.consumer._inbox)
 
+    def note(self, error: Exception) -> None:
+        """Take over how the connection ends from what the client did wrong."""
+        self._verdict.take_note(error)
+
     def ended_by(self, error: BaseException) -> None:
         """Take what a task has raised; cancel all if that ends the connection."""
         if self._judge(error):
             self._scope.cancel()
-            self._tasks.cancel(self._tasks.work)
+            self.tasks.cancel(self.tasks.work)
 
     # -- what happens to the connection ---------------------------------------------
 
@@ -369,6 +387,9 @@ class Runtime:
         if self._timed:
             self._clock.cancel_after(self._scope, math.inf)
         consumer = self.consumer
+        if consumer.protocol is not None:
+            session = self._dispatch = Session(self, consumer.protocol)
+            await session.welcome()
         user = consumer.user
         if user.is_authenticated and user.identity:
             name = user_group(user.identity)
@@ -378,7 +399,9 @@ class Runtime:
     def gone(self) -> None:
         """The client left."""
         self._leave_groups()
-        self._tasks.cancel(self._tasks.work)
+        self.tasks.cancel(self.tasks.work)
+        if self._dispatch is not None:
+            self._dispatch.gone()
         consumer = self.consumer
         view = self._pull and not self._connecting
         if view or consumer._inbox.is_idle():
@@ -390,19 +413,40 @@ class Runtime:
 
     def closing(self) -> None:
         """Our close has begun, by a call of ``close``."""
-        caller = self._tasks.caller()
+        caller = self.tasks.caller()
         if caller is MAIN and self.consumer._inbox.is_idle() and not self._pull:
             caller = None  # a task that a hook has left behind somewhere else
         self._closer = caller
         self._leave_groups()
-        self._tasks.cancel(self._tasks.work, caller)
-        self._tasks.cancel(self._tasks.handlers, caller)
+        self.tasks.cancel(self.tasks.work, caller)
+        self.tasks.cancel(self.tasks.handlers, caller)
         if caller is not MAIN and not self._pull:
             self._stop_reading()
 
+    @property
+    def authenticate(self) -> Authenticate | None:
+        """Who tells who the client is."""
+        return None if self._app is None else self._app.authenticate
+
+    def session(self, verb: str) -> Session:
+        """Return the session of a client that speaks `consumers.v1`.
+
+        Raises:
+            StateError: It does not, and what ``verb`` says can't be done.
+        """
+        if not isinstance(self._dispatch, Session):
+            raise no_session(verb)
+        return self._dispatch
+
+    def goodbye(self, event: CloseEvent, retry: float | bool | None) -> Event | None:
+        """Return what is sent before a close frame, if the client knows it."""
+        if not isinstance(self._dispatch, Session):
+            return None
+        return self._dispatch.goodbye(event, retry)
+
     def closed_elsewhere(self) -> bool:
         """Tell whether it is over, and by no doing of the caller's."""
-        stage, caller = self.consumer._stage, self._tasks.caller()
+        stage, caller = self.consumer._stage, self.tasks.caller()
         if stage is State.CLOSING:
             return caller is not self._closer
         return stage is State.ENDED and caller is None
@@ -413,7 +457,7 @@ class Runtime:
             return
         self._set_closed(code, reason)
         self._leave_groups()
-        self._tasks.cancel(self._tasks.work)
+        self.tasks.cancel(self.tasks.work)
         if self._pull:
             self._scope.cancel()
         else:
@@ -424,12 +468,13 @@ class Runtime:
         """The client reads too slowly: it is better served by coming back."""
         self.end(1013, "reading too slowly")
         self.consumer._give_up()
-        self._tasks.cancel(self._tasks.services)
+        self.tasks.cancel(self.tasks.services)
 
     def _stop_reading(self) -> None:
         """Take no more messages; a hook that runs may finish."""
-        if self._concurrency is not None:
-            self._concurrency.stop()
+        if self._dispatch is not None and not self._connecting:
+            if self._dispatch.stop():
+                self._finish_soon()
         elif self.consumer._inbox.is_idle():
             self._scope.cancel()
         else:
@@ -450,9 +495,9 @@ class Runtime:
     def _judge(self, error: BaseException) -> bool:
         """Decide how the connection ends after ``error``; tell whether it ends now."""
         # A view learns of the client's leaving by this, and has to deal with it.
-        in_view = self._pull and not self._connecting and self._tasks.caller() is MAIN
+        in_view = self._pull and not self._connecting and self.tasks.caller() is MAIN
         silent = not in_view or self.consumer._stage is State.CLOSING
-        return self._verdict.judge(error, silent=silent, over=self._tasks.over)
+        return self._verdict.judge(error, silent=silent, over=self.tasks.over)
 
     def _set_closed(self, code: int, reason: str) -> None:
         """Make the end known at once; the close frame follows."""
@@ -471,18 +516,18 @@ class Runtime:
             late = self._scope.cancelled_caught  # by handshake_timeout
             self._verdict.refusal = self._verdict.of_connecting(late=late)
         self.consumer._give_up()
-        self._tasks.end()
+        self.tasks.end()
 
     def _say_farewell(self) -> None:
         due = self._entered and self.consumer._plan.on_disconnect is not None
-        tasks, hook = self._tasks, self._on_disconnect if due else None
+        tasks, hook = self.tasks, self._on_disconnect if due else None
         work = tasks.work.values()
         self._farewell.begin(tasks.group, self._verdict.refusal, hook, work)
 
     async def _on_disconnect(self, code: int) -> None:
         hook = self.consumer._plan.on_disconnect
         assert hook is not None
-        self._tasks.enter()
+        self.tasks.enter()
         try:
             await self.call(hook, self.consumer.on_disconnect, {}, code)
         except get_cancelled_exc_class():

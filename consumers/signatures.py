@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .depends import Dependencies
     from .providers import Scope
 
-__all__ = ["Signature", "callers_locals", "read_hints", "read_signature"]
+__all__ = ["NOTHING", "Signature", "callers_locals", "read_hints", "read_signature"]
 
 _HINTS: Final = "__consumers_hints__"
 
@@ -78,6 +78,10 @@ class Signature:
         if self.dependencies is not None:
             values |= await self.dependencies.solve(connection, stack)
         return values
+
+
+NOTHING: Final = Signature("", {}, (), {}, None)
+"""What asks for nothing."""
 
 
 def read_signature(
@@ -184,7 +188,8 @@ def read_hints(
     """Return what a function's annotations say, read once.
 
     Without that of what it returns, where that names what is not there: only some have
-    to know it. A subclass made elsewhere does not see the local names that its base's hooks use.
+    to know it. A subclass made elsewhere does not see the local names that its base's
+    hooks use.
     """
     function = getattr(function, "__func__", function)  # a method takes no attributes
     known: dict[str, Any] | None = getattr(function, _HINTS, None)

@@ -9,7 +9,7 @@ Source of the events: ASGI WebSocket, spec version 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final, NoReturn, Self
@@ -22,15 +22,14 @@ from .backlog import Ledger, Published
 from .clock import move_on_after
 from .close import CloseEvent, catches, check_code, check_reason
 from .codecs import CODECS, Codec, Event
-from .connection import Connection
 from .errors import ConnectionClosed, Rejected, StateError, shorten
 from .forms import Forms, Sending
-from .headers import Headers, checked_headers, checked_subprotocol
+from .handshake import Handshake
 from .inbox import Inbox
 from .limits import DEFAULT_LIMITS
 from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
 from .policies import Loss
-from .refusal import Refusal, closing_by
+from .refusal import closing_by
 from .state import OPEN, TRANSITIONS, WHY, Action, State
 
 __all__ = ["WebSocket"]
@@ -44,7 +43,7 @@ _CHECKPOINT_MASK: Final = 63
 _CODE_WAIT: Final = 1.0
 
 
-class WebSocket(Connection, Forms):
+class WebSocket(Handshake, Forms):
     """One connection over ASGI, in pull style.
 
     ``receive`` and ``send`` use the types that the class or the route sets; the forms
@@ -53,10 +52,9 @@ class WebSocket(Connection, Forms):
     """
 
     auto_accept: ClassVar[bool] = True
-    # CaughtCodes, Refusals, and Limits or None: Any for the reason that
+    # CaughtCodes, and Limits or None: Any for the reason that
     # WebSocketConsumer gives.
     caught_close_codes: ClassVar[Any] = None
-    refusals: ClassVar[Any] = "http"
     limits: ClassVar[Any] = None
 
     _receive_codec: ClassVar[Codec] = CODECS["text"]
@@ -86,6 +84,7 @@ class WebSocket(Connection, Forms):
         self._ledger = Ledger()
         self._steps = can_step(self._asgi_send)
         self._bounds = DEFAULT_LIMITS
+        self._retry: float | bool | None = None
         self.close_event: CloseEvent | None = None
         """How the connection ended, once it has."""
 
@@ -93,97 +92,11 @@ class WebSocket(Connection, Forms):
         name, path = type(self).__name__, self.scope.get("path")
         return f"<{name} {path} {self._stage.name.lower()} id={self.id}>"
 
-    # -- the handshake --------------------------------------------------------------
-
-    async def accept(
-        self, subprotocol: str | None = None, headers: Headers | None = None
-    ) -> None:
-        """Accept the handshake.
-
-        Args:
-            subprotocol: One of those that the client offered, or ``None`` for none.
-            headers: For the answer: a mapping or pairs, of str or bytes.
-
-        Raises:
-            ValueError: The subprotocol was not offered, or a header can't be sent.
-            StateError: It was accepted before.
-            ConnectionClosed: The client is gone.
-
-        Cancelling leaves it open whether the client learned of the acceptance.
-
-        Source: RFC 6455 4.2.2; ASGI WebSocket "Accept - send event".
-        """
-        event = {
-            "type": "websocket.accept",
-            "subprotocol": checked_subprotocol(subprotocol, self.subprotocols),
-            "headers": checked_headers(headers),
-        }
-        await self._read_connect()
-        await self._do(Action.ACCEPT)
-        await self._hand_over(event)
-        await self._accepted()
-
-    async def reject(
-        self,
-        status: int = 403,
-        content: object = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> NoReturn:
-        """Refuse the handshake with an HTTP status. Never returns.
-
-        After accept it closes with 1008 instead. Where ``refusals`` is ``"close"`` the
-        connection is accepted and closed at once with 4000 + ``status``, which a
-        browser's script can read. A server without denial responses answers 403.
-
-        Args:
-            status: 400-599.
-            content: A text, or a value for JSON. For the client's eyes.
-            headers: For the answer, such as ``{"retry-after": "5"}``.
-
-        Raises:
-            Rejected: Always. Let it pass: whoever catches it gets it again.
-            ValueError: The status is not one of an error.
-
-        Source: ASGI WebSocket "Websocket Denial Response".
-        """
-        if not 400 <= status <= 599:
-            raise ValueError(
-                f"a refusal's status must be 400-599, got {status!r}; "
-                "redirects do not work for WebSockets"
-            )
-        if self._stage is State.OPEN:
-            await self.close(1008)
-        else:
-            await self._read_connect()
-            await self._refuse(status, content, headers)
-        raise Rejected(status)
-
-    async def _refuse(
-        self, status: int, content: object, headers: Mapping[str, str] | None
-    ) -> None:
-        refusal = Refusal(self.scope, self.refusals, status, content, headers)
-        await self._do(Action.REFUSE)
-        self._inbox.closed = True
-        self.close_event = CloseEvent(1006, "", None, "server", status)
-        await refusal.send(self._asgi_receive, self._hand_over)
-
-    async def _read_connect(self) -> None:
-        """Read the first event. Does nothing where it was read before."""
-        if self._connect_seen:
-            return
-        event = await self._asgi_receive()
-        self._connect_seen = True
-        if event["type"] == "websocket.disconnect":
-            self._left(event)
-        elif event["type"] != "websocket.connect":
-            raise StateError(
-                f"the first event must be 'websocket.connect', got {event['type']!r}; "
-                "the server or a middleware is at fault"
-            )
-
     # -- closing --------------------------------------------------------------------
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
+    async def close(
+        self, code: int = 1000, reason: str = "", *, retry: float | bool | None = None
+    ) -> None:
         """Close the connection.
 
         What was sent or published to the client before goes out first. The calling hook
@@ -193,6 +106,8 @@ class WebSocket(Connection, Forms):
         Args:
             code: 1000-1003, 1007-1014 or 3000-4999.
             reason: For the client; at most 123 bytes of UTF-8.
+            retry: Whether a client of ``consumers.v1`` should come back, or in how many
+                seconds; ``None``: the code says it.
 
         Raises:
             ValueError: The code may not be sent, or the reason is too long.
@@ -213,6 +128,7 @@ class WebSocket(Connection, Forms):
             return
         await self._do(Action.CLOSE)
         self.close_event = CloseEvent(code, reason, None, "server")
+        self._retry = retry
         self._inbox.closed = True
         self._closing()
         with move_on_after(self._bounds.close_timeout):
@@ -230,6 +146,8 @@ class WebSocket(Connection, Forms):
         """Send the close frame that ``close_event`` describes, unless it was sent."""
         event = self.close_event
         if event is not None and not self._close_sent:
+            if (goodbye := self._goodbye(event)) is not None:
+                await self._hand_over(goodbye)
             await self._hand_over(
                 {"type": "websocket.close", "code": event.code, "reason": event.reason}
             )
@@ -464,12 +382,13 @@ class WebSocket(Connection, Forms):
 
     # -- what the runtime does at these points --------------------------------------
 
-    async def _accepted(self) -> None:
-        """The handshake was accepted."""
-
     def _following(self) -> Awaitable[Event]:
         """Return what to await for the next event."""
         return self._inbox.next()
+
+    def _goodbye(self, event: CloseEvent) -> Event | None:
+        """Return what is sent before a close frame."""
+        return None
 
     def _closing(self) -> None:
         """Our close has begun."""

@@ -18,7 +18,7 @@ import consumers
 from consumers import Limits
 from consumers.cli import COMMANDS
 from consumers.close import CLOSE_CODES
-from consumers.plan import SETTINGS
+from consumers.settings import SETTINGS
 from consumers_tests.valkey import Valkey
 from docs.tables import SUBSTITUTIONS
 

@@ -14,7 +14,8 @@ from consumers import (
     intercepts,
     receives,
 )
-from consumers.plan import HOOKS, SETTINGS, check_settings
+from consumers.plan import HOOKS
+from consumers.settings import SETTINGS, check_settings
 
 
 class Said(msgspec.Struct):

@@ -11,7 +11,7 @@ from consumers.cli import COMMANDS
 from consumers.close import CLOSE_CODES
 from consumers.consumer import WebSocketConsumer
 from consumers.limits import Limits
-from consumers.plan import SETTINGS
+from consumers.settings import SETTINGS
 from consumers.server.options import Options
 
 __all__ = ["SUBSTITUTIONS"]

@@ -1,7 +1,7 @@
 """The frames of `consumers.v1`, as types.
 
-Each is an object with a ``"type"``. ``T`` is what the application's messages are. What a
-frame lacks is left out of it; what it has too much is ignored.
+Each is an object with a ``"type"``. ``T`` is what the application's messages are. What
+a frame lacks is left out of it; what it has too much is ignored.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ class _Frame(msgspec.Struct, tag=str.lower, tag_field="type", omit_defaults=True
     """What all frames have in common."""
 
 
-
-# -- from the client --------------------------------------------------------------------
+# -- from the client -------------------------------------------------------------------
 
 
 class Message(_Frame, Generic[T]):
@@ -108,7 +107,7 @@ class Pong(_Frame):
     """Yes."""
 
 
-# -- from the server --------------------------------------------------------------------
+# -- from the server -------------------------------------------------------------------
 
 
 class Reply(_Frame, Generic[T]):

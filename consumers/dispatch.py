@@ -1,0 +1,400 @@
+"""Dispatch: hands the messages of one connection to methods, and answers them.
+
+One by one in the main task where nothing else was said. What may be handled beside that
+goes to tasks, by lanes. A sender may cancel what it has asked: that is never queued
+behind what is worked on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from anyio import CancelScope, create_task_group, get_cancelled_exc_class
+from starlette.exceptions import HTTPException, WebSocketException
+
+from .call import Call
+from .clock import move_on_after
+from .errors import (
+    ConnectionClosed,
+    InvalidMessage,
+    LayerUnavailable,
+    MessageError,
+    NotAllowed,
+)
+from .lanes import Lane
+from .protocol.reading import Head, Refused
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from .codecs import Event
+    from .protocol.reading import PlainReader
+    from .protocol.writing import Answers, Id
+    from .receivers import Receiver
+    from .runtime import Runtime
+
+__all__ = ["Dispatch"]
+
+_OWN_ENDS: Final = (
+    ConnectionClosed,
+    HTTPException,
+    InvalidMessage,
+    LayerUnavailable,
+    WebSocketException,
+)
+"""What a method may raise to end the connection, or because it has ended."""
+
+
+class Dispatch:
+    """The messages of one connection."""
+
+    __slots__ = (
+        "_calls",
+        "_common",
+        "_consumer",
+        "_current",
+        "_early",
+        "_freed",
+        "_group",
+        "_interrupted",
+        "_lanes",
+        "_reader",
+        "_runtime",
+        "_scope",
+        "_stopped",
+        "_waiting",
+        "answers",
+    )
+
+    def __init__(
+        self, runtime: Runtime, reader: PlainReader | None, answers: Answers
+    ) -> None:
+        """Serve a connection.
+
+        Args:
+            runtime: Whose connection.
+            reader: Reads its messages; ``None``: ``on_receive`` takes what its codec
+                reads.
+            answers: Writes the answers.
+        """
+        self._runtime = runtime
+        self._consumer = runtime.consumer
+        self._reader = reader
+        self.answers = answers
+        """How answers are written."""
+        concurrency = self._consumer.concurrency
+        # Where messages go that were not given a lane of their own; None: they are
+        # handled in the main task, one by one.
+        self._common = Lane(concurrency) if concurrency > 1 else None
+        self._lanes: dict[str, Lane] = {}
+        self._waiting = 0  # in all lanes
+        self._freed: anyio.Event | None = None  # the main task waits for room
+        self._calls: dict[Id, Call] = {}  # by what their senders call them
+        self._current: Call | None = None  # in the main task
+        self._interrupted: Call | None = None  # the same, while it is being cancelled
+        self._early: set[Id] = set()  # cancelled before they were read
+        self._stopped = False
+        self._scope = CancelScope()
+        self._group: TaskGroup
+
+    # -- the loop -------------------------------------------------------------------
+
+    async def run(
+        self, take: Callable[[], Awaitable[Event]], last: Callable[[], None]
+    ) -> None:
+        """Handle messages until the client leaves, sends nonsense, or :meth:`stop`.
+
+        Args:
+            take: Returns the next event.
+            last: Is called when there are no more, and not after :meth:`stop`.
+        """
+        async with create_task_group() as self._group:
+            try:
+                while not self._stopped:
+                    # One scope for many calls: it ends only with one that is cancelled.
+                    with CancelScope() as self._scope:
+                        await self._take_all(take)
+                        break
+                    await self._say_cancelled()
+            except InvalidMessage as error:
+                self._runtime.note(error)
+            except get_cancelled_exc_class():
+                raise
+            except BaseException as error:
+                # Not raised: the group would wrap whatever it is.
+                self._runtime.ended_by(error)
+            if not self._stopped:
+                last()
+
+    async def _take_all(self, take: Callable[[], Awaitable[Event]]) -> None:
+        while True:
+            event = await take()
+            if event["type"] == "websocket.disconnect":
+                return
+            try:
+                await self.handle(event)
+            except ConnectionClosed as error:
+                # What came before the client left is handled, answered or not.
+                if error.connection is not self._consumer:
+                    raise
+            if self._stopped:
+                return
+
+    def stop(self) -> bool:
+        """Take no more messages; tell whether one is worked on in the main task."""
+        self._stopped = True
+        if self._current is None:
+            self._scope.cancel()
+        return self._current is not None
+
+    def gone(self) -> None:
+        """End streams: the client left. Those in tasks are ended by the runtime."""
+        if self._current is not None and self._current.receiver.streams:
+            self._interrupt(self._current)
+
+    async def handle(self, event: Event) -> None:
+        """Handle one message, or have it handled."""
+        if self._reader is None:
+            receiver = self._consumer._plan.any_receiver
+            assert receiver is not None
+            message = self._consumer._plan.receive.decode(event)
+            await self.take(Call(None, message, receiver))
+            return
+        try:
+            message = self._reader.read(event)
+        except Refused as refused:
+            await self._send(self.answers.error(refused.id, refused.answer))
+            return
+        if type(message) is Head:
+            self.cancel(message.cancel)  # type: ignore[arg-type]
+            return
+        receiver = self._consumer._plan.receivers[type(message)]
+        await self.take(Call(self._reader.id_of(event), message, receiver))
+
+    def urgent(self, event: Event) -> bool:
+        """Deal with an event that was read ahead, if it must not wait; tell whether."""
+        if self._reader is None:
+            return False
+        text = event.get("text")
+        marked = "cancel" in text if text is not None else b"cancel" in event["bytes"]
+        head = self._reader.head(event) if marked else Head()
+        if not isinstance(head.cancel, int | str):
+            return False
+        self.cancel(head.cancel, early=True)
+        return True
+
+    # -- calls ----------------------------------------------------------------------
+
+    async def take(self, call: Call) -> None:
+        """Handle a call, now or in its lane."""
+        name = call.id
+        if name is not None:
+            if name in self._calls:
+                error = MessageError("invalid_message", "its id is in use")
+                await self._send(self.answers.error(name, error))
+                return
+            if name in self._early:
+                self._early.discard(name)
+                await self._send(self.answers.error(name, _CANCELLED))
+                return
+            self._calls[name] = call
+        lane = self._lane_of(call.receiver)
+        if lane is None:
+            self._current = call
+            try:
+                await self._answer(call)
+            finally:
+                self._current = None
+                self._calls.pop(name, None)
+            return
+        key = self._key_of(call)
+        while not lane.is_free(key) and self._waiting >= self._bound():
+            self._freed = anyio.Event()
+            await self._freed.wait()
+        self._enqueue(lane, call, key)
+
+    def _enqueue(self, lane: Lane, call: Call, key: Hashable) -> None:
+        before = len(lane)
+        lane.put(partial(self._begin, lane, call, key), key)
+        self._waiting += len(lane) - before
+
+    def cancel(self, name: Id, *, early: bool = False) -> None:
+        """Cancel what a sender has asked; nothing happens where it was answered.
+
+        Args:
+            name: Its id.
+            early: Whether this overtook what may not have been read yet.
+        """
+        call = self._calls.get(name)
+        if call is None:
+            if early and len(self._early) < self._consumer._bounds.inbox:
+                self._early.add(name)
+            return
+        if call.cancelled:
+            return
+        call.cancelled = True
+        if call is self._current:
+            self._interrupt(call)
+        elif call.scope is not None:
+            call.scope.cancel()
+        else:  # it waits; when it is its turn nothing more happens
+            self._calls.pop(name, None)
+            self.post(self.answers.error(name, _CANCELLED))
+
+    def _interrupt(self, call: Call) -> None:
+        self._interrupted = call
+        self._scope.cancel()
+
+    async def _say_cancelled(self) -> None:
+        call, self._interrupted = self._interrupted, None
+        if call is not None and call.cancelled and not call.answered:
+            await self._send(self.answers.error(call.id, _CANCELLED))
+
+    # -- lanes ----------------------------------------------------------------------
+
+    def _lane_of(self, receiver: Receiver) -> Lane | None:
+        limit = receiver.receiving.concurrency
+        if limit is None:
+            return self._common
+        lane = self._lanes.get(receiver.name)
+        if lane is None:
+            lane = self._lanes[receiver.name] = Lane(limit)
+        return lane
+
+    def _key_of(self, call: Call) -> Hashable:
+        key = call.receiver.receiving.key
+        if key is None:
+            return None
+        if isinstance(key, str):
+            value: Hashable = getattr(call.message, key)
+            return value
+        return key(call.message)
+
+    def _bound(self) -> int:
+        """Return how many may wait in all lanes before reading stops."""
+        alone = self._common is not None and not self._lanes
+        return 0 if alone else self._consumer._bounds.inbox
+
+    def _begin(self, lane: Lane, call: Call, key: Hashable) -> None:
+        tasks = self._runtime.tasks
+        # What streams ends at once when the client leaves; what saves may finish.
+        handles = tasks.work if call.receiver.streams else tasks.handlers
+        tasks.start(
+            handles, self._run, lane, call, key, group=self._group, name=call.receiver
+        )
+
+    async def _run(self, lane: Lane, call: Call, key: Hashable) -> None:
+        try:
+            if call.cancelled:
+                return
+            with CancelScope() as call.scope:
+                await self._answer(call)
+            if call.cancelled and not call.answered:
+                await self._send(self.answers.error(call.id, _CANCELLED))
+        finally:
+            if self._calls.get(call.id) is call:
+                del self._calls[call.id]
+            before = len(lane)
+            lane.done(key)
+            self._waiting += len(lane) - before
+            if self._freed is not None:
+                self._freed.set()
+                self._freed = None
+
+    # -- answers --------------------------------------------------------------------
+
+    async def _answer(self, call: Call) -> None:
+        """Call the method, and send what it answers.
+
+        Raises:
+            Exception: What the method raised, if that ends the connection.
+        """
+        try:
+            result = await self._result(call)
+            answer = self._written(call, result)
+        except MessageError as error:
+            answer = self._failed(call, error)
+        except NotAllowed:
+            answer = self._failed(call, MessageError("not_allowed"))
+        except _OWN_ENDS:
+            raise
+        except Exception:
+            if call.id is not None:
+                await self._send(self.answers.error(call.id, MessageError("internal")))
+                call.answered = True
+            raise
+        if answer is not None:
+            await self._send(answer)
+        call.answered = True
+
+    def _written(self, call: Call, result: Any) -> Event | None:
+        """Return what is sent of a result."""
+        if call.receiver.streams:
+            return self.answers.done(call.id)
+        if self._reader is None:  # on_receive sends by itself
+            return None
+        return self.answers.reply(call.id, result)
+
+    def _failed(self, call: Call, error: MessageError) -> Event:
+        """Return what is sent of an error."""
+        return self.answers.error(call.id, error)
+
+    async def _result(self, call: Call) -> Any:
+        receiver = call.receiver
+        method: Callable[..., Any] = getattr(self._consumer, receiver.name)
+        if receiver.is_plain:
+            return await method(call.message)
+        given: tuple[Any, ...] = (call.message,)
+        if receiver.fields is not None:
+            fields = {name: getattr(call.message, name) for name in receiver.fields}
+            method, given = partial(method, **fields), ()
+        if receiver.streams:
+            method = partial(self._stream, call, method)
+            if call is self._current:
+                self._runtime.read_ahead()
+        elif receiver.receiving.thread:
+            method = partial(_in_thread, method)
+        work = self._runtime.call(receiver.signature, method, {}, *given)
+        timeout = receiver.receiving.timeout
+        if timeout is None:
+            return await work
+        with move_on_after(timeout):
+            return await work
+        raise MessageError("timeout")
+
+    async def _stream(
+        self,
+        call: Call,
+        method: Callable[..., AsyncIterator[Any]],
+        *given: Any,
+        **named: Any,
+    ) -> None:
+        async with aclosing(method(*given, **named)) as items:  # type: ignore[type-var]
+            async for item in items:
+                event = self.answers.item(call.id, item)
+                if event is not None:
+                    await self._send(event)
+
+    # -- sending --------------------------------------------------------------------
+
+    async def _send(self, event: Event) -> None:
+        await self._consumer._transmit(event)
+
+    def post(self, event: Event) -> None:
+        """Send an event without waiting for it."""
+        self._runtime.spawn(partial(self._send_quietly, event))
+
+    async def _send_quietly(self, event: Event) -> None:
+        with suppress(ConnectionClosed):
+            await self._send(event)
+
+
+_CANCELLED: Final = MessageError("cancelled")
+
+
+async def _in_thread(method: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    return await anyio.to_thread.run_sync(partial(method, *given, **named))

@@ -1,0 +1,178 @@
+"""Reading: what a client's frames and messages are, and whom an error goes to."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NoReturn
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from consumers.codecs import Codec, Event, codec_for
+from consumers.errors import ConfigurationError, InvalidMessage, MessageError
+
+from .frames import (
+    Cancel,
+    Error,
+    FromClient,
+    Message,
+    Ping,
+    Pong,
+    Reply,
+    Request,
+)
+from .writing import Id
+
+__all__ = ["FrameReader", "Head", "PlainReader", "Refused"]
+
+_SCHEMA: Final = 1008
+
+_CONTROL: Final = (Cancel, Ping, Pong, Reply, Error)
+
+
+class Refused(Exception):
+    """A message that does not fit, and what its sender is told."""
+
+    def __init__(self, id: Id, answer: MessageError) -> None:  # noqa: A002
+        super().__init__(id, answer)
+        self.id = id
+        self.answer = answer
+
+
+class Head(msgspec.Struct):
+    """What a message may have beside its fields, where no subprotocol is spoken."""
+
+    id: int | str | UnsetType | None = UNSET
+    cancel: int | str | UnsetType = UNSET
+
+
+class PlainReader:
+    """Reads the messages of clients that speak no subprotocol."""
+
+    __slots__ = ("_decode", "_head", "_kind", "_tag", "_tags")
+
+    def __init__(self, codec: Codec, types: tuple[type[msgspec.Struct], ...]) -> None:
+        """Read by the codec of a class, which takes messages of these types."""
+        self._decode = codec.decode
+        self._kind = "text" if codec.name == "json" else "bytes"
+        self._head = codec_for(codec.name, Head).decode
+        self._tag = types[0].__struct_config__.tag_field or "type"
+        self._tags = [kind.__struct_config__.tag for kind in types]
+
+    def read(self, event: Event) -> Any:
+        """Return a message, or the `Head` of what cancels one.
+
+        Raises:
+            InvalidMessage: It is no message at all, and the connection is to end.
+            Refused: It is one that does not fit.
+        """
+        try:
+            return self._decode(event)
+        except InvalidMessage as error:
+            if error.close_code != _SCHEMA:
+                raise
+            head = self.head(event)
+            if head.cancel is not UNSET:
+                return head
+            raise _refused(error, _named(head), self._tag, self._tags, "$") from error
+
+    def id_of(self, event: Event) -> Id:
+        """Return the ``id`` that a message came with."""
+        data = event[self._kind]
+        if ('"id"' if self._kind == "text" else b"id") not in data:
+            return None
+        return _named(self.head(event))
+
+    def head(self, event: Event) -> Head:
+        """Return what a message has beside its fields."""
+        try:
+            head: Head = self._head(event)
+        except InvalidMessage:
+            return Head()
+        return head
+
+
+class FrameReader:
+    """Reads the frames of one kind of consumer's clients, by one codec."""
+
+    __slots__ = ("_codec", "_control", "_decode", "_message", "_raw", "_tag", "_tags")
+
+    def __init__(self, name: str, annotation: Any, tags: tuple[str, list[Any]]) -> None:
+        """Read frames.
+
+        Args:
+            name: The codec's.
+            annotation: What messages are, for the decoder.
+            tags: In which field a message has its tag, and those that are known.
+        """
+        self._tag, self._tags = tags
+        # Where a message does not fit, the frame around it is read alone.
+        self._raw = codec_for(name, FromClient[msgspec.Raw]).decode  # type: ignore[misc]
+        self._message: Codec | None = None
+        try:
+            self._decode = codec_for(name, FromClient[annotation]).decode  # type: ignore[misc]
+        except ConfigurationError:  # types of another library, which decodes them
+            self._message = codec_for(name, annotation)
+            self._decode = self._raw
+
+    def read(self, event: Event) -> Any:
+        """Return a frame.
+
+        Raises:
+            InvalidMessage: It is none, and the connection is to end.
+            Refused: Its message does not fit.
+        """
+        try:
+            frame = self._decode(event)
+        except InvalidMessage as error:
+            if error.close_code != _SCHEMA:
+                raise
+            self._misfit(event, error)
+        if self._message is not None and isinstance(frame, Request | Message):
+            frame.message = self._foreign(frame, self._message)
+        return frame
+
+    def control(self, event: Event) -> Any:
+        """Return a frame that must not wait behind others; ``None``: it is none."""
+        try:
+            frame = self._raw(event)
+        except InvalidMessage:
+            return None
+        return frame if isinstance(frame, _CONTROL) else None
+
+    def _misfit(self, event: Event, error: InvalidMessage) -> NoReturn:
+        try:
+            frame = self._raw(event)
+        except InvalidMessage as wrong:
+            raise _refused(wrong, None, "type", [], "$") from error
+        name = frame.id if isinstance(frame, Request) else None
+        raise _refused(error, name, self._tag, self._tags, "$.message") from error
+
+    def _foreign(self, frame: Any, codec: Codec) -> Any:
+        raw = bytes(frame.message)
+        kind = "text" if codec.name == "json" else "bytes"
+        data: Any = raw.decode() if kind == "text" else raw
+        try:
+            return codec.decode({"type": "websocket.receive", kind: data})
+        except InvalidMessage as error:
+            name = frame.id if isinstance(frame, Request) else None
+            raise _refused(error, name, "", [], "$.message") from error
+
+
+def _named(head: Head) -> Id:
+    return None if head.id is UNSET else head.id
+
+
+def _refused(
+    error: InvalidMessage, name: Id, tag: str, tags: list[Any], where: str
+) -> Refused:
+    """Return what the sender of a message that does not fit is told."""
+    detail = error.detail
+    if (
+        tag
+        and detail.startswith("Invalid value ")
+        and detail.endswith(f"at `{where}.{tag}`")
+    ):
+        known = ", ".join(map(str, tags)) or "a frame of consumers.v1"
+        error_of_type = MessageError("unknown_type", f"{detail}; expected {known}")
+        return Refused(name, error_of_type)
+    return Refused(name, MessageError("invalid_message", detail))

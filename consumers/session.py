@@ -1,0 +1,402 @@
+"""Session: one connection whose client speaks `consumers.v1`.
+
+Beside messages there are frames about the connection itself: subscriptions, signs of
+life, a new credential, requests of the server's. Specified in
+`docs/reference/protocol.md`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+from starlette.exceptions import HTTPException
+
+from .answered import Answered, Entry, current_answered
+from .call import Call, current_call
+from .clock import current_time, move_on_after, sleep
+from .close import should_return
+from .codecs import CODECS, codec_for
+from .dispatch import Dispatch
+from .errors import ConnectionClosed, MessageError, StateError
+from .groups.publication import size_of
+from .history import Position
+from .identity import known
+from .messages import Receiving
+from .protocol.frames import (
+    PROTOCOLS,
+    Cancel,
+    Error,
+    Goodbye,
+    Message,
+    Ping,
+    Pong,
+    Refresh,
+    Reply,
+    Request,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+    Welcome,
+)
+from .protocol.reading import Refused
+from .protocol.writing import Framed
+from .receivers import Receiver
+from .signatures import NOTHING
+
+if TYPE_CHECKING:
+    from .close import CloseEvent
+    from .codecs import Event
+    from .groups import GroupName
+    from .history import Recovery
+    from .runtime import Runtime
+
+__all__ = ["Session"]
+
+_SILENT: Final = 4408
+"""Closes a connection that gives no sign of life. As 408, 'request timeout'."""
+_EXPIRED: Final = 4401
+
+
+def _own(name: str, receiving: Receiving) -> Receiver:
+    return Receiver(name, (), None, NOTHING, receiving, None, False, "")
+
+
+# Beside the messages: subscribing may take long, and so may who tells who it is.
+_SUBSCRIBING: Final = _own("subscribe", Receiving(concurrency=8, key="group"))
+_REFRESHING: Final = _own("refresh", Receiving(concurrency=1))
+_NOBODY: Final = _own("", Receiving())
+
+
+class _Asked:
+    """A request of the server's."""
+
+    __slots__ = ("answer", "came")
+
+    def __init__(self) -> None:
+        self.came = anyio.Event()
+        self.answer: Reply[msgspec.Raw] | Error | None = None
+
+
+class Session(Dispatch):
+    """The frames of one connection."""
+
+    __slots__ = (
+        "_asked",
+        "_expires_at",
+        "_frames",
+        "_heard",
+        "_ids",
+        "_name",
+        "_retry",
+        "_subscribing",
+        "protocol",
+    )
+
+    answers: Framed
+
+    def __init__(self, runtime: Runtime, protocol: str) -> None:
+        """Serve a connection that has agreed on ``protocol``."""
+        self._name = PROTOCOLS[protocol]
+        super().__init__(runtime, None, Framed(CODECS[self._name]))
+        self.protocol = protocol
+        """The subprotocol's name."""
+        self._frames = self._consumer._plan.frame_reader(self._name)
+        self._heard = True  # since the last look
+        self._ids = count(1)
+        self._asked: dict[int, _Asked] = {}
+        self._subscribing: dict[str, int] = {}  # {group: the id of who wants it}
+        self._expires_at: float | None = None
+
+    # -- the connection -------------------------------------------------------------
+
+    async def welcome(self) -> None:
+        """Send the first frame, and watch over the connection from now on."""
+        bounds, expires = self._consumer._bounds, self._expiry()
+        frame = Welcome(
+            connection=self._consumer.id,
+            heartbeat=bounds.heartbeat,
+            timeout=bounds.heartbeat_timeout,
+            requests=bounds.inbox,
+            expires=expires,
+        )
+        await self._send(self.answers.encode(frame))
+        if bounds.heartbeat is not None:
+            self._runtime.spawn(self._beat)
+        if expires is not None:
+            self._runtime.spawn(self._expire)
+
+    def goodbye(
+        self, event: CloseEvent, retry: float | bool | None, detail: Any = None
+    ) -> Event:
+        """Return the last frame before a close."""
+        returns = should_return(event.code) if retry is None else retry is not False
+        after = None if retry is None or isinstance(retry, bool) else retry
+        said = msgspec.UNSET if detail is None else detail
+        return self.answers.encode(Goodbye(event.code, returns, after, said))
+
+    async def _beat(self) -> None:
+        """Ping, and close where no sign of life comes."""
+        bounds = self._consumer._bounds
+        assert bounds.heartbeat is not None
+        try:
+            while True:
+                await sleep(bounds.heartbeat)
+                self._heard = False
+                with move_on_after(bounds.heartbeat_timeout):
+                    await self._send(self.answers.encode(Ping()))
+                    await sleep(bounds.heartbeat_timeout)
+                if not self._heard:
+                    self._runtime.end(_SILENT, "no sign of life")
+                    return
+        except ConnectionClosed:
+            pass
+
+    def _expiry(self) -> float | None:
+        """Return the seconds until the client's credential ends."""
+        expires = getattr(self._consumer.user, "expires", None)
+        if expires is None:
+            self._expires_at = None
+            return None
+        left: float = max(0.0, (expires - datetime.now(UTC)).total_seconds())
+        self._expires_at = current_time() + left
+        return left
+
+    async def _expire(self) -> None:
+        """Close when the credential ends, unless there is a newer one by then."""
+        while self._expires_at is not None:
+            left = self._expires_at - current_time()
+            if left <= 0:
+                self._runtime.end(_EXPIRED, "the credential has expired")
+                return
+            await sleep(left)
+
+    # -- frames ---------------------------------------------------------------------
+
+    async def handle(self, event: Event) -> None:
+        """Handle one frame, or have it handled."""
+        self._heard = True
+        try:
+            frame = self._frames.read(event)
+        except Refused as refused:
+            await self._send(self.answers.error(refused.id, refused.answer))
+            return
+        if isinstance(frame, Request):
+            await self._take_message(frame.message, frame.id, frame.key)
+        elif isinstance(frame, Message):
+            await self._take_message(frame.message, None, None)
+        elif isinstance(frame, Subscribe | Unsubscribe):
+            await self.take(Call(frame.id, frame, _SUBSCRIBING))
+        elif isinstance(frame, Refresh):
+            await self.take(Call(frame.id, frame, _REFRESHING))
+        else:
+            self._control(frame)
+
+    def urgent(self, event: Event) -> bool:
+        """Deal with a frame that was read ahead, if it must not wait; tell whether."""
+        self._heard = True
+        frame = self._frames.control(event)
+        if frame is None:
+            return False
+        self._control(frame, early=True)
+        return True
+
+    def _control(self, frame: Any, *, early: bool = False) -> None:
+        if isinstance(frame, Cancel):
+            self.cancel(frame.id, early=early)
+        elif isinstance(frame, Ping):
+            self.post(self.answers.encode(Pong()))
+        elif isinstance(frame, Reply | Error):
+            name = frame.id
+            asked = None if name is msgspec.UNSET else self._asked.get(name)
+            if asked is not None:
+                asked.answer = frame
+                asked.came.set()
+
+    async def _take_message(
+        self,
+        message: Any,
+        name: int | None,
+        key: str | None,
+    ) -> None:
+        plan = self._consumer._plan
+        receiver = plan.receivers.get(type(message)) or plan.any_receiver
+        if receiver is None:
+            error = MessageError("unknown_type", "this endpoint only sends")
+            await self._send(self.answers.error(name, error))
+            return
+        if key is not None:
+            user = self._consumer.user
+            who = user.identity if user.is_authenticated else ""
+            key = f"{type(self._consumer).__qualname__}:{who}:{key}"
+        await self.take(Call(name, message, receiver, key))
+
+    # -- answers --------------------------------------------------------------------
+
+    async def _answer(self, call: Call) -> None:
+        if call.key is None or call.receiver.streams:
+            await super()._answer(call)
+            return
+        answered = current_answered()
+        entry = await answered.find(call.key)
+        if entry is not None:
+            await self._send(self._again(call, entry))
+            call.answered = True
+            return
+        await self._answer_once(call, answered)
+
+    async def _answer_once(self, call: Call, answered: Answered) -> None:
+        assert call.key is not None
+        token = current_call.set(call)
+        try:
+            with answered.work(call.key) as call.entry:
+                await super()._answer(call)
+        finally:
+            current_call.reset(token)
+
+    def _again(self, call: Call, entry: Entry) -> Event:
+        if entry.error is not None:
+            return self.answers.error(call.id, entry.error)
+        event = self.answers.reply(call.id, entry.value)
+        assert event is not None
+        return event
+
+    def _written(self, call: Call, result: Any) -> Event | None:
+        if call.receiver.streams:
+            return self.answers.done(call.id)
+        if call.receiver is _SUBSCRIBING and isinstance(call.message, Subscribe):
+            return None  # it was told before what it has missed
+        event = self.answers.reply(call.id, result)
+        if call.entry is not None and event is not None:
+            call.entry.answer(size_of(event), result)
+        return event
+
+    def _failed(self, call: Call, error: MessageError) -> Event:
+        event = self.answers.error(call.id, error)
+        if call.entry is not None and error.code != "timeout":
+            call.entry.answer(size_of(event), None, error)
+        return event
+
+    async def _result(self, call: Call) -> Any:
+        if call.receiver is _SUBSCRIBING:
+            return await self._subscribe(call.message)
+        if call.receiver is _REFRESHING:
+            return await self._refresh(call.message.token)
+        return await super()._result(call)
+
+    # -- subscriptions --------------------------------------------------------------
+
+    async def _subscribe(self, frame: Subscribe | Unsubscribe) -> None:
+        consumer = self._consumer
+        try:
+            name = consumer._groups.resolve(frame.group)
+            if isinstance(frame, Unsubscribe):
+                await consumer.leave(name)
+                return
+            text = frame.position
+            since = None if text is None else Position.parse(text)
+        except ValueError as error:
+            raise MessageError("invalid_message", str(error)) from error
+        self._subscribing[name.name] = frame.id
+        try:
+            await consumer.subscribe(name, since)
+        finally:
+            self._subscribing.pop(name.name, None)
+
+    async def subscribed(
+        self,
+        name: GroupName,
+        snapshot: Any,
+        recovery: Recovery,
+        since: Position | None,
+    ) -> None:
+        """Tell the client that it is a member, before what it has missed."""
+        asked = self._subscribing.pop(name.name, None)
+        if asked is None:  # the application has subscribed it
+            if snapshot is not None:
+                await self._consumer.send(snapshot)
+            return
+        position = since if recovery.recovered else recovery.position
+        if recovery.replayed and not recovery.recovered:
+            position = None  # each of them tells
+        frame = Subscribed(
+            id=asked,
+            group=name.name,
+            recovered=recovery.recovered,
+            position=None if position is None else str(position),
+            snapshot=snapshot,
+        )
+        await self._send(self.answers.encode(frame))
+
+    async def unsubscribed(self, group: str, error: MessageError) -> None:
+        """Tell the client that it is no member any more."""
+        detail = msgspec.UNSET if error.detail is None else error.detail
+        await self._send(self.answers.encode(Unsubscribed(group, error.code, detail)))
+
+    # -- credentials ----------------------------------------------------------------
+
+    async def _refresh(self, token: str) -> dict[str, float | None]:
+        consumer = self._consumer
+        authenticate = self._runtime.authenticate
+        consumer._token = token
+        if authenticate is not None:
+            try:
+                identity = await authenticate(consumer)
+            except HTTPException as error:
+                raise MessageError("not_allowed", error.detail) from error
+            before = consumer.user
+            if identity is None or identity.identity != before.identity:
+                raise MessageError("not_allowed", "not the user of this connection")
+            consumer.user = known(identity)
+        watched = self._expires_at is not None
+        left = self._expiry()
+        if left is not None and not watched:
+            self._runtime.spawn(self._expire)
+        return {"expires": left}
+
+    # -- requests of the server's ---------------------------------------------------
+
+    async def ask(self, message: Any, returns: Any) -> Any:
+        """Send a request, and return its answer; see ``WebSocketConsumer.request``."""
+        name, asked = next(self._ids), _Asked()
+        self._asked[name] = asked
+        frame = Request(name, message)
+        try:
+            await self._send(self.answers.encode(frame))
+            self._runtime.read_ahead()  # else a hook would wait for what nobody reads
+            await asked.came.wait()
+        except anyio.get_cancelled_exc_class():
+            self.post(self.answers.encode(Cancel(name)))
+            raise
+        finally:
+            del self._asked[name]
+        answer = asked.answer
+        if answer is None:
+            await self._consumer._raise_gone()
+        if isinstance(answer, Error):
+            detail = None if answer.detail is msgspec.UNSET else answer.detail
+            raise MessageError(answer.code, detail)
+        return self._converted(bytes(answer.message), returns)
+
+    def _converted(self, raw: bytes, returns: Any) -> Any:
+        kind = "text" if self._name == "json" else "bytes"
+        data: Any = raw.decode() if kind == "text" else raw
+        return codec_for(self._name, returns).decode({kind: data})
+
+    def gone(self) -> None:
+        """End streams, and those who wait for the client: it left."""
+        super().gone()
+        for asked in self._asked.values():
+            asked.came.set()
+
+
+def no_session(verb: str) -> StateError:
+    """Return what says that a client speaks no `consumers.v1`."""
+    return StateError(
+        f"can't {verb}: the client speaks no consumers.v1, which has answers; "
+        "look at self.protocol first, or send() it a message"
+    )
