@@ -223,7 +223,7 @@ class _Writer:
         names = [self._message(kind, received=True) for kind in handler.takes]
         made = self._operation("receive", names)
         _tell(made, handler.doc.summary, handler.doc.description)
-        if self._channel.protocols:
+        if handler.answers:
             answers = [self._add("error", {"name": "error", "payload": _ERROR})]
             if handler.reply is not None:
                 answers.insert(0, self._reply(handler))

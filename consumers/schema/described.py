@@ -42,6 +42,7 @@ __all__ = [
     "PathParameter",
     "describe",
     "name_of",
+    "tag_of",
     "types_sent",
     "types_taken",
 ]
@@ -71,6 +72,9 @@ class Handler:
     """The type that it returns, or of each item of its stream; ``None``: nothing."""
     streams: bool = False
     """Whether its answer is a stream."""
+    answers: bool = False
+    """Whether a plain client gets its replies and errors: `on_receive` answers only
+    requests of `consumers.v1`, and with nothing."""
 
 
 @dataclass(frozen=True)
@@ -174,12 +178,15 @@ def types_sent(channels: Iterable[Channel]) -> Iterator[Any]:
             yield feed.snapshot
 
 
+def tag_of(kind: Any) -> str | None:
+    """Return the tag that tells a type of message from others, if it has one."""
+    config = getattr(kind, "__struct_config__", None)
+    return config.tag if config is not None and type(config.tag) is str else None
+
+
 def name_of(kind: Any) -> str:
     """Return what a message is called: by its tag, or else by its type."""
-    config = getattr(kind, "__struct_config__", None)
-    if config is not None and isinstance(config.tag, str):
-        return config.tag
-    name = getattr(kind, "__name__", "message")
+    name = tag_of(kind) or str(getattr(kind, "__name__", "message"))
     return {"Any": "message", "str": "text"}.get(name, name)
 
 
@@ -256,7 +263,7 @@ def _channel(found: _Found, taken: set[str]) -> Channel:
         ),
         receive=plan.receive,
         send=plan.send,
-        protocols=tuple(PROTOCOLS) if plan.receivers or plan.subscribers else (),
+        protocols=tuple(PROTOCOLS) if plan.speaks else (),
         handlers=tuple(_handlers(consumer, plan)),
         pushes=_pushes(plan),
         feeds=tuple(_feeds(consumer, plan)),
@@ -287,7 +294,12 @@ def _handlers(consumer: type[WebSocketConsumer], plan: Plan) -> Iterator[Handler
         seen.add(receiver.name)
         doc = read_doc(f"{consumer.__qualname__}.{receiver.name}", receiver.doc)
         yield Handler(
-            receiver.name, receiver.types, doc, receiver.reply, receiver.streams
+            receiver.name,
+            receiver.types,
+            doc,
+            receiver.reply,
+            receiver.streams,
+            answers=True,
         )
     if plan.on_receive is not None:
         (annotation,) = plan.on_receive.given.values()

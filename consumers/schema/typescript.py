@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from consumers.groups import Group
 
-from .described import Channel, Handler, describe, name_of, types_sent, types_taken
+from .described import Channel, Handler, describe, tag_of, types_sent, types_taken
 from .payloads import Schema, Schemas
 
 __all__ = ["typescript"]
@@ -248,9 +248,11 @@ class _Writer:
             if handler.reply is not None:
                 said = self._types.of(handler.reply)
             for message in handler.takes:
+                if tag_of(message) is None:  # it can be sent, and not asked
+                    continue
                 yield _comment(handler.doc.text, "    ")
                 yield (
-                    f"    {json.dumps(name_of(message))}: {{ "
+                    f"    {json.dumps(tag_of(message))}: {{ "
                     f"message: {self._types.of(message)}; {answer}: {said} }};\n"
                 )
         yield "  };\n"

@@ -1,0 +1,1 @@
+"""Schemas: AsyncAPI documents, TypeScript, the page."""

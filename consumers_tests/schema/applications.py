@@ -186,6 +186,7 @@ class Chat(WebSocketConsumer):
 
         Args:
             name: The new one.
+            loud: Whether everybody gets to know.
 
         Example:
             {"name": "ann"}
