@@ -213,12 +213,16 @@ function list(schema, field) {
   const held = h("ol.items");
   const add = (value) => {
     const inside = control(schema.items, { resolve: field.resolve, depth: field.depth,
-      label: `${items.length + 1}`, required: true });
+      label: `${field.label} ${items.length + 1}`, required: true });
     const entry = { read: inside.read, element: h("li", null, inside.element,
       h("button.quiet", { type: "button", "aria-label": `Remove item of ${field.label}`,
         onclick() {
           items.splice(items.indexOf(entry), 1);
           entry.element.remove();
+          items.forEach(({ element }, index) => {
+            const name = element.querySelector(".name");
+            if (name) name.textContent = `${field.label} ${index + 1}`;
+          });
         } }, "Remove")) };
     if (value !== undefined) inside.write(value);
     items.push(entry);

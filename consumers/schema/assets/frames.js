@@ -152,11 +152,23 @@ function framed({ data, size }, direction, decode) {
   return {
     direction, raw, size: sized(size),
     label: labels.length > 2 ? `${labels.slice(0, 2).join(", ")}…` : labels.join(", "),
-    preview: raw.length > 400 ? `${raw.slice(0, 400)}…` : raw,
+    preview: previewOf(frames, raw),
     whole: value !== null && typeof value === "object" ? JSON.stringify(value, null, 2) : raw,
     wrong: frames.some(isError),
     beat: frames.every((frame) => HEARTBEATS.has(frame?.type)),
   };
+}
+
+/** The beginning of it; of an error, its code first. */
+function previewOf(frames, raw) {
+  const [only] = frames;
+  const error = frames.length === 1 && isError(only) && only.type !== "goodbye"
+    ? only.error ?? only : undefined;
+  const { code, detail } = error ?? {};
+  const text = error
+    ? [code, detail === undefined ? "" : JSON.stringify(detail)].filter(Boolean).join("  ")
+    : raw;
+  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }
 
 /** What a frame is, in a word or two. */

@@ -91,7 +91,7 @@ function taken(operation, resolve) {
     .filter((one) => one.name !== "error");
   return messages(operation.messages, resolve).map((message) => ({
     ...message,
-    text: [prose(operation), message.text].filter(Boolean).join("\n\n"),
+    text: [...new Set([prose(operation), message.text])].filter(Boolean).join("\n\n"),
     streams: operation["x-consumers-stream"] === true,
     answers,
     correlated: Boolean(operation.reply),

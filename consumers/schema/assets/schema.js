@@ -82,6 +82,9 @@ const size = (least, most, what) => {
   return [least ? `${least}–${most} ${what}` : `at most ${most} ${what}`];
 };
 
+const said = (...pairs) =>
+  pairs.filter(([, value]) => value !== undefined).map((pair) => pair.join(" "));
+
 /** The constraints: `["1–20 characters", "matches ^\\w+$"]`. */
 export function limits(schema) {
   return [
@@ -89,11 +92,10 @@ export function limits(schema) {
     ...size(schema.minItems, schema.maxItems, "items"),
     ...(schema.minimum !== undefined && schema.maximum !== undefined
       ? [`${schema.minimum}–${schema.maximum}`]
-      : [["≥", schema.minimum], ["≤", schema.maximum]]
-        .filter(([, value]) => value !== undefined).map((pair) => pair.join(" "))),
-    ...[[">", schema.exclusiveMinimum], ["<", schema.exclusiveMaximum],
-      ["a multiple of", schema.multipleOf], ["matches", schema.pattern]]
-      .filter(([, value]) => value !== undefined).map((pair) => pair.join(" ")),
+      : said(["≥", schema.minimum], [">", schema.exclusiveMinimum],
+        ["≤", schema.maximum])),
+    ...said(["<", schema.exclusiveMaximum], ["a multiple of", schema.multipleOf],
+      ["matches", schema.pattern]),
     ...(schema.uniqueItems ? ["no item twice"] : []),
   ];
 }
