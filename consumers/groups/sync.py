@@ -275,7 +275,9 @@ class SyncGroups:
 def _in_event_loop() -> bool:
     try:
         anyio.get_current_task()
-    except anyio.NoEventLoopError:
+    except RuntimeError:
+        # Not only NoEventLoopError: a thread that runs in a copy of a coroutine's
+        # context, as Django's views do, takes the backend that it names for its own.
         return False
     return True
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import anyio
@@ -37,7 +39,14 @@ async def in_plain_thread(function: Callable[[], Any]) -> Any:
         return future.result()
 
 
-every_thread = pytest.mark.parametrize("run", [in_pool, in_plain_thread])
+async def in_copied_context(function: Callable[[], Any]) -> Any:
+    """Run one as Django does a view: in its caller's context, which names a backend."""
+    return await in_plain_thread(partial(copy_context().run, function))
+
+
+every_thread = pytest.mark.parametrize(
+    "run", [in_pool, in_plain_thread, in_copied_context]
+)
 
 
 @every_thread
