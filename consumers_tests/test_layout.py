@@ -35,6 +35,7 @@ WHOLE = {
     "exports": "the public names",
     "foreign_client": "one that is made of the page on the protocol alone",
     "fuzz": "what no client should send, to each way of reading it",
+    "javascript": "consumers.js, by itself and against a real server",
     "layout": "this file",
     "migration_channels": "a chat with Channels, before and after it moved here",
     "migration_examples": "the same with FastAPI and Bocadillo",
