@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeAlias, get_args, get_origin
 
 import msgspec
-from msgspec import UNSET
+from msgspec import NODEFAULT
 from msgspec import inspect as kinds
 
+from consumers.history import Position
 from consumers.params import is_pydantic
 
 from .docstrings import read_doc
@@ -114,7 +115,7 @@ class Schemas:
         """Return the schema of a type that msgspec does not know."""
         if is_pydantic(kind):
             return self._from_pydantic(kind)
-        return {"type": "string"} if kind.__name__ == "Position" else {}
+        return {"type": "string"} if kind is Position else {"title": kind.__name__}
 
     def _from_pydantic(self, annotation: Any) -> Schema:
         import pydantic
@@ -204,7 +205,12 @@ def _complete(schema: Schema, kind: _Object) -> None:
     config = getattr(get_origin(kind.cls) or kind.cls, "__struct_config__", None)
     if config is not None and config.omit_defaults:
         return
-    there = {each.encode_name for each in kind.fields if each.default is not UNSET}
+    there = {
+        each.encode_name
+        for each in kind.fields
+        # What may be unset has no default that could be sent.
+        if each.default is not NODEFAULT or each.default_factory is not NODEFAULT
+    }
     there.update(schema.get("required", ()))
     if there:
         schema["required"] = [name for name in schema["properties"] if name in there]
