@@ -166,7 +166,7 @@ async def authenticate(connection: WebSocket) -> Identity | None:
     return Identity("ann", expires=datetime.now(UTC) + timedelta(hours=1))
 
 
-LIMITS = Limits(heartbeat=25.0, heartbeat_timeout=10.0, requests=64)
+LIMITS = Limits(heartbeat=25.0, heartbeat_timeout=10.0, inbox=32)
 
 
 def make_app() -> App:

@@ -9,6 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -48,7 +49,8 @@ class Client:
         """Connect, and return the first frame."""
         offered: Any = ["consumers.v1+json"]
         try:
-            self.ws = connect(self.url + path, subprotocols=offered, proxy=None)
+            opening = connect(self.url + path, subprotocols=offered, proxy=None)
+            self.ws = opening.__enter__()
         except InvalidStatus as refused:
             self.closed(4000 + refused.response.status_code)
         except OSError as error:
@@ -106,7 +108,8 @@ class Client:
     def drop(self) -> None:
         """Break the connection without a word."""
         self.connected = False
-        self.ws.socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it is broken already
+            self.ws.socket.shutdown(socket.SHUT_RDWR)
 
     # What goes on through reconnects.
 

@@ -122,7 +122,9 @@ class SocketPeer:
         offered: Any = None if plain else [f"{VERSION}+{self._codec}"]
         if plain and self._codec == "msgpack":
             path = f"/msgpack{path}"
-        self._ws = connect(self._url + path, subprotocols=offered, proxy=None)
+        self._ws = connect(
+            self._url + path, subprotocols=offered, proxy=None
+        ).__enter__()
         assert self._ws.subprotocol == (offered and offered[0])
 
     def send(self, frame: Any) -> None:

@@ -101,7 +101,8 @@ def _event(who: str, what: str) -> Step:
 def read(page: str) -> Iterator[Conversation]:
     """Yield the conversations of a page.
 
-    A client that does not begin with connecting is connected to ``/chat`` before.
+    A client that does not begin with connecting is connected to ``/chat`` before, and
+    gets its welcome, which need not be shown.
     """
     seen: dict[str, int] = {}
     for block in _BLOCK.finditer(page):
@@ -110,11 +111,22 @@ def read(page: str) -> Iterator[Conversation]:
         for who in sorted({step.who for step in steps}):
             first = next(step for step in steps if step.who == who)
             if first.kind != "connects":
-                welcome = Step(who, "receive", {"type": "welcome", _ANY: _ANY})
-                steps = [Step(who, "connects", "/chat"), welcome, *steps]
+                steps.insert(0, Step(who, "connects", "/chat"))
         heading = _HEADING.findall(page[: block.start()])[-1]
         number = seen[heading] = seen.get(heading, 0) + 1
-        yield Conversation(f"{heading}, {number}", tuple(steps))
+        yield Conversation(f"{heading}, {number}", tuple(_welcomed(steps)))
+
+
+def _welcomed(steps: list[Step]) -> Iterator[Step]:
+    """Yield steps, with the first frame of each connection that is not shown."""
+    for index, step in enumerate(steps):
+        yield step
+        if step.kind != "connects" or step.plain:
+            continue
+        following = next(each for each in steps[index + 1 :] if each.who == step.who)
+        shown = following.kind == "receive" and following.value["type"]
+        if shown not in ("welcome", "goodbye"):
+            yield Step(step.who, "receive", {"type": "welcome", _ANY: _ANY})
 
 
 class Names:

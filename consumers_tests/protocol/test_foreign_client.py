@@ -1,0 +1,124 @@
+"""A client that is made of the specification alone gets along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from consumers.testing import LiveServer
+
+from .application import make_app
+from .foreign_client import Client, Ended, Frame
+from .holding import ForeignPeer, OverSockets
+from .vectors import CONVERSATIONS, Conversation
+
+FRAMED = [
+    conversation
+    for conversation in CONVERSATIONS
+    if "json" in conversation.codecs
+    and not conversation.lasts
+    and not any(step.plain for step in conversation.steps)
+]
+channels = count()
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Serve the application of the page, on uvicorn and on trio."""
+    with LiveServer(make_app(), backend=request.param, access_log=False) as server:
+        yield server.url("")
+
+
+@pytest.fixture
+def channel() -> str:
+    """Return a channel where nothing was said yet."""
+    return f"resume-{next(channels)}"
+
+
+class Unlucky(Client):
+    """Its connection breaks each time it has sent something for the first time."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, sleep=lambda seconds: None)
+        self.keys: set[str] = set()
+        self.breaks = 0
+
+    def send(self, frame: Any) -> None:
+        """Send a frame; then break."""
+        super().send(frame)
+        if "key" in frame and frame["key"] not in self.keys:
+            self.keys.add(frame["key"])
+            self.breaks += 1
+            self.drop()
+
+
+def say(channel: str, text: object) -> Frame:
+    """Return a message of the application's."""
+    return {"type": "say", "channel": channel, "text": str(text)}
+
+
+def said(client: Client) -> list[str]:
+    """Return the texts that a client has heard."""
+    return [frame["message"]["text"] for frame in client.heard]
+
+
+@pytest.mark.parametrize("conversation", FRAMED, ids=str)
+def test_conversation(url: str, conversation: Conversation) -> None:
+    """It holds the conversations of the page."""
+    OverSockets(lambda: ForeignPeer(url)).hold(conversation)
+
+
+def test_resumes(url: str, channel: str) -> None:
+    """Through broken connections it says and hears all, once and in order."""
+    listener, speaker = (
+        Client(f"{url}/chat", lambda seconds: None),
+        Unlucky(f"{url}/chat"),
+    )
+    listener.subscribe(f"chat.{channel}")
+
+    for number in range(1, 21):
+        if number % 3 == 0:
+            listener.drop()
+        answer = speaker.call(say(channel, number))
+        assert answer["message"] == {"type": "receipt", "number": number}
+        if number % 3 == 1:
+            listener.drop()
+        while len(listener.heard) < number:
+            listener.pump()
+
+    assert speaker.breaks == 20
+    assert said(listener) == [str(number) for number in range(1, 21)]
+    assert [frame["recovered"] for frame in listener.entered] == [False] + [True] * 13
+
+
+def test_the_latest_are_not_taken_for_doubles(url: str, channel: str) -> None:
+    """What is sent where nothing was recovered comes after the position told."""
+    client = Client(f"{url}/chat")
+    for text in "abc":
+        client.call(say(channel, text))
+
+    client.subscribe(f"log.{channel}")
+    client.call(say(channel, "d"))
+    while len(client.heard) < 3:
+        client.pump()
+
+    assert said(client) == ["b", "c", "d"]
+
+
+def test_refusals(url: str) -> None:
+    """One that is final ends it; after another it waits as long as it was told."""
+    with pytest.raises(Ended, match="4401"):
+        Client(f"{url}/chat?token=nobody").ensure()
+
+    class Waited(Exception):
+        pass
+
+    def sleep(seconds: float) -> None:
+        raise Waited(seconds)
+
+    with pytest.raises(Waited) as caught:
+        Client(f"{url}/full", sleep).ensure()
+    assert 60 <= caught.value.args[0] <= 60.5
