@@ -84,7 +84,8 @@ async def test_the_rooms_of_fastapi(app: ASGIApp) -> None:
     before_fastapi.manager.rooms.clear()
 
 
-async def test_a_message_that_raises_broke_the_room() -> None:
+@pytest.mark.parametrize("wrong", ['{"type": "say"}', "no JSON"])
+async def test_a_message_that_raises_broke_the_room(wrong: str) -> None:
     """The list keeps who is gone, and who sends to it is the next to fall."""
     app = before_fastapi.app
     async with (
@@ -93,7 +94,7 @@ async def test_a_message_that_raises_broke_the_room() -> None:
         client.connect("/rooms/tea?token=t-ada") as ada,
     ):
         await client.settle()
-        await bob.send_json({"type": "say"})
+        await bob.send(wrong)
         await client.settle()
         assert await here(ada) == {"type": "here", "count": 2}
         await ada.send_json({"type": "say", "text": "hello"})
@@ -101,18 +102,44 @@ async def test_a_message_that_raises_broke_the_room() -> None:
     before_fastapi.manager.rooms.clear()
 
 
-async def test_here_it_breaks_nothing() -> None:
-    """Its sender is told; everybody else goes on."""
+@pytest.mark.parametrize("wrong", ['{"type": "say"}', "no JSON"])
+async def test_here_it_breaks_nothing(wrong: str) -> None:
+    """Its sender is told, or closed with 1007; everybody else goes on."""
     async with (
         TestClient(after_fastapi.app) as client,
         client.connect("/rooms/tea?token=t-bob") as bob,
         client.connect("/rooms/tea?token=t-ada") as ada,
     ):
-        await bob.send_json({"type": "say"})
-        assert (await bob.receive_json())["error"]["code"] == "invalid_message"
+        await bob.send(wrong)
+        if wrong == "no JSON":
+            assert (await bob.receive_close()).code == 1007
+            assert await ada.receive_json() == said("bob", "has left")
+        else:
+            assert (await bob.receive_json())["error"]["code"] == "invalid_message"
         await ada.send_json({"type": "say", "text": "hello"})
-        for each in (ada, bob):
-            assert await each.receive_json() == said("ada", "hello")
+        assert await ada.receive_json() == said("ada", "hello")
+
+
+async def test_an_unknown_type_was_passed_over() -> None:
+    """Before nothing comes back; after the client is told, with the id that it gave."""
+    song = {"type": "sing", "id": 7}
+    async with (
+        TestClient(before_fastapi.app) as client,
+        client.connect("/rooms/tea?token=t-bob") as bob,
+    ):
+        await bob.send_json(song)
+        await bob.receive_nothing()
+    async with (
+        TestClient(after_fastapi.app) as client,
+        client.connect("/rooms/tea?token=t-bob") as bob,
+    ):
+        await bob.send_json(song)
+        answer = await bob.receive_json()
+        assert (answer["id"], answer["error"]["code"]) == (7, "unknown_type")
+        await bob.send_json({"type": "who", "id": 8})
+        answer = {"id": 8, "reply": {"type": "here", "count": 1}}
+        assert await bob.receive_json() == answer
+    before_fastapi.manager.rooms.clear()
 
 
 @both

@@ -26,7 +26,7 @@ class Message(Struct, tag="message"):
     text: str
 
 
-chat = Group("chat", sends=Message, history=History(size=100))
+chat = Group("chat", sends=Message, history=History(size=100), presence=True)
 groups = Groups(os.environ.get("REDIS_URL", "memory://"), [chat])
 
 

@@ -31,7 +31,7 @@ class Here(Struct, tag="here"):
     count: int
 
 
-room_group = Group("rooms.{room}", sends=Said)
+room_group = Group("rooms.{room}", sends=Said, presence=True)
 groups = Groups(os.environ.get("REDIS_URL", "memory://"), [room_group])
 
 
