@@ -57,15 +57,16 @@ def diagnosed(documents: Mapping[str, Any]) -> dict[str, list[str]]:
 def compiled(folder: Path, modules: Mapping[str, str]) -> str:
     """Return what the compiler says of modules; nothing: they are right.
 
-    They find `consumers.js` beside them.
+    They find `consumers.js` beside them. What they become is beside them too.
     """
     for name in ("consumers.js", "consumers.d.ts"):
-        shutil.copy(CLIENT / name, folder)
-    for name, text in modules.items():
+        if not (folder / name).exists():
+            shutil.copy(CLIENT / name, folder)
+    for name, text in {"package.json": '{"type": "module"}', **modules}.items():
         (folder / name).write_text(text)
     process = subprocess.run(
         [
-            *(PACKAGES / ".bin" / "tsc", "--strict", "--noEmit"),
+            *(PACKAGES / ".bin" / "tsc", "--strict", "--skipLibCheck", "false"),
             *("--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom"),
             *modules,
         ],
