@@ -49,7 +49,8 @@ class Plain:
 
     def __init__(self, codec: Codec) -> None:
         """Write by the codec of a class."""
-        self._encode = codec.encode
+        # Not by its own `encode`: that takes only what the class sends by itself.
+        self._encode = CODECS.get(codec.name, codec).encode
 
     def reply(self, id: Id, value: Any) -> Event | None:  # noqa: A002
         """Write ``{"id": …, "reply": value}``, or the value alone, if any."""
