@@ -153,7 +153,7 @@ export class Client<P extends Protocol = AnyProtocol> implements AsyncIterable<P
    * Send a message that nobody answers. It waits while there is no connection; what was
    * on its way when a connection broke may be lost.
    *
-   * @throws BufferFull, Closed
+   * @throws OfflineFull, Closed
    */
   send(message: P["sends"]): void;
 
@@ -161,7 +161,7 @@ export class Client<P extends Protocol = AnyProtocol> implements AsyncIterable<P
    * Ask, and wait for the answer. It is sent again after a reconnect until it is
    * answered, and takes effect once.
    *
-   * @throws MessageError, DeadlineExceeded, BufferFull, Closed, the signal's reason
+   * @throws MessageError, DeadlineExceeded, OfflineFull, Closed, the signal's reason
    */
   request<T extends Key<P["requests"]>>(
     message: { type: T } & P["requests"][T]["message"],
@@ -171,7 +171,7 @@ export class Client<P extends Protocol = AnyProtocol> implements AsyncIterable<P
   /**
    * Ask, and get the items of the answer. Leaving the loop cancels it.
    *
-   * @throws MessageError, ConnectionLost, BufferFull, Closed, the signal's reason
+   * @throws MessageError, ConnectionLost, OfflineFull, Overflow, Closed, the signal's reason
    */
   stream<T extends Key<P["streams"]>>(
     message: { type: T } & P["streams"][T]["message"],
@@ -265,8 +265,11 @@ export class ConnectionLost extends ConsumersError {}
 /** No answer in time; what was asked may have happened. `code` is `"deadline"`. */
 export class DeadlineExceeded extends ConsumersError {}
 
-/** More waits than may; nothing was sent or taken. `code` is `"full"`. */
-export class BufferFull extends ConsumersError {}
+/** So much waits to be sent already; this was not taken. `code` is `"full"`. */
+export class OfflineFull extends ConsumersError {}
+
+/** What came was not read in time, and some is missing. `code` is `"overflow"`. */
+export class Overflow extends ConsumersError {}
 
 /** The client is closed; `detail` is the state. `code` is `"closed"`. */
 export class Closed extends ConsumersError {}

@@ -22,7 +22,8 @@ export class ConsumersError extends Error {
 export class MessageError extends ConsumersError {}
 export class ConnectionLost extends ConsumersError {}
 export class DeadlineExceeded extends ConsumersError {}
-export class BufferFull extends ConsumersError {}
+export class OfflineFull extends ConsumersError {}
+export class Overflow extends ConsumersError {}
 export class Closed extends ConsumersError {}
 
 /** What comes, for one reader: holds up to `limit`, and fails when that is not enough. */
@@ -40,7 +41,7 @@ class Feed {
     if (this.#ended) return;
     if (this.#readers.length) this.#readers.shift()({ value, done: false });
     else if (this.#held.length < this.limit) this.#held.push(value);
-    else this.end(new BufferFull("full", `nobody read ${this.limit} of them`));
+    else this.end(new Overflow("overflow", `nobody read ${this.limit} of them`));
   }
 
   end(error) {
@@ -104,7 +105,7 @@ class Hub {
       const [held, error] = this.#early.drain();
       this.#early = undefined;
       for (const value of held) this.#tell(listener, value);
-      if (error instanceof BufferFull) this.report(error);
+      if (error instanceof Overflow) this.report(error);
     }
     return () => void this.#listeners.delete(listener);
   }
@@ -568,7 +569,7 @@ export class Client {
     const waits = this.#queue.at(-1) === entry;
     if (waits && this.#queue.filter((other) => !other.before).length > offline) {
       this.#queue.pop();
-      throw new BufferFull("full", `${offline} wait to be sent`);
+      throw new OfflineFull("full", `${offline} wait to be sent`);
     }
   }
 

@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  BufferFull,
   Closed,
   ConnectionLost,
   DeadlineExceeded,
   MessageError,
+  OfflineFull,
+  Overflow,
 } from "../../../consumers/client/consumers.js";
 import { read, scripted, settle } from "./scripted.js";
 
@@ -275,8 +276,8 @@ test("a full buffer rejects what is new, and keeps what it has", async () => {
   link.close(1006);
   client.send({ type: "a" });
   client.request({ type: "b" }).catch(() => {});
-  assert.throws(() => client.send({ type: "c" }), BufferFull);
-  await assert.rejects(client.request({ type: "d" }), BufferFull);
+  assert.throws(() => client.send({ type: "c" }), OfflineFull);
+  await assert.rejects(client.request({ type: "d" }), OfflineFull);
   assert.deepEqual(await read(client.stream({ type: "e" })).catch(({ code }) => code), "full");
 
   assert.deepEqual(
@@ -287,7 +288,7 @@ test("a full buffer rejects what is new, and keeps what it has", async () => {
 
 test("a buffer of none still sends what can leave at once", () => {
   const { client, link } = scripted({ offline: 0 });
-  assert.throws(() => client.send(SAY), BufferFull);
+  assert.throws(() => client.send(SAY), OfflineFull);
 
   link.welcome();
   client.send(SAY);
@@ -401,7 +402,7 @@ test("a stream that nobody reads fails when it holds too much", async () => {
 
   assert.deepEqual(link.take(), [{ type: "cancel", id }]);
   assert.deepEqual([(await stream.next()).value, (await stream.next()).value], [1, 2]);
-  await assert.rejects(stream.next(), BufferFull);
+  await assert.rejects(stream.next(), Overflow);
 });
 
 test("a stream of one reply yields it", async () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { BufferFull, Closed, MessageError } from "../../../consumers/client/consumers.js";
+import { Closed, MessageError, Overflow } from "../../../consumers/client/consumers.js";
 import { read, scripted, settle } from "./scripted.js";
 
 /** Return a live client with a subscription that the server has not answered. */
@@ -267,7 +267,7 @@ test("a reader that falls too far behind is told", async () => {
 
   assert.equal((await publications.next()).value.message, 1);
   assert.equal((await publications.next()).value.message, 2);
-  await assert.rejects(publications.next(), BufferFull);
+  await assert.rejects(publications.next(), Overflow);
 });
 
 test("a client that is closed ends its subscriptions", async () => {
