@@ -32,6 +32,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
+from consumers.clock import move_on_after
 from consumers.close import refusal_code
 from consumers.errors import ConfigurationError
 
@@ -42,8 +43,11 @@ __all__ = ["MAX_SIZE", "Link", "check_url", "open_link"]
 MAX_SIZE: Final = 1024 * 1024
 """Bytes that a message of the server may have, unless told otherwise."""
 
+_GOING_AWAY: Final = 1001
 _BROKEN: Final = 1006
 _NO_TLS: Final = 1015
+_HANGING_UP: Final = 1.0
+"""Seconds that the last bytes may take."""
 _CHUNK: Final = 65_536
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _FAILURES: Final = (
@@ -94,6 +98,7 @@ class Link:
         self._messages: deque[str | bytes] = deque()
         self._wake = anyio.Event()
         self._next = _Write()
+        self._stopped = False
 
     @property
     def subprotocol(self) -> str | None:
@@ -114,7 +119,8 @@ class Link:
             self._protocol.send_text(message.encode())
         else:
             self._protocol.send_binary(message)
-        if (await self._flush()).failed:
+        write = await self._flush()
+        if write.failed:
             raise self._end()
 
     async def receive(self) -> str | bytes:
@@ -145,21 +151,39 @@ class Link:
 
     async def write(self) -> None:
         """Write what is to be written, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            write, self._next = self._next, _Write()
-            # An empty part stands for the end of the stream, which is closed anyway.
-            data = b"".join(self._protocol.data_to_send())
-            try:
-                if data:
-                    await self._stream.send(data)
-            except _FAILURES:
-                # Whoever receives learns of it in this way, and of what came before.
-                write.failed = True
-                await aclose_forcefully(self._stream)
-                self._protocol.receive_eof()
-            write.done.set()
+        write = self._next
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                write, self._next = self._next, _Write()
+                if not await self._write_all():
+                    write.failed = True
+                write.done.set()
+        finally:
+            self._stopped = True
+            for each in (write, self._next):
+                each.failed = True
+                each.done.set()
+
+    async def hang_up(self) -> None:
+        """Write what is left, and a close frame if there was none."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(_GOING_AWAY)
+        await self._write_all()
+
+    async def _write_all(self) -> bool:
+        # An empty part stands for the end of the stream, which is closed anyway.
+        data = b"".join(self._protocol.data_to_send())
+        try:
+            if data:
+                await self._stream.send(data)
+        except _FAILURES:
+            # Whoever receives learns of it in this way, and of what came before.
+            await aclose_forcefully(self._stream)
+            self._protocol.receive_eof()
+            return False
+        return True
 
     @property
     def _is_over(self) -> bool:
@@ -172,8 +196,9 @@ class Link:
 
     async def _flush(self) -> _Write:
         write = self._next
-        self._wake.set()
-        await write.done.wait()
+        if not self._stopped:
+            self._wake.set()
+            await write.done.wait()
         return write
 
     def _take(self, event: Any) -> None:
@@ -227,9 +252,9 @@ async def open_link(
     )
     stream = await _connect(uri, ssl_context)
     raised: Exception | None = None
+    link = Link(stream, protocol)
     try:
         await _shake_hands(stream, protocol, headers or {})
-        link = Link(stream, protocol)
         async with create_task_group() as tasks:
             tasks.start_soon(link.write)
             try:
@@ -240,6 +265,8 @@ async def open_link(
                 tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
+            with move_on_after(_HANGING_UP):
+                await link.hang_up()
             await aclose_forcefully(stream)
     if raised is not None:
         raise raised

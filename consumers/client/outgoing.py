@@ -91,6 +91,7 @@ class Outgoing:
         # [(number, message)]
         self._messages: deque[tuple[int, Message[Raw]]] = deque()
         self._calls: deque[Call] = deque()
+        self._sending: Message[Raw] | None = None
         # {number: a request without an answer, or None: nobody waits for it any more}
         self._unanswered: dict[int, Call | None] = {}
         self._most_unanswered = 0
@@ -175,6 +176,7 @@ class Outgoing:
     def lost(self) -> None:
         """Go on without a connection: requests are kept, streams are lost."""
         self._live = False
+        self._sending = None
         self._urgent.clear()
         again = []
         for call in self._unanswered.values():
@@ -209,14 +211,21 @@ class Outgoing:
                 return frame
             await self._changed.wait()
 
-    def put_back(self, frame: AnyFrame) -> None:
-        """Take a frame back that was not sent."""
-        if isinstance(frame, Message):
-            self._messages.appendleft((0, frame))
+    def sent(self) -> None:
+        """Forget the last frame: it was handed over."""
+        if self._sending is not None:
+            self._sending = None
+            self._notify()
+
+    def put_back(self) -> None:
+        """Take the last frame back: it was not handed over."""
+        if self._sending is not None:
+            self._messages.appendleft((0, self._sending))
+            self._sending = None
 
     async def drained(self) -> None:
-        """Wait until no message waits that nobody answers."""
-        while self._messages:
+        """Wait until each message that nobody answers was handed over."""
+        while self._messages or self._sending is not None:
             await self._changed.wait()
 
     def _take(self) -> AnyFrame | None:
@@ -228,9 +237,9 @@ class Outgoing:
         if self._calls and len(self._unanswered) < self._most_unanswered:
             call = self._calls[0]
         if self._messages and (call is None or self._messages[0][0] < call.number):
-            message = self._messages.popleft()[1]
+            self._sending = self._messages.popleft()[1]
             self._notify()
-            return message
+            return self._sending
         if call is None:
             return None
         self._calls.popleft()

@@ -84,20 +84,22 @@ class Session:
     async def run(self) -> End:
         """Serve the connection until it ends, and return how it did."""
         ended = Ended(_BROKEN)
-        async with create_task_group() as self._tasks:
-            self._tasks.start_soon(self._await_welcome)
-            try:
-                await self._read()
-            except Ended as error:
-                ended = error
-            except InvalidMessage as error:
-                ended = Ended(_BROKEN, str(error))
-                with move_on_after(_CLOSING):
-                    await self._transport.close(error.close_code, "")
-            finally:
-                self._tasks.cancel_scope.cancel()
-        self._over.set()
-        self._parts.outgoing.lost()
+        try:
+            async with create_task_group() as self._tasks:
+                self._tasks.start_soon(self._await_welcome)
+                try:
+                    await self._read()
+                except Ended as error:
+                    ended = error
+                except InvalidMessage as error:
+                    ended = Ended(_BROKEN, str(error))
+                    with move_on_after(_CLOSING):
+                        await self._transport.close(error.close_code, "")
+                finally:
+                    self._tasks.cancel_scope.cancel()
+        finally:
+            self._over.set()
+            self._parts.outgoing.lost()
         ended = self._given_up or ended
         return End(
             ended.code if self._goodbye is None else self._goodbye.code,
@@ -193,8 +195,9 @@ class Session:
             try:
                 await self._transport.send(self._parts.wire.write(frame))
             except Ended:
-                outgoing.put_back(frame)
+                outgoing.put_back()
                 return  # how it ended is told where it is read
+            outgoing.sent()
 
     async def _ask_again(self, subscription: Subscription[Any]) -> None:
         await sleep(random.uniform(0, _AGAIN))  # noqa: S311  no secret

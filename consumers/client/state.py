@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 __all__ = ["State", "States"]
 
@@ -60,13 +61,29 @@ class States:
         node.following = self._node
         node.changed.set()
 
-    async def follow(self) -> AsyncIterator[State]:
+    def follow(self) -> AsyncIterator[State]:
         """Yield the state now, and each that follows; end after ``"closed"``."""
+        return _Follower(self._node)
+
+
+class _Follower:
+    """No generator: those want to be closed, on trio."""
+
+    def __init__(self, node: _Node) -> None:
+        self._node = node
+        self._begun = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> State:
+        await checkpoint()
         node = self._node
-        while True:
-            yield node.state
+        if self._begun:
             if node.state.name == "closed":
-                return
+                raise StopAsyncIteration
             await node.changed.wait()
             assert node.following is not None
-            node = node.following
+            self._node = node = node.following
+        self._begun = True
+        return node.state

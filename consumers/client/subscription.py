@@ -96,8 +96,10 @@ class Subscription(Generic[T]):
         self._confirmed = False
         self.stood = False
         """Whether it was ever confirmed."""
-        # Where the next connection goes on; `_floor`: what comes up to it is a double.
+        # Where the next connection goes on; what waits to be read last; and up to where
+        # what comes is a double.
         self._reached = since
+        self._kept = since
         self._floor: Position | None = since
 
     async def __aenter__(self) -> Self:
@@ -146,19 +148,16 @@ class Subscription(Generic[T]):
             Closed: The client is closed for good, and not by its own ``close()``.
         """
         while True:
-            event = await self._next()
+            event = await self.next()
             if isinstance(event, Publication):
                 return event
 
-    async def events(self) -> AsyncIterator[Publication[T] | Resubscribed]:
+    def events(self) -> AsyncIterator[Publication[T] | Resubscribed]:
         """Yield publications, and `Resubscribed` wherever a connection was lost."""
-        while True:
-            try:
-                yield await self._next()
-            except StopAsyncIteration:
-                return
+        return _Events(self)
 
-    async def _next(self) -> Publication[T] | Resubscribed:
+    async def next(self) -> Publication[T] | Resubscribed:
+        """Wait for what comes next; see :meth:`events`."""
         try:
             event = await self._inbox.get()
         except EndOfStream:
@@ -234,10 +233,25 @@ class Subscription(Generic[T]):
         return 0 if self._confirmed else self._number
 
     def _put(self, event: Publication[Raw] | Resubscribed) -> None:
-        if not self._inbox.put(event) and not self._inbox.is_over:
+        if self._inbox.put(event):
+            self._kept = event.position
+        elif not self._inbox.is_over:
             policy = CloseWhenFull(messages=self._inbox.most)
             self._parts.subscriptions.leave(self)
-            self._inbox.end(SubscriptionOverflow(self.group, policy, self.position))
+            self._inbox.end(SubscriptionOverflow(self.group, policy, self._kept))
+
+
+class _Events(Generic[T]):
+    """No generator: those want to be closed, on trio."""
+
+    def __init__(self, subscription: Subscription[T]) -> None:
+        self._subscription = subscription
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Publication[T] | Resubscribed:
+        return await self._subscription.next()
 
 
 def _position(text: str | None) -> Position | None:

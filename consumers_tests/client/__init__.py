@@ -1,0 +1,1 @@
+"""The clients: the package in Python, and the module in JavaScript."""
