@@ -7,6 +7,7 @@ behind what is worked on.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import aclosing, suppress
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio import CancelScope, create_task_group, get_cancelled_exc_class
+from anyio.lowlevel import checkpoint
 from starlette.exceptions import HTTPException, WebSocketException
 
 from .call import Call
@@ -63,9 +65,11 @@ class Dispatch:
         "_interrupted",
         "_lanes",
         "_reader",
+        "_ready",
         "_runtime",
         "_scope",
         "_stopped",
+        "_streams",
         "_waiting",
         "answers",
     )
@@ -93,7 +97,9 @@ class Dispatch:
         self._lanes: dict[str, Lane] = {}
         self._waiting = 0  # in all lanes
         self._freed: anyio.Event | None = None  # the main task waits for room
+        self._ready: deque[tuple[Lane, Call, Hashable]] = deque()  # to be begun
         self._calls: dict[Id, Call] = {}  # by what their senders call them
+        self._streams: set[Call] = set()
         self._current: Call | None = None  # in the main task
         self._interrupted: Call | None = None  # the same, while it is being cancelled
         self._early: set[Id] = set()  # cancelled before they were read
@@ -152,9 +158,12 @@ class Dispatch:
         return self._current is not None
 
     def gone(self) -> None:
-        """End streams: the client left. Those in tasks are ended by the runtime."""
-        if self._current is not None and self._current.receiver.streams:
-            self._interrupt(self._current)
+        """End streams at once: the client left. What saves may finish."""
+        for call in self._streams:
+            if call is self._current:
+                self._interrupt(call)
+            elif call.scope is not None:
+                call.scope.cancel()
 
     async def handle(self, event: Event) -> None:
         """Handle one message, or have it handled."""
@@ -216,6 +225,7 @@ class Dispatch:
             self._freed = anyio.Event()
             await self._freed.wait()
         self._enqueue(lane, call, key)
+        await checkpoint()  # what came first begins first, and others get their turn
 
     def _enqueue(self, lane: Lane, call: Call, key: Hashable) -> None:
         before = len(lane)
@@ -280,14 +290,13 @@ class Dispatch:
         return 0 if alone else self._consumer._bounds.inbox
 
     def _begin(self, lane: Lane, call: Call, key: Hashable) -> None:
+        # Whichever task runs first takes the first: trio starts them in any order.
+        self._ready.append((lane, call, key))
         tasks = self._runtime.tasks
-        # What streams ends at once when the client leaves; what saves may finish.
-        handles = tasks.work if call.receiver.streams else tasks.handlers
-        tasks.start(
-            handles, self._run, lane, call, key, group=self._group, name=call.receiver
-        )
+        tasks.start(tasks.handlers, self._run, group=self._group)
 
-    async def _run(self, lane: Lane, call: Call, key: Hashable) -> None:
+    async def _run(self) -> None:
+        lane, call, key = self._ready.popleft()
         try:
             if call.cancelled:
                 return
@@ -373,11 +382,15 @@ class Dispatch:
         *given: Any,
         **named: Any,
     ) -> None:
-        async with aclosing(method(*given, **named)) as items:  # type: ignore[type-var]
-            async for item in items:
-                event = self.answers.item(call.id, item)
-                if event is not None:
-                    await self._send(event)
+        self._streams.add(call)
+        try:
+            async with aclosing(method(*given, **named)) as items:  # type: ignore[type-var]
+                async for item in items:
+                    event = self.answers.item(call.id, item)
+                    if event is not None:
+                        await self._send(event)
+        finally:
+            self._streams.discard(call)
 
     # -- sending --------------------------------------------------------------------
 

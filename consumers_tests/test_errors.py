@@ -17,6 +17,7 @@ from consumers.errors import (
     InvalidMessage,
     InvalidParameters,
     LayerUnavailable,
+    MessageError,
     MessageNotEncodable,
     NotAllowed,
     PublicationsLost,
@@ -66,6 +67,8 @@ TEXTS: list[tuple[BaseException, str]] = [
         "publications to chat.lobby before 17.k3jx are lost",
     ),
     (LayerUnavailable("the broker is away"), "the broker is away"),
+    (MessageError("no_such_room"), "no_such_room"),
+    (MessageError("no_such_room", {"known": 2}), "no_such_room: {'known': 2}"),
     (NotAllowed("not for you"), "not for you"),
     (Rejected(401), "the connection was refused with status 401"),
 ]

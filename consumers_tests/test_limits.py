@@ -8,9 +8,16 @@ import pytest
 
 from consumers.limits import DEFAULT_LIMITS, Limits
 
-TIMES = ["handshake_timeout", "idle_timeout", "disconnect_timeout", "close_timeout"]
+TIMES = [
+    "handshake_timeout",
+    "idle_timeout",
+    "disconnect_timeout",
+    "close_timeout",
+    "heartbeat",
+    "heartbeat_timeout",
+]
 COUNTS = ["inbox", "outbox_messages", "outbox_bytes"]
-OPTIONAL = ["handshake_timeout", "idle_timeout"]
+OPTIONAL = ["handshake_timeout", "idle_timeout", "heartbeat"]
 
 
 def made(name: str, value: Any) -> Limits:
