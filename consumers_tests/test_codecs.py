@@ -254,6 +254,14 @@ def test_deep_nesting_is_the_clients_fault(event: Event, kind: Any) -> None:
     assert caught.value.close_code in (1007, 1008)
 
 
+def test_half_a_surrogate_pair_is_the_clients_fault() -> None:
+    """A text that has no form in UTF-8 is no JSON, whatever server let it pass."""
+    with pytest.raises(InvalidMessage) as caught:
+        CODECS["json"].decode({"type": "websocket.receive", "text": '"\ud800"'})
+
+    assert caught.value.close_code == 1007
+
+
 @given(st.text() | st.binary() | st.sampled_from(["{}", "[]", "1", b"\x80", b"\x90"]))
 def test_whatever_a_client_sends_it_is_a_message_or_its_fault(
     data: str | bytes,
