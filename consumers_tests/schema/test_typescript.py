@@ -11,11 +11,14 @@ from typing import Any, Final
 import msgspec
 import pytest
 from chat.app import app as chat
+from howto.typed import app as typed
 
 from consumers import App, WebSocketConsumer, WebSocketRoute, receives
 from consumers.schema import typescript
 from consumers_tests.schema.applications import app
 from consumers_tests.schema.node import compiled, needs_npm
+
+HOWTO: Final = Path(__file__).parents[2] / "docs" / "examples" / "howto"
 
 MODULE: Final = typescript(app)
 
@@ -103,7 +106,9 @@ def test_what_is_right_compiles_and_what_is_wrong_does_not(tmp_path: Path) -> No
         tmp_path,
         {
             "app.ts": MODULE,
-            "chat.ts": typescript(chat),
+            "old.ts": typescript(chat),
+            "chat.ts": typescript(typed),
+            "typed.ts": (HOWTO / "typed.ts").read_text(),
             "right.ts": RIGHT,
             "wrong.ts": PRELUDE.strip() + "\n" + wrong,
             "expected.ts": PRELUDE
