@@ -180,11 +180,46 @@ def dashboard(browser: Browser) -> None:
         machine.meter = measure
 
 
+def docs_page(browser: Browser) -> None:
+    """Try a workshop: an answer that is cut short, and one that is an error."""
+    from howto.docs_page import app
+
+    def visit(page: Page) -> None:
+        page.goto(server.http_url("/docs"))
+        connection = page.get_by_label("Connection", exact=True)
+        connection.locator("input").first.fill("oak")
+        connection.get_by_role("button", name="Connect").click()
+        expect(page.get_by_role("button", name="Disconnect")).to_be_visible()
+        ask = page.locator("details.card", has_text="Asks the oldest member")
+        ask.get_by_label("question").fill("How do you plane oak?")
+        ask.get_by_role("button", name="Stream").click()
+        expect(ask.locator(".result li").nth(3)).to_be_visible()
+        ask.get_by_role("button", name="Cancel").click()
+        expect(ask.locator("[data-outcome=cancelled]")).to_be_visible()
+        page.locator("summary", has_text="order").first.click()
+        order = page.locator("details.card", has_text="Orders a tool")
+        order.get_by_label("Type of tool").select_option("plane")
+        order.get_by_label("blade").fill("44.5")
+        order.get_by_label("amount").fill("2")
+        order.get_by_role("button", name="Request").click()
+        expect(order.locator("[data-outcome=error]")).to_be_visible()
+        page.locator("summary", has_text="ask").first.click()
+        page.locator("main").evaluate("main => { main.scrollTop = 1e6; }")
+        page.locator("details.card", has_text="Orders a tool").evaluate(
+            "card => card.parentElement.scrollIntoView()"
+        )
+
+    with LiveServer(app) as server:
+        shoot(browser, "docs-page", visit)
+
+
 def main() -> None:
     """Make them: all, or those of the examples that are named."""
     sys.path.insert(0, str(ROOT / "docs" / "examples"))
     IMAGES.mkdir(exist_ok=True)
-    examples = {each.__name__: each for each in (chat, cursors, prices, dashboard)}
+    examples = {
+        each.__name__: each for each in (chat, cursors, prices, dashboard, docs_page)
+    }
     with chromium() as browser:
         for name in sys.argv[1:] or examples:
             examples[name](browser)

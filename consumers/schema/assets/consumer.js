@@ -18,6 +18,7 @@ export class Consumer {
   state = { name: "closed" };
   #cards = [];
   #refused = "";
+  #counting;
 
   constructor(channel, resolve, { counted, changed }) {
     this.channel = channel;
@@ -184,6 +185,8 @@ export class Consumer {
     this.fields.hidden = busy;
     for (const card of this.#cards) card.show({ live: name === "live", mode: this.mode });
     this.#address();
+    clearTimeout(this.#counting);
+    if (name === "waiting") this.#counting = setTimeout(() => this.#show(), 500);
   }
 
   // -- what it takes and sends ---------------------------------------------------------
@@ -218,7 +221,8 @@ const STATES = {
   closed: () => "Not connected",
   connecting: () => "Connecting…",
   live: () => "Connected",
-  waiting: ({ retryIn }) => `Comes back in ${Math.ceil((retryIn ?? 0) / 1000)} s…`,
+  waiting: ({ retryAt }) =>
+    `Comes back in ${Math.max(Math.ceil((retryAt - Date.now()) / 1000), 0)} s…`,
   offline: () => "No network",
 };
 

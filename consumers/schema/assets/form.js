@@ -70,7 +70,7 @@ function text(schema, field) {
   const attributes = {
     minlength: schema.minLength, maxlength: schema.maxLength,
     placeholder: rest(schema) ?? EXAMPLES[schema.format] ?? null,
-    required: field.required && (schema.minLength ?? 0) > 0,
+    required: field.required && Boolean(schema.minLength || schema.format),
     spellcheck: "false", autocomplete: "off", autocapitalize: "off",
   };
   const input = long
@@ -211,6 +211,7 @@ function fields(schema, field) {
 function list(schema, field) {
   const items = [];
   const held = h("ol.items");
+  const bound = () => { more.disabled = items.length >= (schema.maxItems ?? Infinity); };
   const add = (value) => {
     const inside = control(schema.items, { resolve: field.resolve, depth: field.depth,
       label: `${field.label} ${items.length + 1}`, required: true });
@@ -223,16 +224,18 @@ function list(schema, field) {
             const name = element.querySelector(".name");
             if (name) name.textContent = `${field.label} ${index + 1}`;
           });
+          bound();
         } }, "Remove")) };
     if (value !== undefined) inside.write(value);
     items.push(entry);
     held.append(entry.element);
+    bound();
     return entry.element;
   };
-  for (let count = 0; count < (schema.minItems ?? 0); count += 1) add();
   const more = h("button.quiet", { type: "button",
     onclick: () => add().querySelector("input, select, textarea")?.focus() },
   `Add to ${field.label}`);
+  for (let count = 0; count < (schema.minItems ?? 0); count += 1) add();
   return {
     element: box(schema, field, held, more),
     read: () => (items.length || field.required ? items.map((each) => each.read()) : undefined),
@@ -240,6 +243,7 @@ function list(schema, field) {
       items.length = 0;
       held.replaceChildren();
       for (const each of value ?? []) add(each);
+      bound();
     },
   };
 }

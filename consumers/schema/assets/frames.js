@@ -159,17 +159,26 @@ function framed({ data, size }, direction, decode) {
   };
 }
 
-/** The beginning of it; of an error, its code first. */
+/** The beginning of what it carries: what it is called is in its label. */
 function previewOf(frames, raw) {
-  const [only] = frames;
-  const error = frames.length === 1 && isError(only) && only.type !== "goodbye"
-    ? only.error ?? only : undefined;
-  const { code, detail } = error ?? {};
-  const text = error
-    ? [code, detail === undefined ? "" : JSON.stringify(detail)].filter(Boolean).join("  ")
-    : raw;
+  const text = (frames.length === 1 && carried(frames[0])) || raw;
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }
+
+function carried(frame) {
+  if (frame === null || typeof frame !== "object") return "";
+  if (isError(frame) && frame.type !== "goodbye") {
+    const { code, detail } = frame.error ?? frame;
+    return [frame.group, code, JSON.stringify(detail)].filter(Boolean).join("  ");
+  }
+  const inside = CARRYING.has(frame.type)
+    ? frame.message
+    : "id" in frame && !("type" in frame) ? frame.reply ?? frame.item : undefined;
+  return inside === undefined ? ""
+    : [frame.group, JSON.stringify(inside)].filter(Boolean).join("  ");
+}
+
+const CARRYING = new Set(["message", "request", "publication", "reply", "item"]);
 
 /** What a frame is, in a word or two. */
 function labelOf(frame) {
