@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import anyio
 from msgspec import Struct
@@ -56,8 +57,8 @@ rooms = Group("room.{room}", sends=Said, history=History(size=1000, ttl=3600))
 class Talk(WebSocketConsumer):
     """Echoes, counts, publishes and asks."""
 
-    effects: Counter[str] = Counter()
-    stopped: Counter[str] = Counter()
+    effects: ClassVar[Counter[str]] = Counter()
+    stopped: ClassVar[Counter[str]] = Counter()
 
     @receives("echo")
     async def echo(self, text: str) -> str:
@@ -98,7 +99,7 @@ class Talk(WebSocketConsumer):
     @receives("quiz")
     async def quiz(self) -> str:
         try:
-            answer = await self.request(Question("6 times 7?"), returns=Answer)
+            answer: Answer = await self.request(Question("6 times 7?"), returns=Answer)
         except MessageError as error:
             return error.code
         return answer.text

@@ -48,7 +48,8 @@ def run_tests(*arguments: str, **environment: str) -> dict[str, int]:
     """Run files of tests, and return how many there were and became what."""
     said = node("--test", "--test-reporter=tap", *arguments, **environment)
     return {
-        name: int(number) for name, number in re.findall(r"^# (\w+) (\d+)$", said, re.M)
+        name: int(number)
+        for name, number in re.findall(r"^# (\w+) (\d+)$", said, re.MULTILINE)
     }
 
 
