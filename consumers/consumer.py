@@ -276,7 +276,7 @@ class WebSocketConsumer(GroupMember):
         values: dict[str, Any],
         *given: Any,
     ) -> Any:
-        return await self._runtime.call(signature, function, values, *given)
+        return await self._runtime.hooks.call(signature, function, values, *given)
 
     def _negotiated(self) -> str | None:
         if not self.scope.get("subprotocols") or not self._plan.speaks:

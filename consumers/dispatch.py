@@ -29,6 +29,7 @@ from .errors import (
 )
 from .lanes import Lane
 from .protocol.reading import Head, Refused
+from .protocol.writing import Plain
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from .receivers import Receiver
     from .runtime import Runtime
 
-__all__ = ["Dispatch"]
+__all__ = ["Dispatch", "dispatch_for"]
 
 _OWN_ENDS: Final = (
     ConnectionClosed,
@@ -367,7 +368,7 @@ class Dispatch:
                 self._runtime.read_ahead()
         elif receiver.receiving.thread:
             method = partial(_in_thread, method)
-        work = self._runtime.call(receiver.signature, method, {}, *given)
+        work = self._runtime.hooks.call(receiver.signature, method, {}, *given)
         timeout = receiver.receiving.timeout
         if timeout is None:
             return await work
@@ -404,6 +405,19 @@ class Dispatch:
     async def _send_quietly(self, event: Event) -> None:
         with suppress(ConnectionClosed):
             await self._send(event)
+
+
+def dispatch_for(runtime: Runtime) -> Dispatch | None:
+    """Return what hands a connection's messages to methods, if its class needs it."""
+    consumer = runtime.consumer
+    plan = consumer._plan
+    if plan.receivers:
+        dispatch = Dispatch(runtime, plan.reader, Plain(plan.send))
+    elif consumer.concurrency > 1 and plan.any_receiver is not None:
+        dispatch = Dispatch(runtime, None, Plain(plan.send))
+    else:
+        return None
+    return dispatch
 
 
 _CANCELLED: Final = MessageError("cancelled")

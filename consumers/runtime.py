@@ -13,7 +13,7 @@ Cancellation alone passes through.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,12 @@ from .application import APP_KEY, Application, groups_of, identify
 from .clock import current_clock, move_on_after
 from .close import CloseEvent
 from .consumer import WebSocketConsumer
-from .dispatch import Dispatch
+from .dispatch import Dispatch, dispatch_for
 from .errors import ConnectionClosed, StateError
 from .farewell import Farewell
 from .groups import user_group
+from .hooks import Hooks
 from .limits import DEFAULT_LIMITS
-from .protocol.writing import Plain
-from .providing import Providing
 from .session import Session, no_session
 from .state import State
 from .tasks import MAIN, Task, Tasks
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from .codecs import Event
     from .groups import GroupName
     from .identity import Authenticate
-    from .providers import Factory, Scope
-    from .signatures import Signature
 
 __all__ = ["Runtime", "serve"]
 
@@ -76,13 +73,13 @@ class Runtime:
         "_entered",
         "_farewell",
         "_finishing",
-        "_providing",
         "_pull",
         "_raises",
         "_scope",
         "_timed",
         "_verdict",
         "consumer",
+        "hooks",
         "memberships",
         "tasks",
     )
@@ -107,7 +104,8 @@ class Runtime:
         self._verdict = Verdict(consumer)
         self._scope = CancelScope()  # around the main task's work
         self._dispatch: Dispatch | None = None  # where on_receive is not all
-        self._providing: Providing | None = None  # once a hook has asked for something
+        self.hooks = Hooks(consumer, app, self._judge)
+        """Calls the hooks."""
         self._raises = True  # at its end; not where providers end after it
         consumer._runtime = self
         consumer._groups = groups_of(consumer.scope)
@@ -193,9 +191,8 @@ class Runtime:
 
     async def run_with_providers(self) -> None:
         """Serve a connection with providers that have a teardown when it ends."""
-        self._providing = self._make_providing()
         self._raises = False
-        async with self._providing.held():
+        async with self.hooks.held():
             await self.run()
         if self._verdict.failures:
             self._verdict.raise_failures()
@@ -225,7 +222,7 @@ class Runtime:
         if plan.on_handshake is not None:
             self._entered = True
             self._busy()
-            await self.call(plan.on_handshake, consumer.on_handshake, values)
+            await self.hooks.call(plan.on_handshake, consumer.on_handshake, values)
         async with AsyncExitStack() as stack:
             arguments: dict[str, Any] = {}
             if first is not None:
@@ -233,8 +230,7 @@ class Runtime:
                 arguments = {each.name: values[each.name] for each in first.parameters}
                 if asks and consumer._stage in (State.CONNECTING, State.OPEN):
                     # Before accept, so that one that refuses does it with a status.
-                    wider = await self._provided()
-                    arguments |= await first.fill(consumer, stack, wider)
+                    arguments |= await self.hooks.fill(first, stack)
             if consumer.auto_accept and consumer._stage is State.CONNECTING:
                 await consumer.accept()
             if consumer._stage not in (State.CONNECTING, State.OPEN):
@@ -273,21 +269,16 @@ class Runtime:
         if plan.receiving.thread:
             handle = partial(anyio.to_thread.run_sync, consumer.on_receive)
         if not plan.on_receive.is_plain:
-            handle = partial(self.call, plan.on_receive, handle, {})
+            handle = partial(self.hooks.call, plan.on_receive, handle, {})
         return handle
 
     def _dispatching(self) -> Dispatch | None:
         """Return what hands messages to methods, where ``on_receive`` is not all."""
-        consumer, plan = self.consumer, self.consumer._plan
-        dispatch = self._dispatch
-        if dispatch is None and plan.receivers:
-            dispatch = Dispatch(self, plan.reader, Plain(plan.send))
-        elif dispatch is None and consumer.concurrency > 1 and plan.any_receiver:
-            dispatch = Dispatch(self, None, Plain(plan.send))
-        if dispatch is not None:
-            self._dispatch = dispatch
-            consumer._inbox.urgent = dispatch.urgent
-        return dispatch
+        if self._dispatch is None:
+            self._dispatch = dispatch_for(self)
+        if self._dispatch is not None:
+            self.consumer._inbox.urgent = self._dispatch.urgent
+        return self._dispatch
 
     async def _take(self) -> Event:
         """Return the next event."""
@@ -306,40 +297,6 @@ class Runtime:
             return await self.consumer._inbox.next()
         self._set_closed(1001, "idle for too long")
         return await self.consumer._inbox.next()  # the end
-
-    # -- calling hooks --------------------------------------------------------------
-
-    async def call(
-        self,
-        signature: Signature,
-        function: Callable[..., Awaitable[Any]],
-        values: dict[str, Any],
-        *given: Any,
-    ) -> Any:
-        """Call a hook with what it asks for."""
-        arguments = {each.name: values[each.name] for each in signature.parameters}
-        if signature.is_plain:
-            return await function(*given, **arguments)
-        async with AsyncExitStack() as stack:
-            wider = await self._provided()
-            arguments |= await signature.fill(self.consumer, stack, wider)
-            return await function(*given, **arguments)
-
-    def _provided(self) -> Awaitable[Mapping[Scope, Mapping[Factory, Any]]]:
-        """Return the values that last longer than a call, for who awaits them."""
-        if self._providing is None:
-            self._providing = self._make_providing()
-        return self._providing.values()
-
-    def _make_providing(self) -> Providing:
-        consumer = self.consumer
-        return Providing(
-            consumer,
-            consumer._plan.providers_of("connection"),
-            {} if self._app is None else self._app.provided,
-            timeout=consumer._bounds.disconnect_timeout,
-            failed=self._judge,
-        )
 
     # -- tasks ----------------------------------------------------------------------
 
@@ -362,7 +319,7 @@ class Runtime:
     def read_ahead(self) -> None:
         """Read on while a hook runs, without waiting for the watchdog to notice it."""
         if self.consumer._inbox.has_room():
-            self.spawn(self.consumer._inbox.read_ahead)
+            self.spawn(self.consumer._inbox.read_beside)
 
     def _busy(self) -> None:
         """Have the client's leaving noticed while a first hook runs."""
@@ -529,7 +486,7 @@ class Runtime:
         assert hook is not None
         self.tasks.enter()
         try:
-            await self.call(hook, self.consumer.on_disconnect, {}, code)
+            await self.hooks.call(hook, self.consumer.on_disconnect, {}, code)
         except get_cancelled_exc_class():
             raise
         except BaseException as error:
