@@ -139,6 +139,15 @@ class Inbox:
                 self._arrived.set()
                 self._arrived = None
 
+    async def read_beside(self) -> None:
+        """Read ahead, as a task that was started while nobody waited in `next`.
+
+        Somebody may wait there by its first step. Two readers would take each other's
+        events, and the one in `next` might get none.
+        """
+        if not self.is_idle():
+            await self.read_ahead()
+
     async def _next_waiting(self) -> Event:
         if self.closed:
             await checkpoint()

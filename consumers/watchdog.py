@@ -122,7 +122,7 @@ class Watchdog:
             del self.busy[inbox]
             self.busy[inbox] = self.tick
             if inbox.has_room() and inbox in self._hosts:
-                self._hosts[inbox].spawn(inbox.read_ahead)
+                self._hosts[inbox].spawn(inbox.read_beside)
 
 
 _current: Final[RunVar[Watchdog]] = RunVar("consumers.watchdog")

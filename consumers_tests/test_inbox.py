@@ -299,3 +299,22 @@ async def test_the_watchdog_knows_who_is_busy() -> None:
         assert inbox.is_idle()
         inbox.took(event)
         assert inbox.is_idle()
+
+
+async def test_who_reads_ahead_leaves_it_to_who_waits() -> None:
+    """A task that begins when a reader waits already takes no event from it."""
+    server = Server()
+
+    class Host:
+        def spawn(self, function: Callable[[], Any]) -> None:
+            pass
+
+    async with server.inbox() as (inbox, _):
+        Watchdog().watch(inbox, Host())
+        server.sends(message("a"), message("b"))
+        await following(inbox)
+        waiting = inbox.next()
+
+        await inbox.read_beside()
+
+        assert inbox.took(await waiting) == message("b")

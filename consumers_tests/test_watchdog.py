@@ -81,7 +81,7 @@ async def test_who_is_busy_for_long_is_read_ahead() -> None:
         await until(lambda: host.reads)
 
         assert watchdog.tick - before >= 2
-        assert host.spawned == ["look", "read_ahead"]
+        assert host.spawned == ["look", "read_beside"]
         assert host.inbox.reading_ahead
         host.client.set()
         await until(lambda: host.left)
@@ -146,7 +146,7 @@ async def test_it_rests_and_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
         await until(lambda: host.inbox.reading_ahead)
 
         assert watchdog.tick >= resting_at + 2
-        assert host.spawned == ["look", "read_ahead"]
+        assert host.spawned == ["look", "read_beside"]
 
 
 async def test_it_moves_when_its_host_ends() -> None:
@@ -159,7 +159,7 @@ async def test_it_moves_when_its_host_ends() -> None:
         first.leave()
         await until(lambda: second.inbox.reading_ahead)
 
-        assert second.spawned == ["look", "read_ahead"]
+        assert second.spawned == ["look", "read_beside"]
 
 
 async def test_it_moves_when_its_host_ends_while_it_rests(
