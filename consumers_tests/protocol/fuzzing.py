@@ -208,8 +208,10 @@ class Target:
     def _is_answer(self, got: Any) -> bool:
         if self._untyped:
             return bool(got == "probed")
-        error = got if self._framed else got.get("error", {})
-        if "code" in error:
+        error = got.get("error")
+        if got.get("type") == "error":
+            error = got
+        if error is not None:
             assert error["code"] in ("invalid_message", "unknown_type", "not_allowed")
             self.answered += 1
         return got.get("id") == _PROBE and "done" in (*got, *got.values())
