@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -20,6 +20,7 @@ from .frames import (
     Reply,
     Request,
 )
+from .frames import Id as FrameId
 from .writing import Id
 
 __all__ = ["FrameReader", "Head", "PlainReader", "Refused"]
@@ -91,10 +92,17 @@ class PlainReader:
         return head
 
 
+class _Asking(msgspec.Struct):
+    """What can be told of a frame that is none, but was to be answered."""
+
+    type: Literal["request", "subscribe", "unsubscribe", "refresh"]
+    id: FrameId
+
+
 class FrameReader:
     """Reads the frames of one kind of consumer's clients, by one codec."""
 
-    __slots__ = ("_codec", "_control", "_decode", "_message", "_raw", "_tag", "_tags")
+    __slots__ = ("_asking", "_decode", "_message", "_raw", "_tag", "_tags")
 
     def __init__(self, name: str, annotation: Any, tags: tuple[str, list[Any]]) -> None:
         """Read frames.
@@ -107,6 +115,7 @@ class FrameReader:
         self._tag, self._tags = tags
         # Where a message does not fit, the frame around it is read alone.
         self._raw = codec_for(name, FromClient[msgspec.Raw]).decode  # type: ignore[misc]
+        self._asking = codec_for(name, _Asking).decode
         self._message: Codec | None = None
         try:
             self._decode = codec_for(name, FromClient[annotation]).decode  # type: ignore[misc]
@@ -143,9 +152,16 @@ class FrameReader:
         try:
             frame = self._raw(event)
         except InvalidMessage as wrong:
-            raise _refused(wrong, None, "type", [], "$") from error
+            raise _refused(wrong, self._asked(event), "type", [], "$") from error
         name = frame.id if isinstance(frame, Request) else None
         raise _refused(error, name, self._tag, self._tags, "$.message") from error
+
+    def _asked(self, event: Event) -> Id:
+        try:
+            asking: _Asking = self._asking(event)
+        except InvalidMessage:
+            return None
+        return asking.id
 
     def _foreign(self, frame: Any, codec: Codec) -> Any:
         raw = bytes(frame.message)
