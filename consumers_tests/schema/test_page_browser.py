@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from howto.docs_page import app
+from howto import docs_page
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
-from consumers import App
+from consumers import App, WebSocketRoute
 from consumers.testing import LiveServer
 from consumers_tests.browser import CHROMIUM, chromium
 from consumers_tests.schema import applications
@@ -74,7 +74,7 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
-    with LiveServer(app, stop_timeout=10, graceful_timeout=1) as server:
+    with LiveServer(docs_page.app, stop_timeout=10, graceful_timeout=1) as server:
         yield server
 
 
@@ -294,6 +294,37 @@ def test_frames_are_filtered_and_cleared(visit: Visit) -> None:
     expect(frames).to_contain_text("1 of 3")
     frames.get_by_role("button", name="Clear").click()
     expect(visit.frames("joined")).to_have_count(0)
+
+
+def test_frames_are_copied(visit: Visit, context: BrowserContext) -> None:
+    """A line for each frame that is shown: time, direction, content."""
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.connect(PLAIN, name="oak")
+    expect(visit.frames("joined")).to_be_visible()
+    frames = visit.page.get_by_label("Frames", exact=True)
+    frames.get_by_label("Filter frames").fill("joined")
+    frames.get_by_role("button", name="Copy", exact=True).click()
+    expect(frames.get_by_role("button", name="Copied")).to_be_visible()
+
+    copied = visit.page.evaluate("navigator.clipboard.readText()")
+    line = r'\d+\.\d ms\treceived\t\{"type":"joined","name":"guest"\}'
+    assert re.fullmatch(line, copied)
+
+
+def test_a_server_that_stops_is_waited_for(context: BrowserContext) -> None:
+    """The close is explained, and the page says when it tries again."""
+    clock = App([WebSocketRoute("/clock", docs_page.Clock)], docs="/docs")
+    with LiveServer(clock, stop_timeout=10, graceful_timeout=1) as server:
+        visit = visit_of(context, server)
+        visit.connect()
+        visit.expect_state("Connected")
+
+    expect(visit.frames("closed 1012")).to_contain_text("a client should return")
+    state = visit.page.get_by_label("Connection", exact=True).get_by_role("status")
+    expect(state).to_have_text(re.compile(r"Comes back in \d+ s…"))
+    visit.page.get_by_role("button", name="Stop").click()
+    expect(state).to_have_text("Not connected")
+    visit.page.close()
 
 
 def test_it_is_used_by_the_keyboard(visit: Visit) -> None:

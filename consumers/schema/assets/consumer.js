@@ -76,7 +76,6 @@ export class Consumer {
       h("button.quiet", { type: "button",
         onclick: (event) => copy(this.address(), event.currentTarget) }, "Copy")),
     h("div.bar", null, this.button, this.modes, this.status), this.problem);
-    this.form = form;
     return h("section.card.opened", { "aria-label": "Connection" }, form);
   }
 

@@ -19,18 +19,6 @@ export function h(selector, attributes, ...children) {
   return element;
 }
 
-/** A drawing, in a box of 20 by 20. */
-export function icon(path) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  svg.setAttribute("viewBox", "0 0 20 20");
-  svg.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(space, "path");
-  line.setAttribute("d", path);
-  svg.append(line);
-  return svg;
-}
-
 /** Prose as docstrings have it: paragraphs, and ``code`` in backticks. */
 export function prose(text) {
   return (text ?? "").trim().split(/\n\s*\n/).filter(Boolean).map((paragraph) =>
@@ -78,9 +66,9 @@ export async function copy(text, button) {
     area.remove();
   }
   say("Copied");
-  const before = button.textContent;
+  button.dataset.label ??= button.textContent;
   button.textContent = "Copied";
-  setTimeout(() => { button.textContent = before; }, 1200);
+  setTimeout(() => { button.textContent = button.dataset.label; }, 1200);
 }
 
 /** Tell those who listen to the page instead of seeing it. */

@@ -15,9 +15,9 @@ export function control(schema, field) {
   if (deeper.depth > DEEP) return json(found, field);
   const union = options(found);
   if (union) {
-    const rest = union.filter((one) => field.resolve(one).type !== "null");
-    return rest.length === 1 && union.length === 2
-      ? nullable(found, rest[0], field)
+    const others = union.filter((one) => field.resolve(one).type !== "null");
+    return others.length === 1 && union.length === 2
+      ? nullable(found, others[0], field)
       : choice(found, union, deeper);
   }
   if (found.enum) return select(found, field, found.enum);
@@ -66,7 +66,7 @@ const rest = ({ default: value }) =>
   (value === undefined || typeof value === "string" ? value || undefined : JSON.stringify(value));
 
 function text(schema, field) {
-  const long = (schema.maxLength ?? 0) > 200 || field.multiline;
+  const long = (schema.maxLength ?? 0) > 200;
   const attributes = {
     minlength: schema.minLength, maxlength: schema.maxLength,
     placeholder: rest(schema) ?? EXAMPLES[schema.format] ?? null,

@@ -117,7 +117,7 @@ export class Frames {
   }
 }
 
-const ARROWS = { in: "↓", out: "↑", connecting: "·", open: "·", close: "×", note: "·" };
+const ARROWS = { in: "↓", out: "↑", connecting: "·", open: "·", close: "×" };
 
 const ROWS = {
   connecting: ({ url }) => ({ direction: "note", label: "connecting", preview: url, raw: url }),
@@ -125,7 +125,6 @@ const ROWS = {
     const preview = protocol || "no subprotocol";
     return { direction: "note", label: "open", preview, raw: `open ${preview}` };
   },
-  note: ({ text }) => ({ direction: "note", label: "", preview: text, raw: text }),
   close: ({ code, reason, opened }) => {
     const { name, when } = meaning(code);
     const said = reason ? ` “${reason}”` : "";

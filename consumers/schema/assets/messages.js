@@ -75,7 +75,6 @@ export function messageCard(message, consumer, open) {
   message.answers.length > 0 && h("details.answer", null,
     h("summary", null, message.streams ? "Items of the answer" : "The answer"),
     message.answers.map((one) => h("pre.shape", null, outline(one.schema, resolve)))));
-  editor.form = form;
   const element = h("details.card", { open }, summary(message, resolve,
     answer && h("span.reply", null, message.streams ? `→ stream of ${answer}` : `→ ${answer}`)),
   form);
