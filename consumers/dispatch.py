@@ -204,8 +204,9 @@ class Dispatch:
         name = call.id
         if name is not None:
             if name in self._calls:
-                error = MessageError("invalid_message", "its id is in use")
-                await self._send(self.answers.error(name, error))
+                # Without the id: with it, it would pass for the answer to the first.
+                error = MessageError("invalid_message", f"id {name!r} is in use")
+                await self._send(self.answers.error(None, error))
                 return
             if name in self._early:
                 self._early.discard(name)

@@ -93,6 +93,7 @@ class Session(Dispatch):
         "_ids",
         "_name",
         "_retry",
+        "_sign",
         "_subscribing",
         "protocol",
     )
@@ -106,7 +107,8 @@ class Session(Dispatch):
         self.protocol = protocol
         """The subprotocol's name."""
         self._frames = self._consumer._plan.frame_reader(self._name)
-        self._heard = True  # since the last look
+        self._heard = False  # since the last look
+        self._sign: anyio.Event | None = None  # waited for after a ping
         self._ids = count(1)
         self._asked: dict[int, _Asked] = {}
         self._subscribing: dict[str, int] = {}  # {group: the id of who wants it}
@@ -145,11 +147,15 @@ class Session(Dispatch):
         assert bounds.heartbeat is not None
         try:
             while True:
-                await sleep(bounds.heartbeat)
                 self._heard = False
+                await sleep(bounds.heartbeat)
+                if self._heard:
+                    continue
+                self._sign = anyio.Event()
                 with move_on_after(bounds.heartbeat_timeout):
                     await self._send(self.answers.encode(Ping()))
-                    await sleep(bounds.heartbeat_timeout)
+                    await self._sign.wait()
+                self._sign = None
                 if not self._heard:
                     self._runtime.end(_SILENT, "no sign of life")
                     return
@@ -175,11 +181,17 @@ class Session(Dispatch):
                 return
             await sleep(left)
 
+    def _hear(self) -> None:
+        """Take note of a sign of life."""
+        self._heard = True
+        if self._sign is not None:
+            self._sign.set()
+
     # -- frames ---------------------------------------------------------------------
 
     async def handle(self, event: Event) -> None:
         """Handle one frame, or have it handled."""
-        self._heard = True
+        self._hear()
         try:
             frame = self._frames.read(event)
         except Refused as refused:
@@ -198,7 +210,7 @@ class Session(Dispatch):
 
     def urgent(self, event: Event) -> bool:
         """Deal with a frame that was read ahead, if it must not wait; tell whether."""
-        self._heard = True
+        self._hear()
         frame = self._frames.control(event)
         if frame is None:
             return False
