@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .call import current_call
@@ -308,6 +308,10 @@ class WebSocketConsumer(GroupMember):
         else:
             session = self._runtime.session("subscribe")
             await session.subscribed(name, snapshot, recovery, since)
+
+    async def _unsubscribed(self, groups: Sequence[str]) -> None:
+        if self._protocol is not None and self._stage is State.OPEN:
+            await self._runtime.session("leave").unsubscribed(groups)
 
     async def _accepted(self) -> None:
         await self._runtime.accepted()

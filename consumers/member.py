@@ -85,11 +85,15 @@ class GroupMember(Delivery):
         return Recovery(False, 0, self._groups.position(names[-1]) if names else None)
 
     async def leave(self, *groups: Target) -> None:
-        """Stop being a member. Does nothing where it is none. Cancelling is safe."""
+        """Stop being a member. Does nothing where it is none. Cancelling is safe.
+
+        A client that has subscribed by `consumers.v1` is told.
+        """
         names = [self._groups.resolve(group).name for group in groups]
         for name in names:
             self._memberships.pop(name, None)
         self._groups.leave(names, self)
+        await self._unsubscribed(names)
 
     @asynccontextmanager
     async def joining(
@@ -179,6 +183,9 @@ class GroupMember(Delivery):
         """Tell the client that it is a member, before what it has missed."""
         if snapshot is not None:
             await self.send(snapshot)
+
+    async def _unsubscribed(self, groups: Sequence[str]) -> None:
+        """Tell the client that it is no member any more, if it knows that it was."""
 
     async def update_presence(self, group: Target, presence: Any) -> None:
         """Change what ``groups.presence`` tells of this connection.

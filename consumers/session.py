@@ -49,6 +49,8 @@ from .receivers import Receiver
 from .signatures import NOTHING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .close import CloseEvent
     from .codecs import Event
     from .groups import GroupName
@@ -95,6 +97,7 @@ class Session(Dispatch):
         "_retry",
         "_sign",
         "_subscribing",
+        "_subscriptions",
         "protocol",
     )
 
@@ -112,6 +115,7 @@ class Session(Dispatch):
         self._ids = count(1)
         self._asked: dict[int, _Asked] = {}
         self._subscribing: dict[str, int] = {}  # {group: the id of who wants it}
+        self._subscriptions: set[str] = set()  # that the client has asked for
         self._expires_at: float | None = None
 
     # -- the connection -------------------------------------------------------------
@@ -307,6 +311,7 @@ class Session(Dispatch):
         try:
             name = consumer._groups.resolve(frame.group)
             if isinstance(frame, Unsubscribe):
+                self._subscriptions.discard(name.name)
                 await consumer.leave(name)
                 return
             text = frame.position
@@ -332,6 +337,7 @@ class Session(Dispatch):
             if snapshot is not None:
                 await self._consumer.send(snapshot)
             return
+        self._subscriptions.add(name.name)
         position = since if recovery.recovered else recovery.position
         if recovery.replayed and not recovery.recovered:
             position = None  # each of them tells
@@ -344,10 +350,14 @@ class Session(Dispatch):
         )
         await self._send(self.answers.encode(frame))
 
-    async def unsubscribed(self, group: str, error: MessageError) -> None:
-        """Tell the client that it is no member any more."""
-        detail = msgspec.UNSET if error.detail is None else error.detail
-        await self._send(self.answers.encode(Unsubscribed(group, error.code, detail)))
+    async def unsubscribed(self, groups: Sequence[str]) -> None:
+        """Tell the client which of its subscriptions the application has ended."""
+        for name in groups:
+            if name in self._subscriptions:
+                self._subscriptions.discard(name)
+                await self._send_quietly(
+                    self.answers.encode(Unsubscribed(name, "left"))
+                )
 
     # -- credentials ----------------------------------------------------------------
 
