@@ -199,10 +199,7 @@ class _Writer:
 
     def _query(self, parameter: Parameter) -> Schema:
         schema = _without_null(self._schemas.of(parameter.annotation))
-        try:
-            default = msgspec.to_builtins(parameter.default, enc_hook=str)
-        except TypeError:
-            return schema
+        default = msgspec.to_builtins(parameter.default, enc_hook=str)
         if default is None:
             return schema
         if "$ref" in schema:  # what stands beside a reference is not read

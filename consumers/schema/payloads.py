@@ -6,7 +6,7 @@ They are of draft 7 of JSON Schema, as AsyncAPI 3 has them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias, get_args, get_origin
 
 import msgspec
@@ -64,11 +64,22 @@ class Schemas:
         """``{name: schema}``."""
         self._ref = ref
         self._foreign: dict[str, Schema] = {}
+        self._taken: set[str] = set()
         taken, sent = _different(taken), _different(sent)
         known = _different([*taken, *sent])
-        plain = [each for each in known if self._is_plain(each)]
+        # What msgspec can't describe as a whole may still consist of what it can.
+        parts = [
+            part
+            for each in known
+            if not is_pydantic(each) and not self._is_plain(each)
+            for part in get_args(each)
+        ]
+        plain = [each for each in _different([*known, *parts]) if self._is_plain(each)]
+        objects = _objects_in(plain)
         taken_objects = _objects_in(each for each in taken if self._is_plain(each))
-        objects = _objects_in(each for each in known if self._is_plain(each))
+        _, named = self._generate([*plain, *objects])
+        self._taken.update(named)  # so that others get other names
+        self._foreign.clear()
         made, components = self._generate([*plain, *objects])
         for annotation, schema in zip(plain, made, strict=False):
             _sharpen(schema, kinds.type_info(annotation))
@@ -123,24 +134,45 @@ class Schemas:
         schema = pydantic.TypeAdapter(annotation).json_schema(
             ref_template=self._ref + "{model}"
         )
-        for name, inner in schema.pop("$defs", {}).items():
-            self._foreign.setdefault(name, inner)
+        inner = schema.pop("$defs", {})
         title = schema.get("title")
         if isinstance(annotation, type) and title and "properties" in schema:
-            self._foreign.setdefault(title, schema)
-            return {"$ref": self._ref + title}
-        return schema
+            inner[title], schema = schema, {"$ref": self._ref + title}
+        names = {name: self._name(name, each) for name, each in inner.items()}
+        renamed = {self._ref + old: self._ref + new for old, new in names.items()}
+        for name, each in inner.items():
+            self._foreign[names[name]] = _renamed(each, renamed)
+        made: Schema = _renamed(schema, renamed)
+        return made
+
+    def _name(self, wanted: str, schema: Schema) -> str:
+        """Return a name that stands for no other schema."""
+        number, name = 1, wanted
+        while name in self._taken or self._foreign.get(name, schema) != schema:
+            number += 1
+            name = f"{wanted}{number}"
+        return name
 
     def _from_parts(self, annotation: Any) -> Schema:
         """Return the schema of what msgspec can't describe as a whole."""
         if is_pydantic(annotation):
             return self._from_pydantic(annotation)
         parts = get_args(annotation)
-        if not all(self._is_plain(part) for part in parts):
+        if not parts or not all(self._is_plain(part) for part in parts):
             return {}
-        made, components = self._generate(list(parts))
-        self._foreign.update(components)
-        return {"anyOf": list(made)} if made else {}
+        return {"anyOf": [self.of(part) for part in parts]}
+
+
+def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
+    """Return a schema with other references."""
+    if isinstance(schema, list):
+        return [_renamed(each, names) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: names.get(value, value) if key == "$ref" else _renamed(value, names)
+        for key, value in schema.items()
+    }
 
 
 def _different(annotations: Iterable[Any]) -> list[Any]:

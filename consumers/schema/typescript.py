@@ -133,10 +133,6 @@ class _Types:
                 return _joined(
                     (self.say(each, indent) for each in schema[key]), "never"
                 )
-        if "allOf" in schema:
-            return " & ".join(
-                _grouped(self.say(each, indent)) for each in schema["allOf"]
-            )
         kind = schema.get("type")
         if kind == "array":
             return self._array(schema, indent)

@@ -232,6 +232,7 @@ class Order(pydantic.BaseModel):
         article: str = pydantic.Field(max_length=10)
         count: int = pydantic.Field(gt=0)
 
+    kind: Literal["order"] = "order"
     lines: list[Line]
     note: str | None = None
 
@@ -248,8 +249,11 @@ class Shop(WebSocketConsumer):
     async def on_receive(self, message: Order | Cancel) -> None: ...
 
 
+Level = Annotated[Literal["low", "high"], Meta(examples=["low"])]
+
+
 class Silent(WebSocketConsumer):
-    async def on_connect(self, path: str, level: Literal["low", "high"]) -> None: ...
+    async def on_connect(self, path: str, level: Level) -> None: ...
 
 
 async def authenticate(connection: WebSocket) -> Identity | None:

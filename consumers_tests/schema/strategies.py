@@ -95,6 +95,9 @@ class Values:
         if "enum" in schema:
             assert known <= {"enum", "type"}
             return st.sampled_from(schema["enum"])
+        if "const" in schema:
+            assert known <= {"const", "type"}
+            return st.just(schema["const"])
         if not known:
             return _ANYTHING
         kind, rest = schema["type"], known - {"type"}
@@ -244,9 +247,10 @@ def _texts(schema: Schema, known: set[str]) -> Strategy:
         assert known == {"contentEncoding"}
         return _BASE64
     assert known <= {"minLength", "maxLength", "pattern"}
-    least, most = schema.get("minLength", 0), schema.get("maxLength", 30)
+    least = schema.get("minLength", 0)
     if "pattern" not in schema:
-        return st.text(min_size=least, max_size=most)
+        return st.text(min_size=least, max_size=schema.get("maxLength", 30))
+    most = schema.get("maxLength", 18)  # of digits so many fit into 64 bits
     # In JSON Schema `$` is the very end; in Python also before a last line break.
     pattern = re.sub(r"\$$", r"\\Z", schema["pattern"])
     alphabet = st.characters(codec="utf-8")

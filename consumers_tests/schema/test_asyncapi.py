@@ -110,6 +110,7 @@ def test_parameters_of_the_path_are_told_in_words() -> None:
     }
     silent = CHANNELS["Silent"]["parameters"]
     assert silent["level"]["enum"] == ["high", "low"]
+    assert silent["level"]["examples"] == ["low"]
     packed = CHANNELS["packed_one"]["parameters"]
     assert packed["number"]["description"] == "Whole number."
     assert packed["id"]["description"] == "UUID."

@@ -34,8 +34,15 @@ class Plain:
 class Strange: ...
 
 
+class Unknown: ...
+
+
 class Mixed(msgspec.Struct):
     strange: Strange
+
+
+class Around(msgspec.Struct):
+    model: "Model"
 
 
 class Model(pydantic.BaseModel):
@@ -110,6 +117,9 @@ def test_a_named_type_is_referred_to() -> None:
     assert schemas.resolve(schemas.of(Outer | None)) is schemas.of(Outer | None)
     assert schemas.of(Model) == {"$ref": "#/components/schemas/Model"}
     assert schemas.components["Model"]["required"] == ["text"]
+    around = Schemas([Around]).components
+    assert around["Around"]["properties"]["model"] == schemas.of(Model)
+    assert around["Model"] == schemas.components["Model"]
 
 
 def test_the_docstring_that_a_dataclass_makes_says_nothing() -> None:
@@ -119,8 +129,11 @@ def test_the_docstring_that_a_dataclass_makes_says_nothing() -> None:
 
 def test_what_nothing_describes_may_be_anything() -> None:
     """A schema that promises too little is better than no document."""
-    schemas = Schemas([Strange, Inner | Outer, Mixed])
+    schemas = Schemas([Strange, Inner | Outer, Mixed, Inner | Unknown])
 
+    assert schemas.of(Inner | Unknown) == {
+        "anyOf": [{"$ref": "#/components/schemas/Inner"}, {"title": "Unknown"}]
+    }
     assert schemas.of(Strange) == {"title": "Strange"}
     assert schemas.of(Inner | Outer) == {
         "anyOf": [
@@ -129,3 +142,21 @@ def test_what_nothing_describes_may_be_anything() -> None:
         ]
     }
     assert schemas.components["Mixed"]["properties"]["strange"] == schemas.of(Strange)
+
+
+def test_a_name_stands_for_one_type() -> None:
+    """Also where msgspec and pydantic have one name for two, or a module has it too."""
+    foreign = pydantic.create_model("Inner", inner=(Model, ...), text=(str, ...))
+    other = pydantic.create_model("Inner", text=(str, ...))
+
+    class Local:
+        class Inner(msgspec.Struct):
+            text: str
+
+    schemas = Schemas([Inner, foreign, other, Local.Inner, foreign])
+
+    refs = [schemas.of(kind)["$ref"] for kind in (Inner, foreign, other, Local.Inner)]
+    assert len({*refs}) == 4
+    assert schemas.resolve(schemas.of(foreign))["required"] == ["inner", "text"]
+    assert schemas.resolve(schemas.of(other))["required"] == ["text"]
+    assert schemas.resolve(schemas.of(Inner))["properties"].keys() == {"at"}
