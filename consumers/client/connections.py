@@ -78,7 +78,14 @@ class Connections:
         parts.outgoing.close(closed)
         parts.subscriptions.close(closed, quietly=quietly)
         parts.messages.end()
-        self.states.change(State("closed", code=closed.code, reason=closed.reason))
+        self.states.change(
+            State(
+                "closed",
+                code=closed.code,
+                reason=closed.reason,
+                detail=closed.detail,
+            )
+        )
 
     async def serve(self) -> None:
         """Connect, and connect again, until the client is closed."""
@@ -97,7 +104,7 @@ class Connections:
                 renewed = True
                 continue
             if self._reconnect is None or end.wants_token or not end.returns:
-                self.finish(Closed(end.code, end.reason))
+                self.finish(Closed(end.code, end.reason, end.detail))
                 return
             pause = backoff.pause(end)
             name = "offline" if end.offline else "waiting"
@@ -144,4 +151,6 @@ class Connections:
     def _change(
         self, name: Any, backoff: Backoff, end: End, at: float | None = None
     ) -> None:
-        self.states.change(State(name, backoff.attempt, at, end.code, end.reason))
+        self.states.change(
+            State(name, backoff.attempt, at, end.code, end.reason, end.detail)
+        )

@@ -7,6 +7,8 @@ not answered in time raises Python's own ``TimeoutError``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from consumers.errors import ConsumersError, shorten
 
 __all__ = ["Closed", "ConnectionLost", "OfflineFull", "Overflow", "UnexpectedMessage"]
@@ -18,16 +20,20 @@ class Closed(ConsumersError):
     By its own ``close()``, or since the server has said so by its close code.
     """
 
-    def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(code, reason)
+    def __init__(self, code: int, reason: str = "", detail: Any = None) -> None:
+        super().__init__(code, reason, detail)
         self.code = code
         """The close code; 4000 + status for a refused handshake."""
         self.reason = reason
         """The text that came with it, or what made the connection fail."""
+        self.detail = detail
+        """What the server said beside it: of a refused handshake ``{"errors": …}``."""
 
     def __str__(self) -> str:
-        text = f"the client is closed (code {self.code})"
-        return f"{text}: {self.reason}" if self.reason else text
+        parts = [f"the client is closed (code {self.code})", self.reason]
+        if self.detail is not None:
+            parts.append(shorten(self.detail))
+        return ": ".join(filter(None, parts))
 
 
 class ConnectionLost(ConsumersError, ConnectionError):

@@ -129,6 +129,7 @@ class Link:
         Raises:
             Ended: The connection has ended, and all that came was received.
         """
+        self._take_events()  # what came with the handshake's answer
         while not self._messages:
             if self._is_over:
                 await self._flush()
@@ -137,10 +138,7 @@ class Link:
                 self._protocol.receive_data(await self._stream.receive(_CHUNK))
             except _FAILURES:
                 self._protocol.receive_eof()
-            for event in self._protocol.events_received():
-                self._take(event)
-            if self._protocol.writes:
-                self._wake.set()
+            self._take_events()
         return self._messages.popleft()
 
     async def close(self, code: int, reason: str) -> None:
@@ -200,6 +198,12 @@ class Link:
             self._wake.set()
             await write.done.wait()
         return write
+
+    def _take_events(self) -> None:
+        for event in self._protocol.events_received():
+            self._take(event)
+        if self._protocol.writes:
+            self._wake.set()
 
     def _take(self, event: Any) -> None:
         if not isinstance(event, Frame) or event.opcode not in _DATA:

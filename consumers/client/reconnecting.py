@@ -6,7 +6,9 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from msgspec import UNSET
 
 from consumers.close import should_return
 from consumers.errors import ConfigurationError
@@ -72,6 +74,13 @@ class End:
         if self.goodbye is not None:
             return self.goodbye.reconnect
         return should_return(self.code)
+
+    @property
+    def detail(self) -> Any:
+        """What the server said beside the code."""
+        if self.goodbye is None or self.goodbye.detail is UNSET:
+            return None
+        return self.goodbye.detail
 
     @property
     def asked(self) -> float:

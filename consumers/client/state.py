@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -31,6 +31,9 @@ class State:
 
     reason: str = ""
     """What came with that code, or what went wrong."""
+
+    detail: Any = None
+    """What the server said beside it: of a refused handshake ``{"errors": …}``."""
 
 
 class _Node:

@@ -21,6 +21,7 @@ from consumers.errors import ConsumersError
 TEXTS: list[tuple[ConsumersError, str]] = [
     (Closed(1000), "the client is closed (code 1000)"),
     (Closed(4403, "out"), "the client is closed (code 4403): out"),
+    (Closed(4400, "", {"a": 1}), "the client is closed (code 4400): {'a': 1}"),
     (ConnectionLost(), "the connection was lost in the middle of a stream"),
     (
         OfflineFull(3),

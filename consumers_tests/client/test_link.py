@@ -143,6 +143,24 @@ async def test_messages_both_ways(tls: bool) -> None:
     assert seen[0].protocol.close_rcvd is not None
 
 
+@pytest.mark.parametrize("closes", [True, False])
+async def test_what_comes_with_the_handshake_s_answer(closes: bool) -> None:
+    """A message right behind the handshake is received, though nothing else comes."""
+
+    async def script(peer: Peer) -> None:
+        peer.protocol.send_response(peer.protocol.accept(await peer.next()))
+        peer.protocol.send_text(b"welcome")
+        if closes:
+            peer.protocol.send_close(4000)
+        await peer.flush()
+        await peer.next()
+
+    async with serving(script, accepts=False) as url, open_link(url) as link:
+        assert await link.receive() == "welcome"
+        if closes:
+            assert (await ended(link)).code == 4000
+
+
 async def test_fragments_and_pings() -> None:
     """Fragments make one message, with a ping between them that is answered."""
 
