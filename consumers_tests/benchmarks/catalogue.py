@@ -12,6 +12,8 @@ from consumers_tests.benchmarks.processes import Command
 
 TEXT = "x" * 64
 MESSAGE = {"type": "chat.message", "text": "jackdaws love my big sphinx of quartz"}
+SAY = {"type": "say", "text": "jackdaws love my big sphinx of quartz"}
+SAID = {**SAY, "type": "said"}
 REPLY = {**MESSAGE, "type": "chat.reply"}
 
 
@@ -112,6 +114,15 @@ SERVERS = {
 }
 STOCK = "uvicorn-websockets-sansio-uvloop"
 
+_REQUEST = Plan(
+    "echo",
+    "/request",
+    json.dumps({"type": "request", "id": 1, "message": SAY}),
+    {"type": "reply", "id": 1, "message": SAID},
+    subprotocol="consumers.v1+json",
+    connections=64,
+    window=16,
+)
 _BROADCAST = Plan("broadcast", "/broadcast", TEXT, connections=500)
 _SIZES = Plan("broadcast", "/broadcast", TEXT, connections=100)
 _PASSING = Plan("broadcast", "/broadcast", TEXT, connections=50, pace=0.01)
@@ -130,6 +141,26 @@ WORKLOADS = {
         "Echo of JSON, one field changed, 64 connections, 16 in flight (per message)",
         Plan("echo", "/json", json.dumps(MESSAGE), REPLY, connections=64, window=16),
         PEERS,
+    ),
+    "typed": Workload(
+        "A message of two types, answered by one of a third, 16 in flight",
+        Plan("echo", "/typed", json.dumps(SAY), SAID, connections=64, window=16),
+        [REFERENCE, OURS],
+    ),
+    "typed1": Workload(
+        "The same, 1 in flight on each of 64 connections (per message)",
+        Plan("echo", "/typed", json.dumps(SAY), SAID, connections=64, window=1),
+        [REFERENCE, OURS],
+    ),
+    "request": Workload(
+        "A request over consumers.v1 and its reply, 16 in flight (per request)",
+        _REQUEST,
+        [REFERENCE, OURS],
+    ),
+    "request1": Workload(
+        "The same, 1 in flight on each of 64 connections (per request)",
+        msgspec.structs.replace(_REQUEST, window=1),
+        [REFERENCE, OURS],
     ),
     "broadcast": Workload(
         "Broadcast of 64 bytes to 500 members, 1 in flight (per delivery)",

@@ -36,12 +36,13 @@ def _length(size: int, mask_bit: int) -> bytes:
     return bytes([mask_bit | 126]) + size.to_bytes(2, "big")
 
 
-def request(port: int, path: str) -> bytes:
-    """Return an opening handshake that offers neither extension nor subprotocol."""
+def request(port: int, path: str, subprotocol: str = "") -> bytes:
+    """Return an opening handshake that offers no extension."""
+    offer = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
     return (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
     ).encode()
 
 
@@ -50,24 +51,29 @@ def accepted(head: bytes) -> bool:
     return head.startswith(b"HTTP/1.1 101 ") and ACCEPT in head
 
 
-def connect(port: int, path: str) -> socket.socket:
+def connect(port: int, path: str, subprotocol: str = "") -> socket.socket:
     """Open a WebSocket connection, blocking for at most 10 seconds.
+
+    With a subprotocol, the server's first message is read, too.
 
     Raises:
         WrongReplyError: The server refused the handshake.
     """
     sock = socket.create_connection(("127.0.0.1", port), timeout=10)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(request(port, path))
+    sock.sendall(request(port, path, subprotocol))
     head = b""
-    while not head.endswith(b"\r\n\r\n"):
+    while b"\r\n\r\n" not in head:
         chunk = sock.recv(4096)
         head += chunk
         if not chunk or not head.startswith(b"HTTP/1.1 101 "[: len(head)]):
             break
+    head, _, rest = head.partition(b"\r\n\r\n")
     if not accepted(head):
         sock.close()
         raise WrongReplyError(f"expected to be accepted, got {head[:200]!r}")
+    if subprotocol:
+        read_frame(sock, rest)
     return sock
 
 
@@ -78,17 +84,19 @@ def connect_all(side: Side) -> list[socket.socket]:
         WrongReplyError: A server refused the handshake.
     """
     ports = [server.port for server in side.servers]
-    count = side.plan.connections
-    return [connect(ports[n % len(ports)], side.plan.path) for n in range(count)]
+    plan = side.plan
+    return [
+        connect(ports[n % len(ports)], plan.path, plan.subprotocol)
+        for n in range(plan.connections)
+    ]
 
 
-def read_frame(sock: socket.socket) -> bytes:
+def read_frame(sock: socket.socket, data: bytes = b"") -> bytes:
     """Read one whole frame, header included; it is the only one on its way.
 
     Raises:
         WrongReplyError: The connection ended, or the frame is none of a plain text.
     """
-    data = b""
     while len(data) < 4 or len(data) < _size(data):
         chunk = sock.recv(65536)
         if not chunk:
@@ -120,7 +128,7 @@ def first_reply(side: Side) -> bytes:
         WrongReplyError: The reply is not what the application should answer.
     """
     plan = side.plan
-    with connect(side.servers[0].port, plan.path) as sock:
+    with connect(side.servers[0].port, plan.path, plan.subprotocol) as sock:
         sock.sendall(client_frame(plan.body.encode()))
         reply = read_frame(sock)
         sock.sendall(client_frame(BYE, CLOSE))

@@ -1,6 +1,6 @@
 """What a measurement is asked to do, and what it answers: passed between processes."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,8 +17,11 @@ class Plan(msgspec.Struct, frozen=True):
     body: str = ""
     """The message. With `reply` left empty it is what comes back, too."""
 
-    reply: dict[str, str] | None = None
+    reply: dict[str, Any] | None = None
     """The JSON object that comes back, however it is written."""
+
+    subprotocol: str = ""
+    """What the clients offer. A server that takes it sends one message first."""
 
     connections: int = 1
     """How many are open at once."""

@@ -2,7 +2,21 @@
 
 import os
 
-from consumers import App, Groups, WebSocketConsumer, WebSocketRoute
+import msgspec
+
+from consumers import App, Groups, WebSocketConsumer, WebSocketRoute, receives
+
+
+class Say(msgspec.Struct, tag="say"):
+    text: str
+
+
+class Leave(msgspec.Struct, tag="leave"):
+    pass
+
+
+class Said(msgspec.Struct, tag="said"):
+    text: str
 
 
 class Echo(WebSocketConsumer):
@@ -14,6 +28,16 @@ class JsonEcho(WebSocketConsumer):
     async def on_receive(self, message: dict[str, object]) -> None:
         message["type"] = "chat.reply"
         await self.send(message)
+
+
+class Typed(WebSocketConsumer):
+    @receives
+    async def say(self, message: Say) -> Said:
+        return Said(message.text)
+
+    @receives
+    async def bye(self, message: Leave) -> None:
+        await self.close()
 
 
 class Broadcast(WebSocketConsumer):
@@ -28,6 +52,8 @@ app = App(
     [
         WebSocketRoute("/echo", Echo),
         WebSocketRoute("/json", JsonEcho),
+        WebSocketRoute("/typed", Typed),
+        WebSocketRoute("/request", Typed, name="request"),
         WebSocketRoute("/broadcast", Broadcast),
     ],
     groups=Groups(os.environ.get("BROKER_URL", "memory://")),

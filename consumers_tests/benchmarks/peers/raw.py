@@ -14,6 +14,32 @@ decode = msgspec.json.Decoder(dict[str, object]).decode
 encode = msgspec.json.Encoder().encode
 
 
+class Say(msgspec.Struct, tag="say"):
+    text: str
+
+
+class Leave(msgspec.Struct, tag="leave"):
+    pass
+
+
+class Said(msgspec.Struct, tag="said"):
+    text: str
+
+
+class Request(msgspec.Struct, tag="request"):
+    id: int
+    message: Say | Leave
+
+
+class Reply(msgspec.Struct, tag="reply"):
+    id: int
+    message: Said
+
+
+decode_typed = msgspec.json.Decoder(Say | Leave).decode
+decode_request = msgspec.json.Decoder(Request).decode
+
+
 async def app(scope: Event, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         for phase in ("startup", "shutdown"):
@@ -25,8 +51,13 @@ async def app(scope: Event, receive: Receive, send: Send) -> None:
     if view is None:
         await send({"type": "websocket.close"})
         return
-    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.accept", "subprotocol": offered(scope)})
     await view(receive, send)
+
+
+def offered(scope: Event) -> str | None:
+    subprotocols: list[str] = scope.get("subprotocols") or []
+    return subprotocols[0] if subprotocols else None
 
 
 async def echo(receive: Receive, send: Send) -> None:
@@ -41,6 +72,23 @@ async def json_echo(receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": encode(message).decode()})
 
 
+async def typed_echo(receive: Receive, send: Send) -> None:
+    while (event := await receive())["type"] == "websocket.receive":
+        message = decode_typed(event["text"])
+        if isinstance(message, Say):
+            text = encode(Said(message.text)).decode()
+            await send({"type": "websocket.send", "text": text})
+
+
+async def answer(receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.send", "text": "welcome"})
+    while (event := await receive())["type"] == "websocket.receive":
+        frame = decode_request(event["text"])
+        if isinstance(frame.message, Say):
+            text = encode(Reply(frame.id, Said(frame.message.text))).decode()
+            await send({"type": "websocket.send", "text": text})
+
+
 async def broadcast(receive: Receive, send: Send) -> None:
     members.add(send)
     try:
@@ -52,4 +100,10 @@ async def broadcast(receive: Receive, send: Send) -> None:
         members.discard(send)
 
 
-views = {"/echo": echo, "/json": json_echo, "/broadcast": broadcast}
+views = {
+    "/echo": echo,
+    "/json": json_echo,
+    "/typed": typed_echo,
+    "/request": answer,
+    "/broadcast": broadcast,
+}
