@@ -2,30 +2,19 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 from uuid import uuid4
 
 import pytest
 from chat.app import LATEST, LISTED, PAGE, app, groups, spoken
-from chat.messages import Moves, Said, SomebodyTypes, Taken, Welcome
-from msgspec import Struct
+from chat.messages import Back, Moves, Said
+from msgspec import convert
 
-from consumers.testing import ClientConnection, TestClient
-
-T = TypeVar("T")
+from consumers.testing import TestClient
+from consumers_tests.chatting import arrivals, connected, entered
 
 GONE = 3.0
 """Seconds after which somebody who left is told to have left."""
-
-
-class Line(Struct):
-    """What is said in a room, as it comes to a page."""
-
-    group: str
-    position: str
-    message: Said
 
 
 @pytest.fixture
@@ -40,40 +29,6 @@ async def client() -> AsyncIterator[TestClient]:
         yield client
 
 
-@asynccontextmanager
-async def entered(
-    client: TestClient, room: str, name: str, since: str = ""
-) -> AsyncIterator[tuple[ClientConnection, Welcome]]:
-    """Enter a room; give the connection and its first message, once all know."""
-    query = {"name": name, **({"since": since} if since else {})}
-    async with client.connect(f"/r/{room}", query=query) as ws:
-        welcome = await ws.receive(Welcome)
-        assert name in welcome.people
-        yield ws, welcome
-
-
-async def arrivals(client: TestClient, *pages: ClientConnection) -> None:
-    """Let everybody be told who has come, and forget that they were."""
-    await client.advance(1)
-    for page in pages:
-        await page.receive(Moves)
-
-
-async def say(ws: ClientConnection, text: str, line: str = "") -> None:
-    await ws.send({"type": "say", "text": text, "id": line or uuid4().hex})
-
-
-async def said(ws: ClientConnection) -> str:
-    """Wait for one's own line, and for the word that it is taken."""
-    line = await ws.receive(Line)
-    assert await ws.receive(Taken) == Taken(line.message.id)
-    return line.position
-
-
-async def lines(ws: ClientConnection, count: int) -> list[str]:
-    return [(await ws.receive(Line)).message.text for _ in range(count)]
-
-
 # -- rooms -----------------------------------------------------------------------------
 
 
@@ -86,28 +41,29 @@ async def test_what_is_said_reaches_everybody_in_the_room(
         entered(client, room, "Bo") as (bo, _),
     ):
         await arrivals(client, ana, bo)
-        await say(ana, "hello", "line-1")
+        await ana.say("hello", "line-1")
 
-        heard = await ana.receive(Line)
+        heard = await ana.line()
         assert (heard.message.author, heard.message.text) == ("Ana", "hello")
+        assert (heard.group, heard.message.id) == (f"chat.{room}", "line-1")
         assert heard.message.at.tzinfo is not None
-        assert await bo.receive(Line) == heard
-        assert await ana.receive(Taken) == Taken("line-1")
-        await bo.receive_nothing()
+        assert await bo.line() == heard
+        await bo.ws.receive_nothing()
 
 
+@pytest.mark.parametrize("keys", [("key", "key"), ("key", "another")])
 async def test_a_line_that_is_sent_twice_is_said_once(
-    client: TestClient, room: str
+    client: TestClient, room: str, keys: tuple[str, str]
 ) -> None:
-    """A page that does not know whether its line arrived may send it again."""
+    """By itself or by its writer, the page sends again what it knows nothing of."""
     async with entered(client, room, "Ana") as (ana, _):
         await arrivals(client, ana)
-        await say(ana, "hello", "line-1")
-        await said(ana)
-        await say(ana, "hello", "line-1")
+        await ana.say("hello", "line-1", keys[0])
+        position = await ana.said()
+        await ana.say("hello", "line-1", keys[1])
 
-        assert await ana.receive(Taken) == Taken("line-1")
-        await ana.receive_nothing()
+        assert (await ana.message("reply"))["message"]["position"] == position
+        await ana.ws.receive_nothing()
         assert len((await groups.history(spoken(room))).publications) == 1
 
 
@@ -118,10 +74,21 @@ async def test_rooms_are_apart(client: TestClient, room: str) -> None:
         entered(client, f"{room[:-2]}-2", "Bo") as (bo, _),
     ):
         await arrivals(client, ana, bo)
-        await say(ana, "hello")
+        await ana.say("hello")
 
-        await said(ana)
-        await bo.receive_nothing()
+        await ana.said()
+        await bo.ws.receive_nothing()
+
+
+@pytest.mark.parametrize("group", ["chat.elsewhere", "here.elsewhere"])
+async def test_a_connection_is_for_one_room(
+    client: TestClient, room: str, group: str
+) -> None:
+    """Nobody listens at the doors of others."""
+    async with connected(client, room, "Ana") as ana:
+        await ana.ask(type="subscribe", group=group)
+
+        assert (await ana.message("error"))["code"] == "not_allowed"
 
 
 async def test_who_comes_for_the_first_time_gets_the_latest_lines(
@@ -132,46 +99,62 @@ async def test_who_comes_for_the_first_time_gets_the_latest_lines(
     for text in texts:
         await groups.publish(spoken(room), Said("Ana", text, text))
 
-    async with entered(client, room, "Bo") as (bo, welcome):
-        assert (welcome.recovered, welcome.replayed) == (False, LATEST)
-        assert await lines(bo, LATEST) == texts[3:]
+    async with entered(client, room, "Bo") as (bo, subscribed):
+        assert not subscribed["recovered"]
+        assert await bo.lines(LATEST) == texts[3:]
 
 
 async def test_who_returns_gets_what_was_missed(client: TestClient, room: str) -> None:
     """With the position of the last line it had, a page gets the lines after it."""
     async with entered(client, room, "Ana") as (ana, _):
         await arrivals(client, ana)
-        async with entered(client, room, "Bo") as (bo, _):
-            await arrivals(client, ana, bo)
-            await say(ana, "one")
-            position = await said(ana)
-            assert await lines(bo, 1) == ["one"]
+        await ana.say("one")
+        position = await ana.said()
         for text in ("two", "three"):
-            await say(ana, text)
-            await said(ana)
+            await ana.say(text)
+            await ana.said()
 
-        async with entered(client, room, "Bo", position) as (bo, welcome):
-            assert (welcome.recovered, welcome.replayed) == (True, 2)
-            assert await lines(bo, 2) == ["two", "three"]
+        async with connected(client, room, "Bo") as bo:
+            subscribed = await bo.return_to(position)
+            assert subscribed["recovered"]
+            assert await bo.lines(2) == ["two", "three"]
+
+
+async def test_who_returns_learns_what_is_new(client: TestClient, room: str) -> None:
+    """What was missed is older than the time that comes first, what follows is not."""
+    await groups.publish(spoken(room), Said("Ana", "had", "1"))
+    position = (await groups.history(spoken(room))).position
+    await groups.publish(spoken(room), Said("Ana", "missed", "2"))
+
+    async with connected(client, room, "Bo") as bo:
+        await bo.ask(type="subscribe", group=f"chat.{room}", position=str(position))
+        back = convert(await bo.pushed(), Back)
+        await bo.message("subscribed")
+        await groups.publish(spoken(room), Said("Ana", "new", "3"))
+
+        missed, new = await bo.line(), await bo.line()
+        assert missed.message.at < back.at <= new.message.at
 
 
 async def test_who_missed_nothing_is_told_so(client: TestClient, room: str) -> None:
-    """The first message says where the room stands, also where nobody has spoken."""
-    async with entered(client, room, "Ana") as (_, welcome):
-        assert welcome.replayed == 0
+    """The room says where it stands, also where nobody has spoken."""
+    async with entered(client, room, "Ana") as (_, subscribed):
+        position = subscribed["position"]
 
-    async with entered(client, room, "Ana", welcome.position) as (ana, again):
-        assert (again.recovered, again.replayed) == (True, 0)
-        await ana.receive_nothing()
+    async with connected(client, room, "Ana") as ana:
+        again = await ana.return_to(position)
+        assert (again["recovered"], again["position"]) == (True, position)
+        await ana.ws.receive_nothing()
 
 
 async def test_what_can_not_be_recovered_is_told(client: TestClient, room: str) -> None:
     """A position of a history that is lost gets the latest lines, and is told so."""
     await groups.publish(spoken(room), Said("Ana", "new", "line-1"))
 
-    async with entered(client, room, "Bo", "17.elsewhere") as (bo, welcome):
-        assert (welcome.recovered, welcome.replayed) == (False, 1)
-        assert await lines(bo, 1) == ["new"]
+    async with connected(client, room, "Bo") as bo:
+        await bo.ask(type="subscribe", group=f"chat.{room}", position="17.elsewhere")
+        assert not (await bo.message("subscribed"))["recovered"]
+        assert await bo.lines(1) == ["new"]
 
 
 async def test_the_first_page_learns_how_many_are_where(client: TestClient) -> None:
@@ -191,14 +174,14 @@ async def test_everybody_learns_who_comes_and_goes(
     """Who was there first is told of who came, and some seconds later of who left."""
     async with entered(client, room, "Ana") as (ana, _):
         await arrivals(client, ana)
-        async with entered(client, room, "Bo") as (_, welcome):
-            assert welcome.people == ["Ana", "Bo"]
+        async with entered(client, room, "Bo") as (bo, _):
+            assert bo.people == ["Ana", "Bo"]
             await client.advance(1)
-            assert await ana.receive(Moves) == Moves(["Bo"], [])
+            assert await ana.moves() == Moves(["Bo"], [])
 
-        await ana.receive_nothing()
+        await ana.ws.receive_nothing()
         await client.advance(GONE)
-        assert await ana.receive(Moves) == Moves([], ["Bo"])
+        assert await ana.moves() == Moves([], ["Bo"])
 
 
 async def test_who_leaves_soon_after_another_is_told_too(
@@ -212,10 +195,10 @@ async def test_who_leaves_soon_after_another_is_told_too(
                 await client.advance(1)
             await client.advance(1)
         for _ in range(2):
-            await ana.receive(Moves)
+            await ana.moves()
 
         await client.advance(2 * GONE)
-        went = (await ana.receive(Moves)).went + (await ana.receive(Moves)).went
+        went = (await ana.moves()).went + (await ana.moves()).went
         assert went == ["Cy", "Bo"]
 
 
@@ -229,8 +212,8 @@ async def test_a_reload_is_no_leaving(client: TestClient, room: str) -> None:
 
         async with entered(client, room, "Bo"):
             await client.advance(GONE)
-            assert await ana.receive(Moves) == Moves(["Bo"], [])  # whom the page knows
-            await ana.receive_nothing()
+            assert await ana.moves() == Moves(["Bo"], [])  # whom the page knows
+            await ana.ws.receive_nothing()
 
 
 async def test_who_comes_during_a_reload_sees_who_reloads(
@@ -241,14 +224,14 @@ async def test_who_comes_during_a_reload_sees_who_reloads(
         await client.advance(1)
 
     async with (
-        entered(client, room, "Ana") as (ana, seen_by_ana),
-        entered(client, room, "Bo") as (_, seen_by_bo),
+        entered(client, room, "Ana") as (ana, _),
+        entered(client, room, "Bo") as (bo, _),
     ):
         await client.advance(1)
-        told = await ana.receive(Moves)
+        told = await ana.moves()
 
-        assert sorted({*seen_by_ana.people, *told.came}) == ["Ana", "Bo"]
-        assert sorted(seen_by_bo.people) == ["Ana", "Bo"]
+        assert sorted({*ana.people, *told.came}) == ["Ana", "Bo"]
+        assert sorted(bo.people) == ["Ana", "Bo"]
 
 
 async def test_several_tabs_are_one_person(client: TestClient, room: str) -> None:
@@ -257,14 +240,14 @@ async def test_several_tabs_are_one_person(client: TestClient, room: str) -> Non
         await arrivals(client, ana)
         async with entered(client, room, "Bo"):
             await arrivals(client, ana)
-            async with entered(client, room, "Bo") as (_, welcome):
-                assert welcome.people == ["Ana", "Bo"]
+            async with entered(client, room, "Bo") as (bo, _):
+                assert bo.people == ["Ana", "Bo"]
 
             await client.advance(GONE)
-            await ana.receive_nothing()
+            await ana.ws.receive_nothing()
 
         await client.advance(GONE)
-        assert await ana.receive(Moves) == Moves([], ["Bo"])
+        assert await ana.moves() == Moves([], ["Bo"])
 
 
 async def test_who_loses_the_network_is_gone(client: TestClient, room: str) -> None:
@@ -274,10 +257,10 @@ async def test_who_loses_the_network_is_gone(client: TestClient, room: str) -> N
         entered(client, room, "Bo") as (bo, _),
     ):
         await arrivals(client, ana)
-        await bo.drop()
+        await bo.ws.drop()
         await client.advance(GONE)
 
-        assert await ana.receive(Moves) == Moves([], ["Bo"])
+        assert await ana.moves() == Moves([], ["Bo"])
 
 
 async def test_who_types_is_told_to_the_others(client: TestClient, room: str) -> None:
@@ -287,66 +270,80 @@ async def test_who_types_is_told_to_the_others(client: TestClient, room: str) ->
         entered(client, room, "Bo") as (bo, _),
     ):
         await arrivals(client, ana, bo)
-        await ana.send({"type": "typing"})
+        await ana.ws.send({"type": "message", "message": {"type": "typing"}})
 
-        assert await bo.receive(SomebodyTypes) == SomebodyTypes("Ana")
-        await ana.receive_nothing()
+        notice = {"group": f"here.{room}", "message": {"type": "types", "name": "Ana"}}
+        assert await bo.message("publication") == notice
+        await ana.ws.receive_nothing()
 
 
 async def test_who_gives_no_name_is_a_guest(client: TestClient, room: str) -> None:
     """A name need not be given."""
-    async with client.connect(f"/r/{room}") as ws:
-        assert (await ws.receive(Welcome)).people == ["guest"]
+    async with connected(client, room) as tab:
+        await tab.enter()
+        assert tab.people == ["guest"]
 
 
 # -- what is not taken -----------------------------------------------------------------
+
+
+async def refusal(client: TestClient, room: str, name: str) -> int:
+    """Return the close code that a page gets, which a script can read."""
+    async with client.connect(
+        f"/r/{room}", query={"name": name}, subprotocols=["consumers.v1+json"]
+    ) as ws:
+        goodbye = await ws.receive_json()
+        assert (goodbye["type"], goodbye["reconnect"]) == ("goodbye", False)
+        return (await ws.receive_close()).code
 
 
 @pytest.mark.parametrize("name", ["", "  ", " Ana", "Ana\nBo", "Ana\n", "x" * 41])
 async def test_a_name_that_can_not_be_is_refused(
     client: TestClient, room: str, name: str
 ) -> None:
-    """The page learns of it by close code 4400, which a script can read."""
-    async with client.connect(f"/r/{room}", query={"name": name}) as ws:
-        assert (await ws.receive_close()).code == 4400
+    """The page learns of it, and that it need not try again."""
+    assert await refusal(client, room, name) == 4400
 
 
 @pytest.mark.parametrize("room", ["a.b", "x" * 33, "a b", "a%0A"])
 async def test_a_room_that_can_not_be_is_refused(client: TestClient, room: str) -> None:
     """A room's name is short, and made of letters, digits, dashes and underscores."""
-    async with client.connect(f"/r/{room}", query={"name": "Ana"}) as ws:
-        assert (await ws.receive_close()).code == 4400
+    assert await refusal(client, room, "Ana") == 4400
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "code"),
     [
-        {"type": "say", "id": "1", "text": ""},
-        {"type": "say", "id": "1", "text": " \n "},
-        {"type": "say", "id": "1", "text": "x" * 2001},
-        {"type": "say", "id": "x" * 37, "text": "hello"},
-        {"type": "said", "id": "1", "author": "Bo", "text": "I am Bo"},
+        ({"type": "say", "id": "1", "text": ""}, "invalid_message"),
+        ({"type": "say", "id": "1", "text": " \n "}, "invalid_message"),
+        ({"type": "say", "id": "1", "text": "x" * 2001}, "invalid_message"),
+        ({"type": "say", "id": "x" * 37, "text": "hello"}, "invalid_message"),
+        ({"type": "said", "id": "1", "author": "Bo", "text": "Bo!"}, "unknown_type"),
     ],
 )
-async def test_a_message_that_can_not_be_closes(
-    client: TestClient, room: str, message: dict[str, str]
+async def test_a_message_that_can_not_be_is_answered(
+    client: TestClient, room: str, message: dict[str, str], code: str
 ) -> None:
-    """Only the page's own messages are taken, and nothing of others is kept."""
+    """Only the page's own messages are taken; the conversation goes on after others."""
     async with entered(client, room, "Ana") as (ana, _):
-        await ana.send(message)
-        assert (await ana.receive_close()).code == 1008
+        await arrivals(client, ana)
+        await ana.ask(type="request", message=message)
+        assert (await ana.message("error"))["code"] == code
 
-    async with entered(client, room, "Bo") as (_, welcome):
-        assert welcome.replayed == 0
+        await ana.say("well then")
+        await ana.said()
+    assert len((await groups.history(spoken(room))).publications) == 1
 
 
-@pytest.mark.parametrize("since", ["17", "x.y", "-1.abc", "17.a b"])
+@pytest.mark.parametrize("position", ["17", "x.y", "-1.abc", "17.a b"])
 async def test_a_position_that_can_not_be_is_refused(
-    client: TestClient, room: str, since: str
+    client: TestClient, room: str, position: str
 ) -> None:
     """What no server has given is a mistake, and not a history that is lost."""
-    async with client.connect(f"/r/{room}", query={"since": since}) as ws:
-        assert (await ws.receive_close()).code == 4400
+    async with connected(client, room, "Ana") as ana:
+        await ana.ask(type="subscribe", group=f"chat.{room}", position=position)
+
+        assert (await ana.message("error"))["code"] == "invalid_message"
 
 
 # -- the page --------------------------------------------------------------------------
@@ -379,7 +376,7 @@ async def test_every_file_that_a_page_names_is_served(client: TestClient) -> Non
     """All of them are ours: addresses without a host."""
     named = {address for page in PAGES for address in references(page)}
 
-    assert named >= {"/static/style.css", "/static/room.js", "/static/icon.svg"}
+    assert named >= {"/static/style.css", "/static/room.js", "/consumers.js"}
     for address in named:
         assert (await client.request("GET", address)).status == 200
 

@@ -3,13 +3,22 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import (
+    BrowserContext,
+    Locator,
+    Page,
+    WebSocketRoute,
+    expect,
+)
 
-from consumers.close import CLOSE_CODES, should_return
 from consumers_tests.browser import CHROMIUM, Tabs, chromium
+from consumers_tests.proxy import Proxy
 from consumers_tests.server.live import Process
 
 pytestmark = pytest.mark.skipif(
@@ -17,8 +26,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-MISSING = "Some messages may be missing here"
-LEAST_WAIT = "Math.random = () => 0"
+MIDDLING = "Math.random = () => 0.5"
+"""Makes waits half of the longest: 250 ms at first, then 500, 1000, ..."""
 INNER_HTML = """() => {
     try { document.body.innerHTML = "<i>x</i>"; return "done"; }
     catch (error) { return error.name; }
@@ -49,6 +58,13 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture
+def proxy(port: int) -> Iterator[Proxy]:
+    """Run what can break the link to the server."""
+    with Proxy(port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def tabs(context: BrowserContext) -> Iterator[Tabs]:
     tabs = Tabs(context)
     yield tabs
@@ -74,6 +90,58 @@ def expect_connected(*pages: Page) -> None:
 def say(page: Page, text: str) -> None:
     field(page).fill(text)
     field(page).press("Enter")
+
+
+def expect_lines(page: Page, *texts: str) -> None:
+    expect(page.locator("#log .text")).to_have_text(list(texts))
+
+
+def unsent(page: Page, state: str) -> Locator:
+    return page.locator(f"#unsent [data-state={state}] .text")
+
+
+class Held:
+    """Stands between a page and its server, and keeps back what the server says.
+
+    From the first publication or reply on, for pages that are loaded from now on.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._frames: list[dict[str, Any]] = []
+        self._holds = True
+        self._socket: WebSocketRoute
+        page.route_web_socket("**/r/*", self._begin)
+        page.reload()
+
+    def _begin(self, socket: WebSocketRoute) -> None:
+        self._socket, server = socket, socket.connect_to_server()
+        server.on_message(self._take)
+
+    def _take(self, data: str | bytes) -> None:
+        frame = json.loads(data)
+        begun = self._frames or frame["type"] in ("publication", "reply")
+        if self._holds and begun:
+            self._frames.append(frame)
+        else:
+            self._socket.send(data)
+
+    def fail(self, code: str) -> None:
+        """Say that what was asked has failed, before all that is held."""
+        for frame in self._frames[:]:
+            if frame["type"] == "reply":
+                self._frames.remove(frame)
+                error = {"type": "error", "id": frame["id"], "code": code}
+                self._socket.send(json.dumps(error))
+
+    def release(self) -> None:
+        """Let through what is held, and hold nothing more."""
+        self._holds = False
+        for frame in self._frames:
+            self._socket.send(json.dumps(frame))
+
+    def forget(self) -> None:
+        """Lose what is held, and hold nothing more."""
+        self._holds = False
 
 
 def expect_people(page: Page, *names: str) -> None:
@@ -174,33 +242,105 @@ def test_who_is_refused_is_told_why(port: int, room: str, tabs: Tabs) -> None:
     expect(page.get_by_label("Another room")).to_have_value(room)
 
 
-def test_a_refused_message_is_not_tried_again(port: int, room: str, tabs: Tabs) -> None:
-    """After a close that is for good the page says so, and waits for its user."""
+def test_a_line_is_shown_at_once(port: int, room: str, tabs: Tabs) -> None:
+    """It waits for its answer below what was said, and then has its place in it."""
+    ana, bo = enter(tabs, port, room, "Ana"), enter(tabs, port, room, "Bo")
+    server = Held(ana)
+    expect_connected(ana, bo)
+
+    say(ana, "hello")
+    expect(unsent(ana, "sending")).to_have_text("hello")
+    expect(bo.get_by_role("log")).to_contain_text("hello")
+    say(bo, "hello yourself")
+    server.release()
+
+    for page in (ana, bo):
+        expect_lines(page, "hello", "hello yourself")
+    expect(ana.locator("#unsent li")).to_have_count(0)
+
+
+def test_a_refused_line_waits_for_its_writer(port: int, room: str, tabs: Tabs) -> None:
+    """What the server does not take is marked, the reason told; it can be changed."""
     page = enter(tabs, port, room, "Ana")
     expect_connected(page)
     page.evaluate("document.getElementById('text').removeAttribute('maxlength')")
 
     say(page, "x" * 2001)
+    expect(page.get_by_role("alert")).to_contain_text("the server does not take it")
+    page.get_by_role("button", name="Try again").click()
+    expect(unsent(page, "failed")).to_have_text("x" * 2001)
+    say(page, "short")
+    expect_lines(page, "short")
 
-    expect(page.get_by_role("status")).to_contain_text("The server did not accept that")
-    expect(page.get_by_role("status")).not_to_contain_text("Reconnecting")
+    page.get_by_role("button", name="Edit").click()
     expect(field(page)).to_have_value("x" * 2001)
-    page.get_by_role("button", name="Try now").click()
+    expect(page.locator("#unsent li")).to_have_count(0)
+
+
+def test_a_failed_line_can_be_tried_again(port: int, room: str, tabs: Tabs) -> None:
+    """It takes effect once, although the first attempt had one."""
+    page = enter(tabs, port, room, "Ana")
+    server = Held(page)
     expect_connected(page)
+    say(page, "hello")
+    expect(unsent(page, "sending")).to_have_text("hello")
+
+    server.fail("rate_limited")
+    expect(page.get_by_role("alert")).to_contain_text("too much at once")
+    page.get_by_role("button", name="Try again").click()
+    expect(unsent(page, "sending")).to_have_text("hello")
+    server.release()
+
+    expect_lines(page, "hello")
+    expect(page.locator("#unsent li")).to_have_count(0)
+    page.reload()
+    expect_lines(page, "hello")
 
 
-def test_the_page_honours_close_codes(port: int, tabs: Tabs) -> None:
-    """It comes back after the codes for which a client should, and after no other."""
-    codes = [*CLOSE_CODES, *range(4400, 4600)]
-    returning = tabs.open(port).evaluate(
-        "async (codes) => {"
-        "  const { shouldReturn } = await import('/static/connection.js');"
-        "  return codes.filter(shouldReturn);"
-        "}",
-        codes,
-    )
+def test_unsent_lines_outlive_a_reload(port: int, room: str, tabs: Tabs) -> None:
+    """The page that comes next sends them, and none is said twice."""
+    page = enter(tabs, port, room, "Ana")
+    server = Held(page)
+    expect_connected(page)
+    say(page, "arrived, for all one knows")
+    expect(unsent(page, "sending")).to_have_count(1)
 
-    assert returning == [code for code in codes if should_return(code)]
+    server.forget()
+    page.reload()
+
+    expect_lines(page, "arrived, for all one knows")
+    expect(page.locator("#unsent li")).to_have_count(0)
+
+
+def test_what_is_new_is_marked(port: int, room: str, tabs: Tabs, proxy: Proxy) -> None:
+    """Who comes back sees where the lines begin that others have said meanwhile."""
+    ana = enter(tabs, proxy.port, room, "Ana", MIDDLING)
+    bo = enter(tabs, port, room, "Bo")
+    expect_connected(ana, bo)
+    say(bo, "before")
+    expect_lines(ana, "before")
+
+    proxy.refuse()
+    expect(ana.get_by_text(re.compile(r"Reconnecting in \d+ s…"))).to_be_visible()
+    for text in ("missed 1", "missed 2"):
+        say(bo, text)
+    say(ana, "written meanwhile")
+    expect_lines(bo, "before", "missed 1", "missed 2")
+    proxy.resume()
+    expect_lines(ana, "before", "missed 1", "missed 2", "written meanwhile")
+    say(bo, "after")
+    expect(ana.get_by_role("log")).to_contain_text("after")
+
+    divider = ana.locator(".divider")
+    expect(divider).to_have_text("New since you were away")
+    expect(divider.locator("xpath=following-sibling::*[1]")).to_contain_text("missed 1")
+    expect(bo.locator(".divider")).to_have_count(0)
+
+    proxy.cut()
+    expect_connected(ana)
+    say(bo, "nothing was missed")
+    expect(ana.get_by_role("log")).to_contain_text("nothing was missed")
+    expect(divider.locator("xpath=following-sibling::*[1]")).to_contain_text("missed 1")
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -210,7 +350,7 @@ def test_a_restart_is_seen_and_recovered_from(
     """Pages say that they wait, keep what was said, come back and go on."""
     with serve(backend) as process:
         port = process.server().port
-        ana, bo = (enter(tabs, port, room, name, LEAST_WAIT) for name in ("Ana", "Bo"))
+        ana, bo = (enter(tabs, port, room, name, MIDDLING) for name in ("Ana", "Bo"))
         expect_connected(ana, bo)
         say(ana, "before")
         expect(bo.get_by_role("log")).to_contain_text("before")
@@ -241,14 +381,16 @@ def test_waits_grow_up_to_half_a_minute(room: str, tabs: Tabs) -> None:
     """Each failure doubles the wait; a person can end it."""
     with serve("asyncio") as process:
         port = process.server().port
-        page = enter(tabs, port, room, "Ana", "Math.random = () => 0.5")
+        page = enter(tabs, port, room, "Ana", "Math.random = () => 1")
         expect_connected(page)
         page.clock.install()
+        page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))
         process.terminate()
         process.wait(5)
 
-    for seconds in (1, 2, 4, 8, 16, 30, 30):
-        expect(page.get_by_text(f"Reconnecting in {seconds} s…")).to_be_visible()
+    for seconds in (0.5, 1, 2, 4, 8, 16, 30, 30):
+        told = f"Reconnecting in {ceil(seconds)} s…"
+        expect(page.get_by_text(told)).to_be_visible()
         page.clock.run_for(seconds * 1000)
 
     with serve("asyncio", port) as process:

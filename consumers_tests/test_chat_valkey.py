@@ -3,18 +3,20 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from websockets.sync.client import ClientConnection
 
 from consumers_tests.browser import CHROMIUM, Tabs, chromium
 from consumers_tests.server.live import PATIENCE, Process
 from consumers_tests.valkey import Valkey
 
-MISSING = "Some messages may be missing here"
-SOON = "Math.random = () => 0"
-"""Lets a page come back after the shortest wait."""
+SPOKEN = "consumers.v1+json"
+SOON = "Math.random = () => 0.2"
+"""Lets a page come back soon."""
 
 in_a_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
@@ -48,18 +50,40 @@ def test_two_workers_are_one_chat(backend: str) -> None:
         stack.callback(end, process)
         # That all of them are with one worker comes once in half a million runs.
         pages = [
-            stack.enter_context(server.connect(f"/r/lobby?name=p{number}"))
+            stack.enter_context(
+                server.connect(f"/r/lobby?name=p{number}", subprotocols=[SPOKEN])
+            )
             for number in range(20)
         ]
-        pages[0].send(json.dumps({"type": "say", "text": "hello", "id": "line-1"}))
+        for page in pages:
+            subscribe = {"type": "subscribe", "id": 1, "group": "chat.lobby"}
+            page.send(json.dumps(subscribe))
+            assert next_of(page, "subscribed")["recovered"] is False
+        say = {"type": "say", "text": "hello", "id": "line-1"}
+        for number in (2, 3):
+            pages[0].send(json.dumps({"type": "request", "id": number, "message": say}))
 
         for page in pages:
-            heard: list[str] = []
-            while not heard:
-                received = json.loads(page.recv(PATIENCE))
-                if "message" in received:
-                    heard.append(received["message"]["text"])
-            assert heard == ["hello"]
+            assert next_of(page, "publication")["message"]["text"] == "hello"
+        for page in pages:
+            page.send(json.dumps({"type": "ping"}))
+            assert "publication" not in types_until(page, "pong")
+
+
+def next_of(page: ClientConnection, kind: str) -> dict[str, Any]:
+    """Wait for a frame of one type, whatever else comes."""
+    while True:
+        frame: dict[str, Any] = json.loads(page.recv(PATIENCE))
+        if frame["type"] == kind:
+            return frame
+
+
+def types_until(page: ClientConnection, kind: str) -> list[str]:
+    """Return the types of all frames up to the first of one type."""
+    types: list[str] = []
+    while kind not in types:
+        types.append(json.loads(page.recv(PATIENCE))["type"])
+    return types
 
 
 def end(process: Process) -> None:

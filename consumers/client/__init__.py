@@ -5,14 +5,14 @@ where it was.
 
 From the wire upwards: `transport` and `link` carry messages, `wire` makes frames of
 them, `session` is one connection, `outgoing`, `subscription` and `answering` outlive
-it, `client` is what programs use. `script` is for servers of web pages.
+it, `client` is what programs use. `serving` is for servers of web pages.
 """
 
 from .client import Client
 from .connecting import connect
 from .errors import Closed, ConnectionLost, OfflineFull, Overflow, UnexpectedMessage
 from .reconnecting import Reconnect
-from .script import script
+from .serving import script
 from .state import State
 from .stream import Stream
 from .subscription import Publication, Resubscribed, Subscription

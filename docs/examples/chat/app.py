@@ -21,13 +21,18 @@ from consumers import (
     History,
     Identity,
     LayerUnavailable,
-    Position,
+    NotAllowed,
     PresenceDiff,
     WebSocketConsumer,
     WebSocketRoute,
+    receives,
+    subscribes,
 )
+from consumers.client import script
 
 from .messages import (
+    Back,
+    Here,
     Moves,
     Name,
     Room,
@@ -36,7 +41,6 @@ from .messages import (
     SomebodyTypes,
     Taken,
     Typing,
-    Welcome,
 )
 
 LISTED = ("lobby", "kitchen", "garden")
@@ -47,56 +51,56 @@ LATEST = 50
 
 DAY = 24 * 3600
 
-spoken = Group(
-    "chat.{room}", sends=Said, history=History(size=500, ttl=DAY), presence=True
-)
-typing = Group("typing.{room}", sends=SomebodyTypes)  # nothing that is worth keeping
-groups = Groups(os.environ.get("GROUPS_URL", "memory://"), [spoken, typing])
+spoken = Group("chat.{room}", sends=Said, history=History(size=500, ttl=DAY))
+here = Group("here.{room}", sends=SomebodyTypes, presence=True)  # nothing to keep
+groups = Groups(os.environ.get("GROUPS_URL", "memory://"), [spoken, here])
 
 
 class Chat(WebSocketConsumer):
-    """One tab of somebody in a room."""
+    """One tab of somebody in a room. It speaks `consumers.v1`."""
 
-    positions = True  # what is said comes with its position, to return with
-    refusals = "close"  # so that the page learns why it may not come in
+    sends = Moves | Back
 
     async def on_handshake(self, room: Room, name: Name = "guest") -> None:
         self.name = name
-        self.room = spoken(room)
-        self.typing = typing(room)
+        self.room = room
         self.user = Identity(name)  # taken at their word: there are no passwords here
 
-    async def on_connect(self, since: Position | None = None) -> None:
-        await self.join(self.typing)
-        async with self.joining(self.room, since=since, last=LATEST) as recovery:
-            # What was missed and what is said meanwhile comes after it.
-            people = [present.key for present in await self.groups.presence(self.room)]
-            await self.send(
-                Welcome(
-                    people,
-                    recovery.recovered,
-                    recovery.replayed,
-                    str(recovery.position),
-                )
-            )
+    @subscribes(spoken, last=LATEST)
+    async def listen(self, room: str, recovered: bool) -> None:
+        self.stay_in(room)
+        if recovered:
+            await self.send(Back())
 
-    async def on_receive(self, message: Say | Typing) -> None:
-        match message:
-            case Say(text, id):
-                # The key makes a line that is sent a second time, since the page can't
-                # know whether the first one arrived, be said once.
-                said = Said(self.name, text, id)
-                await self.publish(self.room, said, idempotency_key=id)
-                await self.send(Taken(id))
-            case Typing():
-                notice = SomebodyTypes(self.name)
-                with suppress(LayerUnavailable):
-                    await self.publish(self.typing, notice, exclude_self=True)
+    @subscribes(here)
+    async def enter(self, room: str) -> Here:
+        self.stay_in(room)
+        present = await self.groups.presence(here(room))
+        return Here([somebody.key for somebody in present])
+
+    @receives
+    async def say(self, message: Say) -> Taken:
+        said = Said(self.name, message.text, message.id)
+        # With the key it is said once, however often the page has to send it.
+        position = await self.publish(
+            spoken(self.room), said, idempotency_key=message.id
+        )
+        return Taken(str(position))
+
+    @receives
+    async def typing(self, message: Typing) -> None:
+        notice = SomebodyTypes(self.name)
+        with suppress(LayerUnavailable):  # then nobody learns of it
+            await self.publish(here(self.room), notice, exclude_self=True)
 
     async def on_presence(self, group: GroupName, diff: PresenceDiff) -> None:
         # Whoever is updated may be new to this client: see `PresenceDiff`.
-        came = [present.key for present in (*diff.joined, *diff.updated)]
+        came = [somebody.key for somebody in (*diff.joined, *diff.updated)]
         await self.send(Moves(came, list(diff.left)))
+
+    def stay_in(self, room: str) -> None:
+        if room != self.room:
+            raise NotAllowed(f"this connection is for {self.room!r}")
 
 
 PAGE = Path(__file__).parent / "page"
@@ -120,7 +124,7 @@ async def room_page(request: Request) -> Response:
 
 async def rooms(request: Request) -> Response:
     """Tell how many people are in each listed room."""
-    found = {room: await groups.count(spoken(room), users=True) for room in LISTED}
+    found = {room: await groups.count(here(room), users=True) for room in LISTED}
     return JSONResponse(found)
 
 
@@ -130,6 +134,7 @@ app = App(
         Route("/rooms", rooms),
         Route("/r/{room}", room_page),
         WebSocketRoute("/r/{room}", Chat),
+        script("/consumers.js"),
         Mount("/static", StaticFiles(directory=PAGE)),
     ],
     groups=groups,

@@ -11,10 +11,16 @@ Text = Annotated[str, Meta(max_length=2000, pattern=r"\S")]
 LineId = Annotated[str, Meta(max_length=36, pattern=r"^[\w-]+\Z")]
 
 
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 # From a client.
 
 
 class Say(Struct, tag="say"):
+    """A request, which is answered by `Taken`."""
+
     text: Text
     id: LineId
     """Made by the page, and the same if it has to send the line again."""
@@ -24,33 +30,36 @@ class Typing(Struct, tag="typing"):
     """Sent every few seconds while somebody types."""
 
 
-# To clients: what is published to a room, each with its position.
+# To clients: what answers, and what subscribing begins with.
+
+
+class Taken(Struct, tag="taken"):
+    """A line is in the history."""
+
+    position: str
+
+
+class Here(Struct, tag="here"):
+    """Who is in a room, each name once."""
+
+    names: list[str]
+
+
+# To clients: what is published, `Said` to be kept and `SomebodyTypes` not.
 
 
 class Said(Struct, tag="said"):
     author: str
     text: str
     id: str
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    at: datetime = field(default_factory=now)
 
 
-# To clients: the rest.
+class SomebodyTypes(Struct, tag="types"):
+    name: str
 
 
-class Welcome(Struct, tag="welcome"):
-    """The first message of a connection. What was missed follows."""
-
-    people: list[str]
-    """Who is in the room, each name once."""
-
-    recovered: bool
-    """Whether all that was missed follows. If not, the latest lines do."""
-
-    replayed: int
-    """How many lines follow."""
-
-    position: str
-    """Where the room stands after them: what to return with, if nothing follows."""
+# To clients: what one of them is told.
 
 
 class Moves(Struct, tag="moves"):
@@ -60,11 +69,7 @@ class Moves(Struct, tag="moves"):
     went: list[str]
 
 
-class Taken(Struct, tag="taken"):
-    """A line is in the history: it need not be sent again."""
+class Back(Struct, tag="back"):
+    """What this client has missed comes next: all that was said before ``at``."""
 
-    id: str
-
-
-class SomebodyTypes(Struct, tag="types"):
-    name: str
+    at: datetime = field(default_factory=now)

@@ -43,27 +43,24 @@ export class Log {
   constructor(list, ownName) {
     this.list = list;
     this.ownName = ownName;
-    this.seen = new Set(); // ids
+    this.seen = new Set(); // ids: after a gap the latest lines come, also those we have
     this.last = null; // the last entry, if it was said by somebody: {author, at}
     this.day = "";
     this.moves = null; // the last entry, if it tells who came and went
+    this.missedUntil = null; // a time, if what was said before it comes now
+    this.divider = null;
   }
 
-  get isEmpty() {
-    return this.list.childElementCount === 0;
-  }
-
-  // Whether it was not there before.
   add({ id, author, text, at }) {
-    if (this.seen.has(id)) return false;
+    if (this.seen.has(id)) return;
     this.seen.add(id);
     const time = new Date(at);
+    if (author !== this.ownName && time < this.missedUntil) this.divide();
     this.startDay(time);
     const follows =
       this.last?.author === author && time - this.last.at < GROUPED_FOR;
     this.append(this.message(author, text, time, follows));
     this.last = { author, at: time };
-    return true;
   }
 
   message(author, text, time, follows) {
@@ -105,6 +102,14 @@ export class Log {
     }
   }
 
+  // Tell where the lines begin that somebody has missed; only the latest such place.
+  divide() {
+    this.missedUntil = null;
+    this.divider?.remove();
+    this.divider = element("li", "line divider", "New since you were away");
+    this.append(this.divider);
+  }
+
   // Tell that lines may be missing here.
   addGap() {
     this.append(element("li", "line gap", "Some messages may be missing here"));
@@ -123,40 +128,5 @@ export class Log {
     this.last = null;
     this.moves = null;
     while (this.list.childElementCount > MOST) this.list.firstElementChild.remove();
-  }
-}
-
-// What was written here, and is not known to be in the history.
-export class Unsent {
-  constructor(list) {
-    this.list = list;
-    this.lines = new Map(); // {id: {text, item}}
-  }
-
-  add(id, text) {
-    const bubble = element("div", "bubble");
-    bubble.append(element("p", "text", text), element("span", "when", "sending…"));
-    const item = element("li", "message own unsent");
-    item.append(bubble);
-    this.list.append(item);
-    this.lines.set(id, { text, item });
-  }
-
-  remove(id) {
-    this.lines.get(id)?.item.remove();
-    this.lines.delete(id);
-  }
-
-  // Calls `send` for each, in the order of writing.
-  each(send) {
-    for (const [id, { text }] of this.lines) send(id, text);
-  }
-
-  // Returns their texts, and forgets them.
-  take() {
-    const texts = [...this.lines.values()].map(({ text }) => text);
-    this.lines.clear();
-    this.list.replaceChildren();
-    return texts;
   }
 }

@@ -1,8 +1,11 @@
 // The page of a room.
 
-import { Connection } from "./connection.js";
-import { Log, Unsent } from "./log.js";
+import { connect, groupName } from "/consumers.js";
+import { Log } from "./log.js";
 import { People, Typists } from "./people.js";
+import { Scrolling } from "./scrolling.js";
+import { Status } from "./status.js";
+import { Unsent } from "./unsent.js";
 
 const TYPING_EVERY = 2000; // milliseconds between two notices
 
@@ -11,10 +14,11 @@ const room = decodeURIComponent(location.pathname.split("/").at(-1));
 const ownName = sessionStorage.getItem("name");
 
 const log = new Log(byId("log"), ownName);
-const unsent = new Unsent(byId("unsent"));
 const people = new People(byId("people").querySelector("ul"), byId("count"), ownName);
 const typists = new Typists(byId("typing"));
-let connection;
+const scrolling = new Scrolling(byId("scroller"), byId("newer"));
+const status = new Status(byId("status"));
+const unsent = new Unsent(byId("unsent"), `unsent in ${room}`, { send: say, edit });
 
 // Back to the first page; `why` is for it to explain.
 function leave(why) {
@@ -23,105 +27,61 @@ function leave(why) {
   location.replace(`/?${query}`);
 }
 
-// What the server sends. What was said comes with its position in the history; who
-// returns with the last one gets what was said since.
+// The connection. It comes back by itself, and then the subscriptions go on where they
+// were: everything that was said meanwhile comes, once and in order.
 
-let position = null;
+let client;
 
-function onMessage(received) {
-  const message = received.message ?? received;
-  receive[message.type](message);
-  if (received.message) position = received.position;
-}
+function begin(position = null) {
+  client = connect(`/r/${encodeURIComponent(room)}?${new URLSearchParams({ name: ownName })}`);
+  const presence = client.subscribe(groupName("here.{room}", { room }));
+  const lines = client.subscribe(groupName("chat.{room}", { room }), { position });
+  let again = position !== null;
 
-const receive = {
-  welcome(welcome) {
-    if (position && !welcome.recovered) staying(false, () => log.addGap());
-    // Before all that follows is here, the old position is the right one.
-    if (welcome.replayed === 0) position = welcome.position;
-    byId("nothing").hidden = welcome.replayed > 0 || !log.isEmpty;
-    showMoves(people.set(welcome.people));
-    unsent.each((id, text) => connection.send({ type: "say", id, text }));
-  },
-  said(said) {
-    typists.remove(said.author);
-    byId("nothing").hidden = true;
-    unsent.remove(said.id);
-    staying(said.author === ownName, () => log.add(said));
-  },
-  taken({ id }) {
-    // The line itself is on its way too, unless it was said before what is shown.
-    setTimeout(() => unsent.remove(id), 1000);
-  },
-  moves({ came, went }) {
-    showMoves(people.change(came, went));
-  },
-  types({ name }) {
+  client.on("state", (state) => {
+    if (state.name === "closed" && state.code === 4400) leave("refused");
+    status.show(state);
+  });
+  client.on("message", (message) => {
+    if (message.type === "moves") showMoves(people.change(message.came, message.went));
+    if (message.type === "back") log.missedUntil = new Date(message.at);
+  });
+
+  presence.on("subscribed", ({ snapshot }) => showMoves(people.set(snapshot.names)));
+  presence.on("publication", ({ message: { name } }) => {
     if (name !== ownName) typists.add(name);
-  },
-};
+  });
+
+  lines.on("subscribed", ({ recovered }) => {
+    if (again && !recovered) scrolling.during(() => log.addGap());
+    again = true;
+  });
+  lines.on("publication", ({ message: said, position }) => {
+    typists.remove(said.author);
+    scrolling.during(() => {
+      unsent.remove(said.id);
+      log.add(said);
+      unsent.reached(position);
+    });
+  });
+  lines.on("unsubscribed", () => client.close());
+
+  byId("retry").onclick = () => {
+    if (client.state.name === "closed") begin(lines.position);
+    else client.check();
+  };
+}
 
 function showMoves({ came, went }) {
   went.forEach((name) => typists.remove(name));
-  if (came.length || went.length) staying(false, () => log.addMoves(came, went));
+  if (came.length || went.length) scrolling.during(() => log.addMoves(came, went));
 }
 
-// Scrolling: who reads the latest goes along, and who reads what was before stays.
-
-const scroller = byId("scroller");
-let following = true;
-
-function toBottom() {
-  scroller.scrollTop = scroller.scrollHeight;
+// It waits while there is no connection, and is sent again until it is answered.
+async function say(id, text) {
+  const { position } = await client.request({ type: "say", id, text });
+  return position;
 }
-
-function staying(always, change) {
-  change();
-  if (always || following) toBottom();
-  else byId("newer").hidden = false;
-}
-
-scroller.addEventListener("scroll", () => {
-  const { scrollHeight, scrollTop, clientHeight } = scroller;
-  following = scrollHeight - scrollTop - clientHeight < 40;
-  if (following) byId("newer").hidden = true;
-});
-new ResizeObserver(() => { if (following) toBottom(); }).observe(scroller);
-byId("newer").addEventListener("click", toBottom);
-
-// The connection's state.
-
-const ENDS = {
-  1000: "The server has ended this conversation.",
-  1008: "The server did not accept that.",
-  1009: "That was too long for the server.",
-};
-
-function onState({ name, seconds, code }) {
-  byId("status").dataset.state = name;
-  byId("retry").hidden = name !== "waiting" && name !== "ended";
-  byId("countdown").textContent = name === "waiting" ? `Reconnecting in ${seconds} s…` : "";
-  if (code === 4400) leave("refused");
-  if (name === "ended") giveBack();
-  const state = {
-    connecting: "Connecting…",
-    open: "Connected",
-    waiting: "Connection lost.",
-    ended: ENDS[code] ?? `The server closed the connection (${code}).`,
-  }[name];
-  // Set once, or each second of the countdown would be read aloud.
-  if (byId("state").textContent !== state) byId("state").textContent = state;
-}
-
-// What the server does not want is not sent again: its writer may change it.
-function giveBack() {
-  const texts = unsent.take();
-  if (texts.length === 0) return;
-  text.value = [...texts, text.value].filter(Boolean).join("\n");
-  grow();
-}
-
-byId("retry").addEventListener("click", () => connection.connect());
 
 // Writing.
 
@@ -129,21 +89,25 @@ const form = document.querySelector("form");
 const text = byId("text");
 let lastNotice = -Infinity;
 
-function isOpen() {
-  return byId("status").dataset.state === "open";
-}
-
 function grow() {
   text.style.height = "auto";
   text.style.height = `${text.scrollHeight}px`;
 }
 
+// Let a text be changed that was not taken.
+function edit(failed) {
+  text.value = [failed, text.value].filter(Boolean).join("\n");
+  grow();
+  text.focus();
+}
+
 text.addEventListener("input", () => {
   grow();
   const now = performance.now();
-  if (text.value && isOpen() && now - lastNotice > TYPING_EVERY) {
+  // Later it would be of no use, so it does not wait for a connection.
+  if (text.value && client.state.name === "live" && now - lastNotice > TYPING_EVERY) {
     lastNotice = now;
-    connection.send({ type: "typing" });
+    client.send({ type: "typing" });
   }
 });
 
@@ -158,12 +122,8 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   const said = text.value.trim();
   if (!said) return;
-  const id = crypto.getRandomValues(new Uint32Array(4)).join("-").slice(0, 36);
-  unsent.add(id, said);
-  byId("nothing").hidden = true;
-  toBottom();
-  // If it can't be sent now, it is when the server has welcomed us again.
-  if (isOpen()) connection.send({ type: "say", id, text: said });
+  unsent.add(said);
+  scrolling.toBottom();
   text.value = "";
   lastNotice = -Infinity;
   grow();
@@ -180,14 +140,8 @@ byId("toggle").addEventListener("click", () => {
 if (ownName) {
   document.title = `#${room} · Chat`;
   byId("room").textContent = room;
-  const url = new URL(location.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  url.hash = "";
-  const address = () => {
-    url.search = new URLSearchParams({ name: ownName, ...(position && { since: position }) });
-    return url;
-  };
-  connection = new Connection(address, { onMessage, onState });
+  begin();
+  unsent.restore();
   // On a phone the focus would open the keyboard over the page.
   if (matchMedia("(hover: hover)").matches) text.focus();
 } else {
