@@ -24,6 +24,7 @@ __all__ = [
     "CodecName",
     "Event",
     "codec_for",
+    "mentions_pydantic",
     "name_for_annotation",
     "only",
     "pack",
@@ -380,7 +381,7 @@ def _is_free(annotation: Any) -> bool:
 
 
 def _typed_loads(name: str, annotation: Any) -> Callable[[Any], Any]:
-    if _mentions_pydantic(annotation):
+    if mentions_pydantic(annotation):
         return _pydantic_loads(name, annotation)
     decoder = msgspec.json.Decoder if name == "json" else msgspec.msgpack.Decoder
     try:
@@ -392,14 +393,14 @@ def _typed_loads(name: str, annotation: Any) -> Callable[[Any], Any]:
         ) from error
 
 
-def _mentions_pydantic(annotation: Any) -> bool:
+def mentions_pydantic(annotation: Any) -> bool:
     """Tell whether decoding needs pydantic, without importing it where not."""
     pydantic = sys.modules.get("pydantic")
     if pydantic is None:
         return False
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
         return True
-    return any(_mentions_pydantic(argument) for argument in get_args(annotation))
+    return any(mentions_pydantic(argument) for argument in get_args(annotation))
 
 
 def _pydantic_loads(name: str, annotation: Any) -> Callable[[Any], Any]:

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, NoReturn
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from consumers.codecs import Codec, Event, codec_for
-from consumers.errors import ConfigurationError, InvalidMessage, MessageError
+from consumers.codecs import Codec, Event, codec_for, mentions_pydantic
+from consumers.errors import InvalidMessage, MessageError
 
 from .frames import (
     Cancel,
@@ -117,11 +117,11 @@ class FrameReader:
         self._raw = codec_for(name, FromClient[msgspec.Raw]).decode  # type: ignore[misc]
         self._asking = codec_for(name, _Asking).decode
         self._message: Codec | None = None
-        try:
-            self._decode = codec_for(name, FromClient[annotation]).decode  # type: ignore[misc]
-        except ConfigurationError:  # types of another library, which decodes them
+        if mentions_pydantic(annotation):  # which does not know frames
             self._message = codec_for(name, annotation)
             self._decode = self._raw
+        else:
+            self._decode = codec_for(name, FromClient[annotation]).decode  # type: ignore[misc]
 
     def read(self, event: Event) -> Any:
         """Return a frame.
