@@ -124,7 +124,7 @@ class Runtime:
         async with self._life():
             if not await self._begin():
                 return
-            consumer, dispatch = self.consumer, self._dispatching()
+            consumer, dispatch = self.consumer, self._dispatch
             if dispatch is not None:
                 await dispatch.run(self._take, self._finish_soon)
                 return
@@ -272,14 +272,6 @@ class Runtime:
             handle = partial(self.hooks.call, plan.on_receive, handle, {})
         return handle
 
-    def _dispatching(self) -> Dispatch | None:
-        """Return what hands messages to methods, where ``on_receive`` is not all."""
-        if self._dispatch is None:
-            self._dispatch = dispatch_for(self)
-        if self._dispatch is not None:
-            self.consumer._inbox.urgent = self._dispatch.urgent
-        return self._dispatch
-
     async def _take(self) -> Event:
         """Return the next event."""
         return self.consumer._inbox.took(await self.following()())
@@ -344,9 +336,14 @@ class Runtime:
         if self._timed:
             self._clock.cancel_after(self._scope, math.inf)
         consumer = self.consumer
-        if consumer.protocol is not None:
-            session = self._dispatch = Session(self, consumer.protocol)
-            await session.welcome()
+        # Before on_connect: that may ask the client, and wait for what overtakes.
+        if consumer.protocol is None:
+            dispatch = self._dispatch = dispatch_for(self)
+        else:
+            dispatch = self._dispatch = Session(self, consumer.protocol)
+            await dispatch.welcome()
+        if dispatch is not None:
+            consumer._inbox.urgent = dispatch.urgent
         user = consumer.user
         if user.is_authenticated and user.identity:
             name = user_group(user.identity)

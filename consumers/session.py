@@ -229,7 +229,7 @@ class Session(Dispatch):
         elif isinstance(frame, Reply | Error):
             name = frame.id
             asked = None if name is msgspec.UNSET else self._asked.get(name)
-            if asked is not None:
+            if asked is not None and asked.answer is None:
                 asked.answer = frame
                 asked.came.set()
 
