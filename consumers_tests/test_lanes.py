@@ -101,7 +101,7 @@ def test_any_value_is_a_key_but_none() -> None:
     ),
 )
 def test_whatever_happens(limit: int, steps: list[tuple[str, object]]) -> None:
-    """The limit holds, keys run singly and in order, and nothing waits that could run."""
+    """The limit holds, keys run singly and in order, and nothing waits without need."""
     lane = Recorder(limit)
     for step, value in steps:
         if step == "put":
