@@ -74,11 +74,17 @@ def shoot(
 
 
 @contextmanager
-def clients(server: LiveServer, *paths: str) -> Iterator[list[Any]]:
+def clients(
+    server: LiveServer, *paths: str, subprotocol: str | None = None
+) -> Iterator[list[Any]]:
     """Connect so many others."""
+    spoken: Any = None if subprotocol is None else [subprotocol]
     with ExitStack() as stack:
         yield [
-            stack.enter_context(connect(server.url(path), proxy=None)) for path in paths
+            stack.enter_context(
+                connect(server.url(path), proxy=None, subprotocols=spoken)
+            )
+            for path in paths
         ]
 
 
@@ -95,11 +101,17 @@ def chat(browser: Browser) -> None:
         page.get_by_label(ROOM).check()
         page.get_by_role("button", name="Join").click()
         expect(page.get_by_role("log")).to_contain_text(CONVERSATION[-1][2])
-        others[0].send('{"type": "typing"}')
+        others[0].send('{"type": "message", "message": {"type": "typing"}}')
         expect(page.get_by_text("Tomás is typing…")).to_be_visible()
 
     paths = [f"/r/{ROOM}?name={name}" for name in ("Tomás", "Mei")]
-    with LiveServer(app) as server, clients(server, *paths) as others:
+    with (
+        LiveServer(app) as server,
+        clients(server, *paths, subprotocol="consumers.v1+json") as others,
+    ):
+        for other in others:
+            enter = {"type": "subscribe", "id": 1, "group": f"here.{ROOM}"}
+            other.send(json.dumps(enter))
         for number, (at, author, text) in enumerate(CONVERSATION):
             when = datetime.fromisoformat(f"{today}T{at}:00+00:00")
             said = Said(author, text, str(number), when)

@@ -382,8 +382,9 @@ def test_waits_grow_up_to_half_a_minute(room: str, tabs: Tabs) -> None:
     with serve("asyncio") as process:
         port = process.server().port
         page = enter(tabs, port, room, "Ana", "Math.random = () => 1")
-        expect_connected(page)
         page.clock.install()
+        page.reload()
+        expect_connected(page)
         page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))
         process.terminate()
         process.wait(5)

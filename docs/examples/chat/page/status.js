@@ -30,8 +30,9 @@ export class Status {
   }
 
   count(until) {
-    const left = Math.max(until - Date.now(), 1);
-    this.countdown.textContent = `Reconnecting in ${Math.ceil(left / 1000)} s…`;
-    this.timer = setTimeout(() => this.count(until), left % 1000 || 1000);
+    const left = until - Date.now();
+    const seconds = Math.max(Math.ceil(left / 1000), 1);
+    this.countdown.textContent = `Reconnecting in ${seconds} s…`;
+    if (left > 0) this.timer = setTimeout(() => this.count(until), left % 1000 || 1000);
   }
 }

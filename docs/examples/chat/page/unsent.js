@@ -57,7 +57,7 @@ export class Unsent {
       });
       const note = element("p", "", `Not sent: ${reason}. `);
       note.role = "alert";
-      this.show(line, "failed", "not sent").append(note, again, edit);
+      this.show(line, "failed", "").append(note, again, edit);
     }
   }
 
