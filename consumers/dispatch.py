@@ -8,7 +8,7 @@ behind what is worked on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -56,22 +56,25 @@ class Dispatch:
     """The messages of one connection."""
 
     __slots__ = (
+        "_asked_by",
         "_calls",
         "_common",
         "_consumer",
-        "_current",
         "_early",
         "_freed",
         "_group",
         "_interrupted",
         "_lanes",
+        "_quick",
         "_reader",
         "_ready",
         "_runtime",
         "_scope",
         "_stopped",
         "_streams",
+        "_unanswered",
         "_waiting",
+        "_working",
         "answers",
     )
 
@@ -101,8 +104,14 @@ class Dispatch:
         self._ready: deque[tuple[Lane, Call, Hashable]] = deque()  # to be begun
         self._calls: dict[Id, Call] = {}  # by what their senders call them
         self._streams: set[Call] = set()
-        self._current: Call | None = None  # in the main task
-        self._interrupted: Call | None = None  # the same, while it is being cancelled
+        # What is called in the main task with nothing but the message.
+        self._quick: Mapping[type, str] = (
+            self._consumer._plan.quick if concurrency == 1 else {}
+        )
+        self._working = False  # whether a message is handled in the main task
+        self._asked_by: Id = None  # its id
+        self._unanswered: Id = None  # the same, once its sender has cancelled it
+        self._interrupted = False  # whether the scope ends with it
         self._early: set[Id] = set()  # cancelled before they were read
         self._stopped = False
         self._scope = CancelScope()
@@ -121,11 +130,12 @@ class Dispatch:
         """
         async with create_task_group() as self._group:
             try:
-                while not self._stopped:
+                over = False
+                while not over and not self._stopped:
                     # One scope for many calls: it ends only with one that is cancelled.
+                    self._interrupted = False
                     with CancelScope() as self._scope:
-                        await self._take_all(take)
-                        break
+                        over = await self._take_all(take)
                     await self._say_cancelled()
             except InvalidMessage as error:
                 self._runtime.note(error)
@@ -137,11 +147,24 @@ class Dispatch:
             if not self._stopped:
                 last()
 
-    async def _take_all(self, take: Callable[[], Awaitable[Event]]) -> None:
+    async def _take_all(self, take: Callable[[], Awaitable[Event]]) -> bool:
+        """Handle messages until a call is cancelled; tell whether there are no more."""
+        consumer = self._consumer
+        receive, inbox = consumer._asgi_receive, consumer._inbox
+        watchdog, took = inbox.watchdog, inbox.took
+        untimed = consumer._bounds.idle_timeout is None
+        assert watchdog is not None
         while True:
-            event = await take()
+            if untimed and inbox.waiting is None and not inbox.closed:
+                # Written out for what is common, as in `Runtime.run`.
+                watchdog.busy.pop(inbox, None)
+                if self._early:  # all that they could have overtaken was read
+                    self._early.clear()
+                event = took(await receive())
+            else:
+                event = await take()
             if event["type"] == "websocket.disconnect":
-                return
+                return True
             try:
                 await self.handle(event)
             except ConnectionClosed as error:
@@ -149,41 +172,44 @@ class Dispatch:
                 if error.connection is not self._consumer:
                     raise
             if self._stopped:
-                return
+                return True
+            if self._interrupted:  # it has ended before that reached it
+                return False
 
     def stop(self) -> bool:
         """Take no more messages; tell whether one is worked on in the main task."""
         self._stopped = True
-        if self._current is None:
+        if not self._working:
             self._scope.cancel()
-        return self._current is not None
+        return self._working
 
     def gone(self) -> None:
         """End streams at once: the client left. What saves may finish."""
         for call in self._streams:
-            if call is self._current:
-                self._interrupt(call)
-            elif call.scope is not None:
+            if call.scope is None:
+                self._interrupt()
+            else:
                 call.scope.cancel()
 
-    async def handle(self, event: Event) -> None:
+    # Plain functions that return coroutines: fewer frames on a message's way.
+
+    def handle(self, event: Event) -> Awaitable[None]:
         """Handle one message, or have it handled."""
-        if self._reader is None:
-            receiver = self._consumer._plan.any_receiver
-            assert receiver is not None
-            message = self._consumer._plan.receive.decode(event)
-            await self.take(Call(None, message, receiver))
-            return
+        plan, reader = self._consumer._plan, self._reader
+        if reader is None:
+            assert plan.any_receiver is not None
+            return self.take(Call(None, plan.receive.decode(event), plan.any_receiver))
         try:
-            message = self._reader.read(event)
+            message = reader.read(event)
         except Refused as refused:
-            await self._send(self.answers.error(refused.id, refused.answer))
-            return
+            return self._send(self.answers.error(refused.id, refused.answer))
         if type(message) is Head:
             self.cancel(message.cancel)  # type: ignore[arg-type]
-            return
-        receiver = self._consumer._plan.receivers[type(message)]
-        await self.take(Call(self._reader.id_of(event), message, receiver))
+            return checkpoint()
+        name = reader.id_of(event)
+        if (method := self._quick.get(type(message))) is not None:
+            return self._answer_quickly(method, message, name)
+        return self.take(Call(name, message, plan.receivers[type(message)]))
 
     def urgent(self, event: Event) -> bool:
         """Deal with an event that was read ahead, if it must not wait; tell whether."""
@@ -198,6 +224,25 @@ class Dispatch:
         return True
 
     # -- calls ----------------------------------------------------------------------
+
+    async def _answer_quickly(self, method: str, message: Any, name: Id) -> None:
+        """Do what :meth:`take` does, where that is calling a method and no more."""
+        if name is not None and (name in self._calls or name in self._early):
+            receiver = self._consumer._plan.receivers[type(message)]
+            await self.take(Call(name, message, receiver))
+            return
+        self._working, self._asked_by = True, name
+        try:
+            result = await getattr(self._consumer, method)(message)
+            answer = self.answers.reply(name, result)
+        except Exception as error:
+            answer = await self._instead(name, error)
+        finally:
+            self._working = False
+            self._asked_by = None
+        if answer is not None:
+            await self._consumer._transmit(answer)
+        self._unanswered = None
 
     async def take(self, call: Call) -> None:
         """Handle a call, now or in its lane."""
@@ -215,11 +260,12 @@ class Dispatch:
             self._calls[name] = call
         lane = self._lane_of(call.receiver)
         if lane is None:
-            self._current = call
+            self._working, self._asked_by = True, name
             try:
                 await self._answer(call)
+                self._unanswered = None
             finally:
-                self._current = None
+                self._working, self._asked_by = False, None
                 self._calls.pop(name, None)
             return
         key = self._key_of(call)
@@ -241,6 +287,10 @@ class Dispatch:
             name: Its id.
             early: Whether this overtook what may not have been read yet.
         """
+        if name is not None and name == self._asked_by:
+            self._unanswered = name
+            self._interrupt()
+            return
         call = self._calls.get(name)
         if call is None:
             if early and len(self._early) < self._consumer._bounds.inbox:
@@ -249,22 +299,21 @@ class Dispatch:
         if call.cancelled:
             return
         call.cancelled = True
-        if call is self._current:
-            self._interrupt(call)
-        elif call.scope is not None:
+        if call.scope is not None:
             call.scope.cancel()
         else:  # it waits; when it is its turn nothing more happens
             self._calls.pop(name, None)
             self.post(self.answers.error(name, _CANCELLED))
 
-    def _interrupt(self, call: Call) -> None:
-        self._interrupted = call
+    def _interrupt(self) -> None:
+        """Cancel what is handled in the main task, and nothing after it."""
+        self._interrupted = True
         self._scope.cancel()
 
     async def _say_cancelled(self) -> None:
-        call, self._interrupted = self._interrupted, None
-        if call is not None and call.cancelled and not call.answered:
-            await self._send(self.answers.error(call.id, _CANCELLED))
+        name, self._unanswered = self._unanswered, None
+        if name is not None:
+            await self._send(self.answers.error(name, _CANCELLED))
 
     # -- lanes ----------------------------------------------------------------------
 
@@ -329,18 +378,25 @@ class Dispatch:
             answer = self._written(call, result)
         except MessageError as error:
             answer = self._failed(call, error)
-        except NotAllowed:
-            answer = self._failed(call, MessageError("not_allowed"))
-        except _OWN_ENDS:
-            raise
-        except Exception:
-            if call.id is not None:
-                await self._send(self.answers.error(call.id, MessageError("internal")))
-                call.answered = True
-            raise
+        except Exception as error:
+            answer = await self._instead(call.id, error)
         if answer is not None:
             await self._send(answer)
         call.answered = True
+
+    async def _instead(self, name: Id, error: Exception) -> Event:
+        """Return what is sent in place of an answer.
+
+        Raises:
+            Exception: The error, if it ends the connection.
+        """
+        if isinstance(error, MessageError):
+            return self.answers.error(name, error)
+        if isinstance(error, NotAllowed):
+            return self.answers.error(name, MessageError("not_allowed"))
+        if name is not None and not isinstance(error, _OWN_ENDS):
+            await self._send(self.answers.error(name, MessageError("internal")))
+        raise error
 
     def _written(self, call: Call, result: Any) -> Event | None:
         """Return what is sent of a result."""
@@ -365,7 +421,7 @@ class Dispatch:
             method, given = partial(method, **fields), ()
         if receiver.streams:
             method = partial(self._stream, call, method)
-            if call is self._current:
+            if call.scope is None:
                 self._runtime.read_ahead()
         elif receiver.receiving.thread:
             method = partial(_in_thread, method)

@@ -133,6 +133,15 @@ class Plan:
         return codec if self.sends is None else only(codec, self.sends, self.owner)
 
     @cached_property
+    def quick(self) -> Mapping[type, str]:
+        """``{type of message: method}`` of those that need nothing but the message."""
+        return {
+            kind: receiver.name
+            for kind, receiver in self.receivers.items()
+            if receiver.is_plain
+        }
+
+    @cached_property
     def reader(self) -> PlainReader:
         """What reads the messages of its methods, where no subprotocol is spoken."""
         return PlainReader(self.receive, tuple(self.receivers))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import msgspec
+from anyio.lowlevel import checkpoint
 from starlette.exceptions import HTTPException
 
 from .answered import Answered, Entry, current_answered
@@ -49,7 +50,7 @@ from .receivers import Receiver
 from .signatures import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from .close import CloseEvent
     from .codecs import Event
@@ -193,24 +194,27 @@ class Session(Dispatch):
 
     # -- frames ---------------------------------------------------------------------
 
-    async def handle(self, event: Event) -> None:
+    def handle(self, event: Event) -> Awaitable[None]:
         """Handle one frame, or have it handled."""
         self._hear()
         try:
             frame = self._frames.read(event)
         except Refused as refused:
-            await self._send(self.answers.error(refused.id, refused.answer))
-            return
-        if isinstance(frame, Request):
-            await self._take_message(frame.message, frame.id, frame.key)
-        elif isinstance(frame, Message):
-            await self._take_message(frame.message, None, None)
-        elif isinstance(frame, Subscribe | Unsubscribe):
-            await self.take(Call(frame.id, frame, _SUBSCRIBING))
-        elif isinstance(frame, Refresh):
-            await self.take(Call(frame.id, frame, _REFRESHING))
-        else:
-            self._control(frame)
+            return self._send(self.answers.error(refused.id, refused.answer))
+        kind = type(frame)
+        if kind is Request:
+            method = None if frame.key else self._quick.get(type(frame.message))
+            if method is not None:
+                return self._answer_quickly(method, frame.message, frame.id)
+            return self._take_message(frame.message, frame.id, frame.key)
+        if kind is Message:
+            return self._take_message(frame.message, None, None)
+        if kind is Subscribe or kind is Unsubscribe:
+            return self.take(Call(frame.id, frame, _SUBSCRIBING))
+        if kind is Refresh:
+            return self.take(Call(frame.id, frame, _REFRESHING))
+        self._control(frame)
+        return checkpoint()
 
     def urgent(self, event: Event) -> bool:
         """Deal with a frame that was read ahead, if it must not wait; tell whether."""
