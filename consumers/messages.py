@@ -118,8 +118,19 @@ def receives(
     return _marked(hook, receiving)
 
 
-def _marked(method: Any, receiving: Receiving) -> Any:
+def check_kind(method: Any, receiving: Receiving) -> None:
+    """Check that a method is of the kind that it is called as.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
     name = getattr(method, "__name__", method)
+    if inspect.isgeneratorfunction(method) and receiving.thread:
+        raise ConfigurationError(
+            "@receives(thread=True) goes on a 'def' that returns its answer, got the "
+            f"generator {name!r}; write 'async def' and leave thread out to answer "
+            "with a stream"
+        )
     awaited = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
     if awaited is receiving.thread:
         thread = receiving.thread
@@ -129,6 +140,11 @@ def _marked(method: Any, receiving: Receiving) -> Any:
             f"@receives(thread={thread}) goes on '{wanted}', got '{got} {name}'; "
             f"{way_out}"
         )
+
+
+def _marked(method: Any, receiving: Receiving) -> Any:
+    check_kind(method, receiving)
+    name = method.__name__
     count: object = receiving.concurrency
     if count is not None and (type(count) is not int or count < 1):
         raise ConfigurationError(

@@ -13,12 +13,13 @@ from collections.abc import (
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any, Final, get_args, get_origin
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
 
 from .errors import ConfigurationError
-from .messages import Receiving, marked_by
+from .messages import Receiving, check_kind, marked_by
 from .providers import provider_of
 from .signatures import Signature, read_hints, read_signature
 
@@ -140,6 +141,7 @@ def _read(
             f"{owner} must not be named like one of the framework's own, "
             f"got {name!r}; rename it"
         )
+    check_kind(method, receiving)  # it may have been overridden by another
     hints = read_hints(method, namespace)
     if "return" in inspect.get_annotations(method) and "return" not in hints:
         raise NameError(f"the return type of {owner}")
@@ -172,7 +174,8 @@ def _read(
 
 def _types(owner: str, annotation: Any) -> tuple[type[msgspec.Struct], ...]:
     """Return the types of message that an annotation names."""
-    kinds = get_args(annotation) or (annotation,)
+    union = get_origin(annotation) in (Union, UnionType)
+    kinds = get_args(annotation) if union else (annotation,)
     for kind in kinds:
         if not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
             raise ConfigurationError(
@@ -215,10 +218,11 @@ def _message_of(
         if argument.kind in (
             inspect.Parameter.VAR_POSITIONAL,
             inspect.Parameter.VAR_KEYWORD,
+            inspect.Parameter.POSITIONAL_ONLY,
         ):
             raise ConfigurationError(
-                f"{owner}: a message's fields are parameters with names, "
-                f"got {argument}; name each one"
+                f"{owner}: a message's fields are passed by name, got {argument}; "
+                "name each one, without '/'"
             )
         hint = hints.get(name, Any)
         if argument.default is inspect.Parameter.empty:
