@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from consumers import (
     App,
+    Coalesce,
     Group,
     Groups,
     History,
@@ -49,6 +50,15 @@ class Word(Struct, tag="word"):
     word: str
 
 
+class Tick(Struct, tag="tick"):
+    prices: dict[str, float]
+
+
+class Price(Struct, tag="price"):
+    symbol: str
+    price: float
+
+
 class Quiz(Struct, tag="quiz"):
     pass
 
@@ -83,6 +93,8 @@ class Topic(Struct):
 
 room = Group("chat.{channel}", sends=Said, history=History(size=100, ttl=3600))
 log = Group("log.{channel}", sends=Said, history=History(size=100, ttl=3600))
+latest = Coalesce("symbol", every=1.0, batch=True)
+prices = Group("prices", sends=Price, outbox=latest)
 
 
 class Chat(WebSocketConsumer):
@@ -144,6 +156,15 @@ class Chat(WebSocketConsumer):
             raise NotAllowed("nobody is allowed into the attic")
         return Topic(channel)
 
+    @receives
+    async def tick(self, message: Tick) -> None:
+        for symbol, price in message.prices.items():
+            await self.publish(prices, Price(symbol, price))
+
+    @subscribes(prices)
+    async def trade(self) -> None:
+        pass
+
     @subscribes(log, last=2)
     async def follow(self, channel: str) -> None:
         pass
@@ -178,7 +199,7 @@ def make_app() -> App:
             # The plain wire is JSON if a class does not say otherwise.
             WebSocketRoute("/msgpack/chat", Chat, value_type="msgpack"),
         ],
-        groups=Groups("memory://", [room, log]),
+        groups=Groups("memory://", [room, log, prices]),
         authenticate=authenticate,
         limits=LIMITS,
     )

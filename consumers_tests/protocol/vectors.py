@@ -21,7 +21,7 @@ _BLOCK: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING: Final = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _LINE: Final = re.compile(r"(?:(?P<who>\w+) )?(?P<sign>[→←•]) (?P<what>.*)", re.DOTALL)
 _CONNECTS: Final = re.compile(r"connects to (\S+)( without the subprotocol)?")
-_PASS: Final = re.compile(r"(\d+) seconds pass")
+_PASS: Final = re.compile(r"(\d+) seconds? pass(?:es)?")
 _ANY: Final = "…"
 _NAME: Final = re.compile(r"«(.+)»")
 
@@ -89,6 +89,13 @@ def _step(line: str) -> Step:
     return Step(who, "send", json.loads(what))
 
 
+def _apart(step: Step) -> list[Step]:
+    """Return what an array of frames from the server consists of."""
+    if step.kind != "receive" or not isinstance(step.value, list):
+        return [step]
+    return [Step(step.who, step.kind, frame) for frame in step.value]
+
+
 def _event(who: str, what: str) -> Step:
     if match := _CONNECTS.fullmatch(what):
         return Step(who, "connects", match[1], plain=match[2] is not None)
@@ -107,7 +114,7 @@ def read(page: str) -> Iterator[Conversation]:
     seen: dict[str, int] = {}
     for block in _BLOCK.finditer(page):
         lines = re.sub(r"\n +", " ", block[1]).splitlines()
-        steps = [_step(line) for line in lines]
+        steps = [step for line in lines for step in _apart(_step(line))]
         for who in sorted({step.who for step in steps}):
             first = next(step for step in steps if step.who == who)
             if first.kind != "connects":
