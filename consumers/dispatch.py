@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio import CancelScope, create_task_group, get_cancelled_exc_class
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from starlette.exceptions import HTTPException, WebSocketException
 
 from .call import Call
@@ -28,8 +28,9 @@ from .errors import (
     NotAllowed,
 )
 from .lanes import Lane
-from .protocol.reading import Head, Refused
+from .protocol.reading import Refused
 from .protocol.writing import Plain
+from .state import State
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 __all__ = ["Dispatch", "dispatch_for"]
+
+_NOTHING: Final = object()
+"""Stands for the id of no message at all; ``None`` is that of one without."""
 
 _OWN_ENDS: Final = (
     ConnectionClosed,
@@ -56,13 +60,13 @@ class Dispatch:
     """The messages of one connection."""
 
     __slots__ = (
-        "_asked_by",
         "_calls",
         "_common",
         "_consumer",
         "_early",
         "_freed",
         "_group",
+        "_handling",
         "_interrupted",
         "_lanes",
         "_quick",
@@ -72,9 +76,9 @@ class Dispatch:
         "_scope",
         "_stopped",
         "_streams",
+        "_taken",
         "_unanswered",
         "_waiting",
-        "_working",
         "answers",
     )
 
@@ -108,11 +112,13 @@ class Dispatch:
         self._quick: Mapping[type, str] = (
             self._consumer._plan.quick if concurrency == 1 else {}
         )
-        self._working = False  # whether a message is handled in the main task
-        self._asked_by: Id = None  # its id
+        self._handling: Any = _NOTHING  # the id of what is handled in the main task
         self._unanswered: Id = None  # the same, once its sender has cancelled it
         self._interrupted = False  # whether the scope ends with it
-        self._early: set[Id] = set()  # cancelled before they were read
+        # Cancelled while they wait in the inbox: {id: the number of the last event
+        # there}. A later one has the same id by another right.
+        self._early: dict[Id, int] = {}
+        self._taken = 0  # events that have waited there
         self._stopped = False
         self._scope = CancelScope()
         self._group: TaskGroup
@@ -160,9 +166,16 @@ class Dispatch:
                 watchdog.busy.pop(inbox, None)
                 if self._early:  # all that they could have overtaken was read
                     self._early.clear()
-                event = took(await receive())
+                event: Event = await receive()
+                if event["type"] == "websocket.receive" and not inbox.closed:
+                    watchdog.busy[inbox] = watchdog.tick
+                    if not watchdog.awake:
+                        watchdog.wake()
+                else:
+                    event = took(event)
             else:
                 event = await take()
+                self._taken += 1
             if event["type"] == "websocket.disconnect":
                 return True
             try:
@@ -179,9 +192,10 @@ class Dispatch:
     def stop(self) -> bool:
         """Take no more messages; tell whether one is worked on in the main task."""
         self._stopped = True
-        if not self._working:
+        working = self._handling is not _NOTHING
+        if not working:
             self._scope.cancel()
-        return self._working
+        return working
 
     def gone(self) -> None:
         """End streams at once: the client left. What saves may finish."""
@@ -200,16 +214,28 @@ class Dispatch:
             assert plan.any_receiver is not None
             return self.take(Call(None, plan.receive.decode(event), plan.any_receiver))
         try:
-            message = reader.read(event)
-        except Refused as refused:
-            return self._send(self.answers.error(refused.id, refused.answer))
-        if type(message) is Head:
-            self.cancel(message.cancel)  # type: ignore[arg-type]
-            return checkpoint()
-        name = reader.id_of(event)
+            message = reader.decode(event)
+        except InvalidMessage as error:
+            return self._misread(event, reader, error)
+        # Looked for before it is read: few messages have one.
+        name = reader.id_of(event) if reader.mark in event[reader.kind] else None
         if (method := self._quick.get(type(message))) is not None:
             return self._answer_quickly(method, message, name)
         return self.take(Call(name, message, plan.receivers[type(message)]))
+
+    def _misread(
+        self, event: Event, reader: PlainReader, error: InvalidMessage
+    ) -> Awaitable[None]:
+        """Answer what is no message of the class's, or cancel what it names.
+
+        Raises:
+            InvalidMessage: The connection is to end by it.
+        """
+        try:
+            self.cancel(reader.cancelled_by(event, error))
+        except Refused as refused:
+            return self._send(self.answers.error(refused.id, refused.answer))
+        return checkpoint()
 
     def urgent(self, event: Event) -> bool:
         """Deal with an event that was read ahead, if it must not wait; tell whether."""
@@ -217,11 +243,10 @@ class Dispatch:
             return False
         text = event.get("text")
         marked = "cancel" in text if text is not None else b"cancel" in event["bytes"]
-        head = self._reader.head(event) if marked else Head()
-        if not isinstance(head.cancel, int | str):
-            return False
-        self.cancel(head.cancel, early=True)
-        return True
+        name = self._reader.cancels(event) if marked else None
+        if name is not None:
+            self.cancel(name, early=True)
+        return name is not None
 
     # -- calls ----------------------------------------------------------------------
 
@@ -231,18 +256,18 @@ class Dispatch:
             receiver = self._consumer._plan.receivers[type(message)]
             await self.take(Call(name, message, receiver))
             return
-        self._working, self._asked_by = True, name
+        consumer, self._handling = self._consumer, name
         try:
-            result = await getattr(self._consumer, method)(message)
+            result = await getattr(consumer, method)(message)
             answer = self.answers.reply(name, result)
         except Exception as error:
             answer = await self._instead(name, error)
         finally:
-            self._working = False
-            self._asked_by = None
+            self._handling = _NOTHING
         if answer is not None:
-            await self._consumer._transmit(answer)
-        self._unanswered = None
+            await consumer._transmit(answer)
+        if name is not None:
+            self._unanswered = None
 
     async def take(self, call: Call) -> None:
         """Handle a call, now or in its lane."""
@@ -253,19 +278,18 @@ class Dispatch:
                 error = MessageError("invalid_message", f"id {name!r} is in use")
                 await self._send(self.answers.error(None, error))
                 return
-            if name in self._early:
-                self._early.discard(name)
+            if self._early.pop(name, -1) >= self._taken:
                 await self._send(self.answers.error(name, _CANCELLED))
                 return
             self._calls[name] = call
         lane = self._lane_of(call.receiver)
         if lane is None:
-            self._working, self._asked_by = True, name
+            self._handling = name
             try:
                 await self._answer(call)
                 self._unanswered = None
             finally:
-                self._working, self._asked_by = False, None
+                self._handling = _NOTHING
                 self._calls.pop(name, None)
             return
         key = self._key_of(call)
@@ -287,14 +311,14 @@ class Dispatch:
             name: Its id.
             early: Whether this overtook what may not have been read yet.
         """
-        if name is not None and name == self._asked_by:
+        if name is not None and name == self._handling:
             self._unanswered = name
             self._interrupt()
             return
         call = self._calls.get(name)
         if call is None:
-            if early and len(self._early) < self._consumer._bounds.inbox:
-                self._early.add(name)
+            if early:
+                self._remember(name)
             return
         if call.cancelled:
             return
@@ -305,6 +329,14 @@ class Dispatch:
             self._calls.pop(name, None)
             self.post(self.answers.error(name, _CANCELLED))
 
+    def _remember(self, name: Id) -> None:
+        """Remember a cancelled call that may wait in the inbox."""
+        for each in [each for each, last in self._early.items() if last <= self._taken]:
+            del self._early[each]
+        waiting = len(self._consumer._inbox)
+        if len(self._early) < waiting:
+            self._early[name] = self._taken + waiting
+
     def _interrupt(self) -> None:
         """Cancel what is handled in the main task, and nothing after it."""
         self._interrupted = True
@@ -313,7 +345,7 @@ class Dispatch:
     async def _say_cancelled(self) -> None:
         name, self._unanswered = self._unanswered, None
         if name is not None:
-            await self._send(self.answers.error(name, _CANCELLED))
+            await self._send_quietly(self.answers.error(name, _CANCELLED))
 
     # -- lanes ----------------------------------------------------------------------
 
@@ -349,7 +381,9 @@ class Dispatch:
     async def _run(self) -> None:
         lane, call, key = self._ready.popleft()
         try:
-            if call.cancelled:
+            # What ends the connection is also the end of a call, which begins the next.
+            await checkpoint_if_cancelled()
+            if call.cancelled or self._consumer._stage is State.CLOSING:
                 return
             with CancelScope() as call.scope:
                 await self._answer(call)
@@ -378,6 +412,8 @@ class Dispatch:
             answer = self._written(call, result)
         except MessageError as error:
             answer = self._failed(call, error)
+        except NotAllowed:
+            answer = self._failed(call, MessageError("not_allowed"))
         except Exception as error:
             answer = await self._instead(call.id, error)
         if answer is not None:
@@ -395,8 +431,16 @@ class Dispatch:
         if isinstance(error, NotAllowed):
             return self.answers.error(name, MessageError("not_allowed"))
         if name is not None and not isinstance(error, _OWN_ENDS):
-            await self._send(self.answers.error(name, MessageError("internal")))
+            await self._say_internal(name)
         raise error
+
+    async def _say_internal(self, name: Id) -> None:
+        # The error must come out whatever becomes of this, and though it was raised by
+        # the clean-up of what was cancelled.
+        event = self.answers.error(name, MessageError("internal"))
+        timeout = self._consumer._bounds.close_timeout
+        with CancelScope(shield=True), move_on_after(timeout):
+            await self._send_quietly(event)
 
     def _written(self, call: Call, result: Any) -> Event | None:
         """Return what is sent of a result."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final, Literal, NoReturn
 
 import msgspec
@@ -49,39 +50,46 @@ class Head(msgspec.Struct):
 class PlainReader:
     """Reads the messages of clients that speak no subprotocol."""
 
-    __slots__ = ("_decode", "_head", "_kind", "_tag", "_tags")
+    __slots__ = ("_head", "_tag", "_tags", "decode", "kind", "mark")
 
     def __init__(self, codec: Codec, types: tuple[type[msgspec.Struct], ...]) -> None:
         """Read by the codec of a class, which takes messages of these types."""
-        self._decode = codec.decode
-        self._kind = "text" if codec.name == "json" else "bytes"
+        self.decode = codec.decode
+        """Makes a message of an event."""
+        self.kind = "text" if codec.name == "json" else "bytes"
+        """Which part of an event has it."""
+        self.mark: Any = '"id"' if codec.name == "json" else b"id"
+        """What is in that part if it has an id."""
         self._head = codec_for(codec.name, Head).decode
         self._tag = types[0].__struct_config__.tag_field or "type"
         self._tags = [kind.__struct_config__.tag for kind in types]
 
-    def read(self, event: Event) -> Any:
-        """Return a message, or the `Head` of what cancels one.
+    def cancelled_by(self, event: Event, error: InvalidMessage) -> int | str:
+        """Return the id that is cancelled by what is no message of the class's.
 
         Raises:
             InvalidMessage: It is no message at all, and the connection is to end.
             Refused: It is one that does not fit.
         """
-        try:
-            return self._decode(event)
-        except InvalidMessage as error:
-            if error.close_code != _SCHEMA:
-                raise
-            head = self.head(event)
-            if head.cancel is not UNSET:
-                return head
+        if error.close_code != _SCHEMA:
+            raise error
+        head = self.head(event)
+        if head.cancel is UNSET:
             raise _refused(error, _named(head), self._tag, self._tags, "$") from error
+        return head.cancel
 
     def id_of(self, event: Event) -> Id:
         """Return the ``id`` that a message came with."""
-        data = event[self._kind]
-        if ('"id"' if self._kind == "text" else b"id") not in data:
-            return None
         return _named(self.head(event))
+
+    def cancels(self, event: Event) -> Id:
+        """Return the id in a message that cancels one; ``None``: it does not."""
+        try:
+            self.decode(event)  # a message may have a field of that name
+        except InvalidMessage as error:
+            with suppress(InvalidMessage, Refused):
+                return self.cancelled_by(event, error)
+        return None
 
     def head(self, event: Event) -> Head:
         """Return what a message has beside its fields."""
