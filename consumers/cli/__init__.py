@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from consumers.cli.connect import connect
 from consumers.cli.groups import groups
 from consumers.cli.output import show_error, show_line
 from consumers.cli.publish import publish
@@ -27,6 +28,7 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     publish,
     watch,
     groups,
+    connect,
     schema,
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import time
 from contextlib import suppress
@@ -11,12 +10,11 @@ from typing import Any
 
 import anyio
 import click
-import msgspec
 from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from consumers.cli.brokers import group_argument, url_argument
-from consumers.cli.output import console
+from consumers.cli.output import console, json_line
 from consumers.errors import (
     ConfigurationError,
     PublicationsLost,
@@ -28,9 +26,6 @@ from consumers.server.options import CHOICES
 
 __all__ = ["line", "watch"]
 
-# What a terminal takes for commands, and JSON lets through.
-_CONTROLS = re.compile(r"[\x7f-\x9f]")
-
 
 def line(publication: Publication) -> Text:
     """Return how a publication is shown: when it came, its position, what it says."""
@@ -38,7 +33,7 @@ def line(publication: Publication) -> Text:
     if isinstance(message, PresenceDiff):
         body = _presence(message)
     else:
-        body = Text(_json(message))
+        body = Text(json_line(message))
         JSONHighlighter().highlight(body)
     position = "-" if publication.position is None else str(publication.position)
     now = time.strftime("%H:%M:%S")
@@ -48,24 +43,19 @@ def line(publication: Publication) -> Text:
 def _presence(diff: PresenceDiff) -> Text:
     """Return a line of who came (+), told something new (~) and left (-)."""
     parts = [
-        (f"{sign}{_json(each.key)}{_about(each.metadata)}", style)
+        (f"{sign}{json_line(each.key)}{_about(each.metadata)}", style)
         for sign, style, found in (
             ("+", "green", diff.joined),
             ("~", "yellow", diff.updated),
         )
         for each in found
     ]
-    parts += [(f"-{_json(key)}", "red") for key in diff.left]
+    parts += [(f"-{json_line(key)}", "red") for key in diff.left]
     return Text("  ").join(Text(text, style) for text, style in parts)
 
 
 def _about(metadata: object) -> str:
-    return "" if metadata is None else f" {_json(metadata)}"
-
-
-def _json(value: object) -> str:
-    text = msgspec.json.encode(value, enc_hook=repr).decode()
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return "" if metadata is None else f" {json_line(metadata)}"
 
 
 def _note(text: str) -> None:

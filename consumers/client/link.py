@@ -164,11 +164,17 @@ class Link:
                 each.failed = True
                 each.done.set()
 
-    async def hang_up(self) -> None:
-        """Write what is left, and a close frame if there was none."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_close(_GOING_AWAY)
-        await self._write_all()
+    async def drop(self) -> None:
+        """Write what is left, and a close frame if there was none; end the connection.
+
+        Takes a second at most, also in a cancelled task.
+        """
+        with anyio.CancelScope(shield=True):
+            with move_on_after(_HANGING_UP):
+                if self._protocol.state is State.OPEN:
+                    self._protocol.send_close(_GOING_AWAY)
+                await self._write_all()
+            await aclose_forcefully(self._stream)
 
     async def _write_all(self) -> bool:
         # An empty part stands for the end of the stream, which is closed anyway.
@@ -268,10 +274,7 @@ async def open_link(
             finally:
                 tasks.cancel_scope.cancel()
     finally:
-        with anyio.CancelScope(shield=True):
-            with move_on_after(_HANGING_UP):
-                await link.hang_up()
-            await aclose_forcefully(stream)
+        await link.drop()
     if raised is not None:
         raise raised
 
