@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from .codecs import Event
+    from .consumer import WebSocketConsumer
     from .protocol.reading import PlainReader
     from .protocol.writing import Answers, Id
     from .receivers import Receiver
     from .runtime import Runtime
 
-__all__ = ["Dispatch", "dispatch_for"]
+__all__ = ["Dispatch", "answer_error", "dispatch_for"]
 
 _NOTHING: Final = object()
 """Stands for the id of no message at all; ``None`` is that of one without."""
@@ -506,6 +507,16 @@ class Dispatch:
     async def _send_quietly(self, event: Event) -> None:
         with suppress(ConnectionClosed):
             await self._send(event)
+
+
+async def answer_error(
+    consumer: WebSocketConsumer, error: MessageError | NotAllowed
+) -> None:
+    """Send what ``on_receive`` has raised to who sent the message."""
+    if isinstance(error, NotAllowed):
+        error = MessageError("not_allowed")
+    with suppress(ConnectionClosed):
+        await consumer._transmit(Plain(consumer._plan.send).error(None, error))
 
 
 def dispatch_for(runtime: Runtime) -> Dispatch | None:

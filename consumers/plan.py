@@ -27,9 +27,9 @@ from .providers import Provider, in_scope
 from .receivers import (
     Receiver,
     check_encodable,
+    message_of,
     read_receivers,
     receiver_of_all,
-    union_of,
 )
 from .signatures import Signature, read_signature
 
@@ -179,7 +179,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         annotation = next(iter(on_receive.given.values()))
     receivers = read_receivers(cls, base, namespace)
     if receivers:
-        annotation = union_of(receivers)
+        annotation = message_of(receivers)
         if on_receive is not None:
             raise ConfigurationError(
                 f"{cls.__qualname__} must have either on_receive, which takes all "
@@ -193,6 +193,12 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         getattr(cls, "receive_type", None),
         getattr(cls, "send_type", None),
     )
+    if receivers and send.name not in ("json", "msgpack"):
+        raise ConfigurationError(
+            f"{cls.__qualname__}: @receives methods answer in 'json' or 'msgpack', got "
+            f"send_type {send.name!r}; leave it out, and use send_text or send_bytes "
+            "for the rest"
+        )
     any_receiver: Receiver | None = None
     if on_receive is not None:
         any_receiver = receiver_of_all(on_receive, receiving)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from types import UnionType
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
@@ -26,6 +26,7 @@ from .signatures import Signature, read_hints, read_signature
 __all__ = [
     "Receiver",
     "check_encodable",
+    "message_of",
     "read_receivers",
     "receiver_of_all",
     "union_of",
@@ -73,6 +74,19 @@ class Receiver:
 def union_of(types: Iterable[Any]) -> Any:
     """Return the union of types."""
     return reduce(or_, types)
+
+
+def message_of(receivers: Mapping[type[msgspec.Struct], Receiver]) -> Any:
+    """Return what messages are, for a decoder."""
+    kinds = list(receivers)
+    if len(kinds) > 1 or kinds[0].__struct_config__.array_like:
+        return union_of(kinds)
+    # Where there is but one type, msgspec takes objects without a tag for it, and so
+    # what cancels a message. There is a second one then, which no message fits.
+    field = kinds[0].__struct_config__.tag_field
+    nothing = ("nothing", Annotated[int, msgspec.Meta(gt=0, lt=0)])
+    other = msgspec.defstruct("Other", [nothing], tag="", tag_field=field)
+    return union_of([*kinds, other])
 
 
 def read_receivers(

@@ -26,8 +26,8 @@ from .application import APP_KEY, Application, groups_of, identify
 from .clock import current_clock, move_on_after
 from .close import CloseEvent
 from .consumer import WebSocketConsumer
-from .dispatch import Dispatch, dispatch_for
-from .errors import ConnectionClosed, StateError
+from .dispatch import Dispatch, answer_error, dispatch_for
+from .errors import ConnectionClosed, MessageError, NotAllowed, StateError
 from .farewell import Farewell
 from .groups import user_group
 from .hooks import Hooks
@@ -157,6 +157,8 @@ class Runtime:
                     # What came before the client left is handled, answered or not.
                     if error.connection is not consumer:
                         raise
+                except (MessageError, NotAllowed) as error:
+                    await answer_error(consumer, error)
 
     @asynccontextmanager
     async def _life(self) -> AsyncIterator[None]:

@@ -49,8 +49,10 @@ class Plain:
 
     def __init__(self, codec: Codec) -> None:
         """Write by the codec of a class."""
-        # Not by its own `encode`: that takes only what the class sends by itself.
-        self._encode = CODECS.get(codec.name, codec).encode
+        # Not by its own `encode`: that takes only what the class sends by itself. A
+        # class that sends texts or bytes has errors alone to write here.
+        name = codec.name if codec.name == "msgpack" else "json"
+        self._encode = CODECS[name].encode
 
     def reply(self, id: Id, value: Any) -> Event | None:  # noqa: A002
         """Write ``{"id": …, "reply": value}``, or the value alone, if any."""
