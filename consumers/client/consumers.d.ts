@@ -146,6 +146,8 @@ export class Client<P extends Protocol = AnyProtocol> implements AsyncIterable<P
   /** Call `listener` from now on; returns what ends that. */
   on(event: "state", listener: (state: State) => void): () => void;
   on(event: "message", listener: (message: P["receives"]) => void): () => void;
+  /** Of groups that the server has put this client into, and that it did not subscribe to. */
+  on(event: "publication", listener: (publication: Publication) => void): () => void;
   /** Faults that no promise tells of. Without a listener they go to the console. */
   on(event: "error", listener: (error: unknown) => void): () => void;
 

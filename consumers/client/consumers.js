@@ -521,7 +521,7 @@ export class Client {
   #control(frame, done = () => {}, fail = () => {}) {
     if (!this.#live) return;
     const id = ++this.#ids;
-    this.#calls.set(id, { control: true, done, fail });
+    this.#calls.set(id, { control: frame, done, fail });
     this.#put(this.#encode({ ...frame, id }));
   }
 
@@ -623,7 +623,7 @@ export class Client {
       case "message":
         return this.#hub.emit("message", frame.message);
       case "publication":
-        return this.#groups.get(frame.group)?._take(frame);
+        return this.#published(frame);
       case "item": {
         const call = this.#calls.get(frame.id);
         return call?.over || call?.item?.(frame.message);
@@ -656,6 +656,14 @@ export class Client {
     for (const subscription of [...this.#groups.values()]) subscription._start();
     this.#flush();
     this.#set({ name: "live", connection: frame.connection });
+  }
+
+  #published(frame) {
+    const { group, message, position = null } = frame;
+    if (this.#groups.has(group)) return this.#groups.get(group)._take(frame);
+    // What still comes of a group that was unsubscribed from is nobody's.
+    for (const { control } of this.#calls.values()) if (control?.group === group) return;
+    this.#hub.emit("publication", { group, message, position });
   }
 
   #answered(frame) {

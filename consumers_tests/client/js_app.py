@@ -108,6 +108,10 @@ class Talk(WebSocketConsumer):
     async def its_token(self) -> str | None:
         return self.token
 
+    @receives("join")
+    async def put_in(self, room: str) -> None:
+        await self.join(rooms(room))
+
     @receives("leave")
     async def kick(self, room: str) -> None:
         await self.leave(rooms(room))

@@ -160,6 +160,19 @@ live("the server ends a subscription", async () => {
   assert.equal((await ended).name, "MessageError");
 });
 
+live("the application can put the client into a group", async () => {
+  const client = open();
+  const room = randomUUID();
+  const told = until(client, "publication");
+
+  await client.request({ type: "join", room });
+  await client.request({ type: "say", room, text: "hi" });
+
+  const { group, message, position } = await told;
+  assert.deepEqual([group, message], [`room.${room}`, { type: "said", text: "hi" }]);
+  assert.match(position, /^1\.\w+$/);
+});
+
 live("a group that was left sends nothing more", async () => {
   const client = open();
   const room = randomUUID();

@@ -293,3 +293,34 @@ test("what a listener throws goes to the client's error event", () => {
   assert.deepEqual(errors.map(String), ["Error: broken"]);
   assert.deepEqual([heard, subscription.position], [["a"], "1.e"]);
 });
+
+test("publications of a group that nobody subscribed to are told", () => {
+  const { client, first, frame, heard } = subscribed();
+  const told = [];
+  client.on("publication", (publication) => told.push(publication));
+  first.tell(answer(frame.id), publication("own"));
+
+  const joined = { type: "publication", group: "news", message: "a" };
+  first.tell([{ ...joined, position: "7.e" }, joined]);
+
+  assert.deepEqual(told, [
+    { group: "news", message: "a", position: "7.e" },
+    { group: "news", message: "a", position: null },
+  ]);
+  assert.deepEqual(heard, ["own"]);
+});
+
+test("publications that come behind an unsubscribe are not told", () => {
+  const { client, subscription, first, frame } = subscribed();
+  const told = [];
+  client.on("publication", ({ message }) => told.push(message));
+  first.tell(answer(frame.id));
+
+  subscription.unsubscribe();
+  first.tell(publication("late"));
+  const { id } = first.take().at(-1);
+  first.tell({ type: "reply", id, message: null });
+  first.tell(publication("joined by the application"));
+
+  assert.deepEqual(told, ["joined by the application"]);
+});
