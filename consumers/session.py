@@ -252,7 +252,9 @@ class Session(Dispatch):
         if key is not None:
             user = self._consumer.user
             who = user.identity if user.is_authenticated else ""
-            key = f"{type(self._consumer).__qualname__}:{who}:{key}"
+            # With its length: names with a colon make no key of another user's.
+            owner = f"{type(self._consumer).__qualname__}:{len(who)}:{who}"
+            key = f"{owner}:{key}"
         await self.take(Call(name, message, receiver, key))
 
     # -- answers --------------------------------------------------------------------
