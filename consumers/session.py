@@ -22,7 +22,13 @@ from .clock import current_time, move_on_after, sleep
 from .close import should_return
 from .codecs import CODECS, codec_for
 from .dispatch import Dispatch
-from .errors import ConnectionClosed, MessageError, StateError
+from .errors import (
+    ConnectionClosed,
+    InvalidParameters,
+    MessageError,
+    NotAllowed,
+    StateError,
+)
 from .groups.publication import size_of
 from .history import Position
 from .identity import known
@@ -324,9 +330,16 @@ class Session(Dispatch):
             since = None if text is None else Position.parse(text)
         except ValueError as error:
             raise MessageError("invalid_message", str(error)) from error
+        if name.group.history is None:
+            since = None  # it had one when the client got its position
         self._subscribing[name.name] = frame.id
         try:
             await consumer.subscribe(name, since)
+        except InvalidParameters as error:  # what a source is to take from the name
+            raise NotAllowed(str(error)) from error
+        except BaseException:
+            self._subscriptions.discard(name.name)
+            raise
         finally:
             self._subscribing.pop(name.name, None)
 
@@ -344,6 +357,9 @@ class Session(Dispatch):
                 await self._consumer.send(snapshot)
             return
         self._subscriptions.add(name.name)
+        call = self._calls.pop(asked, None)
+        if call is not None:  # from now on there is nothing to cancel
+            call.answered = True
         position = since if recovery.recovered else recovery.position
         if recovery.replayed and not recovery.recovered:
             position = None  # each of them tells
