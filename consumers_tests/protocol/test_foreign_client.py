@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -38,11 +39,30 @@ def channel() -> str:
     return f"resume-{next(channels)}"
 
 
+class Impatient:
+    """Stands for `time.sleep`: does not wait, and not for ever."""
+
+    def __init__(self, attempts: int = 100) -> None:
+        self.attempts = attempts
+
+    def __call__(self, seconds: float) -> None:
+        self.attempts -= 1
+        assert self.attempts > 0, "it comes back again and again"
+
+
+def hear(client: Client, number: int) -> None:
+    """Deal with what comes until so many messages were heard."""
+    until = time.monotonic() + 10
+    while len(client.heard) < number:
+        assert time.monotonic() < until, client.heard
+        client.pump()
+
+
 class Unlucky(Client):
     """Its connection breaks each time it has sent something for the first time."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, sleep=lambda seconds: None)
+        super().__init__(url, sleep=Impatient())
         self.keys: set[str] = set()
         self.breaks = 0
 
@@ -74,7 +94,7 @@ def test_conversation(url: str, conversation: Conversation) -> None:
 def test_resumes(url: str, channel: str) -> None:
     """Through broken connections it says and hears all, once and in order."""
     listener, speaker = (
-        Client(f"{url}/chat", lambda seconds: None),
+        Client(f"{url}/chat", Impatient()),
         Unlucky(f"{url}/chat"),
     )
     listener.subscribe(f"chat.{channel}")
@@ -86,8 +106,7 @@ def test_resumes(url: str, channel: str) -> None:
         assert answer["message"] == {"type": "receipt", "number": number}
         if number % 3 == 1:
             listener.drop()
-        while len(listener.heard) < number:
-            listener.pump()
+        hear(listener, number)
 
     assert speaker.breaks == 20
     assert said(listener) == [str(number) for number in range(1, 21)]
@@ -96,14 +115,13 @@ def test_resumes(url: str, channel: str) -> None:
 
 def test_the_latest_are_not_taken_for_doubles(url: str, channel: str) -> None:
     """What is sent where nothing was recovered comes after the position told."""
-    client = Client(f"{url}/chat")
+    client = Client(f"{url}/chat", Impatient())
     for text in "abc":
         client.call(say(channel, text))
 
     client.subscribe(f"log.{channel}")
     client.call(say(channel, "d"))
-    while len(client.heard) < 3:
-        client.pump()
+    hear(client, 3)
 
     assert said(client) == ["b", "c", "d"]
 
@@ -111,7 +129,7 @@ def test_the_latest_are_not_taken_for_doubles(url: str, channel: str) -> None:
 def test_refusals(url: str) -> None:
     """One that is final ends it; after another it waits as long as it was told."""
     with pytest.raises(Ended, match="4401"):
-        Client(f"{url}/chat?token=nobody").ensure()
+        Client(f"{url}/chat?token=nobody", Impatient()).ensure()
 
     class Waited(Exception):
         pass
