@@ -2,6 +2,7 @@
 
 - ``client``: an application, its lifespan, its time, and connections to it
 - ``connection``: one connection, as the client's end of it
+- ``dialling``: the Python client of ``consumers.client``, in process
 - ``outcomes``: what a test is told when it did not go as expected
 - ``transport``, ``lifespan``, ``http``, ``scopes``: the server's side, in process
 - ``calls``, ``background``, ``settling``: tasks, and when they are done

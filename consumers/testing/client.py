@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
 import anyio
+from anyio.lowlevel import checkpoint
 from starlette.types import ASGIApp
 
 from consumers.clock import VirtualClock, current_clock
@@ -18,6 +23,7 @@ from consumers.providers import Factory, overrides
 from .background import Background
 from .calls import Call
 from .connection import ClientConnection
+from .dialling import InProcess, dial
 from .http import Exchange, Response
 from .lifespan import Lifespan
 from .link import Link, note_error
@@ -216,6 +222,30 @@ class TestClient:
         finally:
             self._transports.remove(transport)
             self._forget(call)
+
+    def dial(
+        self, url: str, subprotocols: Sequence[str], headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[InProcess]:
+        """Connect the Python client to the application, without a network.
+
+        ::
+
+            from consumers.client import connect
+
+            async with TestClient(app) as client:
+                async with connect("ws://test/chat", transport=client.dial) as chat:
+                    assert await chat.request(Say("hi"), returns=int) == 1
+
+        The timers of that client keep real time, the application's stand still.
+        """
+        return dial(self.connect, url, subprotocols, headers)
+
+    async def drop(self) -> None:
+        """Let the network fail, for all connections: see ``ClientConnection.drop``."""
+        for transport in tuple(self._transports):
+            if transport.end is None:
+                transport.client_drops()
+        await checkpoint()
 
     async def request(
         self,
