@@ -71,6 +71,7 @@ told_in_words = {
     "Sending",
     "Target",
     "TaskHandle",
+    r"consumers\.client\.\w+\.T",
     r"consumers\.forms\.Forms",
     r"consumers\.groups\.declaring\.Declaring",
     r"consumers\.groups\.declaring\.Hook",
@@ -84,7 +85,7 @@ told_in_words = {
 }
 nitpick_ignore_regex = [
     ("py:.*", rf"({'|'.join(sorted(foreign))})(\..*)?"),
-    ("py:class", "|".join(sorted(told_in_words))),
+    ("py:(class|obj)", "|".join(sorted(told_in_words))),
 ]
 
 

@@ -226,6 +226,9 @@ class Client:
     async def receive(self, kind: Any = None) -> Any:
         """Wait for the next message that the server pushes.
 
+        That includes what is published to groups that the application has put this
+        client into by itself, with ``self.join``.
+
         Cancelling is safe: no message is lost.
 
         Args:

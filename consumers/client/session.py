@@ -136,12 +136,15 @@ class Session:
     def _take(self, frame: Any) -> None:
         parts = self._parts
         match frame:
-            case PublicationFrame():
-                parts.subscriptions.published(frame)
-            case Message():
+            case PublicationFrame() if parts.subscriptions.published(frame):
+                pass
+            case Message() | PublicationFrame():
+                # The application has put this client into the group by itself: what is
+                # published there is a message as others are.
                 if not parts.messages.put(frame.message):
                     parts.messages.fault(Overflow("pushes", parts.unread))
             case Reply() | Item() | Done():
+                parts.subscriptions.left(frame.id)
                 parts.outgoing.answered(frame)
             case Error():
                 self._take_error(frame)

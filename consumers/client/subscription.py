@@ -182,10 +182,11 @@ class Subscription(Generic[T]):
         position = None if self._reached is None else str(self._reached)
         self._parts.outgoing.urge(Subscribe(self._number, self.group, position))
 
-    def unask(self) -> None:
-        """Unsubscribe over the connection that there is."""
+    def unask(self) -> int:
+        """Unsubscribe over the connection that there is; return the id of that."""
         number = self._parts.outgoing.number()
         self._parts.outgoing.urge(Unsubscribe(number, self.group))
+        return number
 
     def confirmed(self, frame: Subscribed) -> None:
         """Take the answer to a subscribe."""
@@ -202,7 +203,8 @@ class Subscription(Generic[T]):
             try:
                 snapshot = msgspec.convert(snapshot, self._snapshot_kind)
             except msgspec.ValidationError as error:
-                self.end(UnexpectedMessage(self._snapshot_kind, str(error)))
+                self._parts.subscriptions.leave(self)
+                self._inbox.end(UnexpectedMessage(self._snapshot_kind, str(error)))
                 return
         self._put(Resubscribed(frame.recovered, position, snapshot))
 
@@ -266,6 +268,8 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._all: dict[str, Subscription[Any]] = {}
+        # {the id of an unsubscribe that is not answered: the group}
+        self._leaving: dict[int, str] = {}
         self._closed: Closed | None = None
 
     def add(self, subscription: Subscription[Any]) -> None:
@@ -283,7 +287,11 @@ class Subscriptions:
     def leave(self, subscription: Subscription[Any]) -> None:
         """Unsubscribe, unless that is over already."""
         if self.forget(subscription):
-            subscription.unask()
+            self._leaving[subscription.unask()] = subscription.group
+
+    def left(self, number: int) -> None:
+        """Take the answer to an unsubscribe, if it is one."""
+        self._leaving.pop(number, None)
 
     def forget(self, subscription: Subscription[Any]) -> bool:
         """Take one away; return whether it was there."""
@@ -294,6 +302,7 @@ class Subscriptions:
 
     def opened(self) -> None:
         """Subscribe to everything over a new connection."""
+        self._leaving.clear()
         for subscription in self._all.values():
             subscription.ask()
 
@@ -308,10 +317,12 @@ class Subscriptions:
         if (subscription := self._all.get(frame.group)) is not None:
             subscription.confirmed(frame)
 
-    def published(self, frame: PublicationFrame[Raw]) -> None:
-        """Take a publication."""
+    def published(self, frame: PublicationFrame[Raw]) -> bool:
+        """Take a publication; return whether it is of a subscription, or was of one."""
         if (subscription := self._all.get(frame.group)) is not None:
             subscription.published(frame)
+            return True
+        return frame.group in self._leaving.values()
 
     def unsubscribed(self, frame: Unsubscribed) -> None:
         """Take the end of a subscription."""

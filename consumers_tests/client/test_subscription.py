@@ -77,12 +77,19 @@ async def test_a_subscription(server: Server) -> None:
                 },
                 published(1, "other"),
             )
+            # The application has put the client into another group by itself.
+            assert await client.receive(int) == 1
             found = await anext(subscription)
             assert found == Publication(Said("a"), Position(4, "e"), "chat.lobby")
             assert subscription.position == Position(4, "e")
         frame = await peer.hear()
         assert (frame["type"], frame["group"]) == ("unsubscribe", "chat.lobby")
-        peer.say({"type": "reply", "id": frame["id"], "message": None})
+        peer.say(
+            published(5, "chat.lobby"),
+            {"type": "reply", "id": frame["id"], "message": None},
+            published(6, "chat.lobby"),
+        )
+        assert await client.receive() == 6
         assert [item async for item in subscription] == []
 
 
@@ -301,6 +308,7 @@ async def test_types_that_do_not_fit(server: Server) -> None:
         with pytest.raises(UnexpectedMessage, match="Said"):
             async with client.subscribe("g", snapshot=Said):
                 raise AssertionError
+        assert (await peer.hear())["type"] == "unsubscribe"
 
 
 async def test_a_client_that_is_closed_by_the_server(server: Server) -> None:
