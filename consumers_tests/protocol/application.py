@@ -177,14 +177,17 @@ class Full(WebSocketConsumer):
         await self.reject(503, "try tomorrow", {"retry-after": "60"})
 
 
+LIFETIMES = {"ann": timedelta(hours=1), "ann-briefly": timedelta(seconds=20)}
+
+
 async def authenticate(connection: WebSocket) -> Identity | None:
-    """Know one user by her token. Who has none is somebody unknown."""
+    """Know one user by her tokens. Who has none is somebody unknown."""
     token = connection.token
     if token is None:
         return None
-    if token != "ann":
+    if token not in LIFETIMES:
         raise HTTPException(401, "this token is nobody's")
-    return Identity("ann", expires=datetime.now(UTC) + timedelta(hours=1))
+    return Identity("ann", expires=datetime.now(UTC) + LIFETIMES[token])
 
 
 LIMITS = Limits(heartbeat=25.0, heartbeat_timeout=10.0, inbox=32)
