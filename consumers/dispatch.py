@@ -26,6 +26,7 @@ from .errors import (
     LayerUnavailable,
     MessageError,
     NotAllowed,
+    StateError,
 )
 from .lanes import Lane
 from .protocol.reading import Refused
@@ -265,7 +266,8 @@ class Dispatch:
             answer = await self._instead(name, error)
         finally:
             self._handling = _NOTHING
-        if answer is not None:
+        # A method that has closed answers nothing any more.
+        if answer is not None and consumer._stage is not State.CLOSING:
             await consumer._transmit(answer)
         if name is not None:
             self._unanswered = None
@@ -417,7 +419,7 @@ class Dispatch:
             answer = self._failed(call, MessageError("not_allowed"))
         except Exception as error:
             answer = await self._instead(call.id, error)
-        if answer is not None:
+        if answer is not None and self._consumer._stage is not State.CLOSING:
             await self._send(answer)
         call.answered = True
 
@@ -505,7 +507,7 @@ class Dispatch:
         self._runtime.spawn(partial(self._send_quietly, event))
 
     async def _send_quietly(self, event: Event) -> None:
-        with suppress(ConnectionClosed):
+        with suppress(ConnectionClosed, StateError):
             await self._send(event)
 
 

@@ -75,9 +75,10 @@ def _own(name: str, receiving: Receiving) -> Receiver:
     return Receiver(name, (), None, NOTHING, receiving, None, False, "")
 
 
-# Beside the messages: subscribing may take long, and so may who tells who it is.
-_SUBSCRIBING: Final = _own("subscribe", Receiving(concurrency=8, key="group"))
-_REFRESHING: Final = _own("refresh", Receiving(concurrency=1))
+# Beside the messages: subscribing may take long, and so may who tells who it is. Their
+# lanes have names that no method can have.
+_SUBSCRIBING: Final = _own("@subscribe", Receiving(concurrency=8, key="group"))
+_REFRESHING: Final = _own("@refresh", Receiving(concurrency=1))
 _NOBODY: Final = _own("", Receiving())
 
 

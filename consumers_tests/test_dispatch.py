@@ -444,14 +444,17 @@ async def test_an_exception_after_the_client_left_is_not_lost(
             await go_on.wait()
             raise ValueError("a bug")
 
-    Late.concurrency = concurrency
-    with pytest.raises(ValueError, match="a bug"):
+    async def talk() -> None:
         async with serving(Late) as client, client.connect("/", server=server) as ws:
             await ws.send({"type": "say", "text": "", "id": 1})
             await client.settle()
             await ws.drop()
             await client.settle()
             go_on.set()
+
+    Late.concurrency = concurrency
+    with pytest.raises(ValueError, match="a bug"):
+        await talk()
 
 
 async def test_an_exception_does_not_wait_for_a_client_that_reads_nothing() -> None:
@@ -570,8 +573,30 @@ async def test_close_in_a_method() -> None:
 
     for concurrency in (1, 2):
         Closing.concurrency = concurrency
-        async with serving(Closing, quiet=True) as client, client.connect("/") as ws:
+        async with serving(Closing) as client, client.connect("/") as ws:
             await ws.send({"type": "say", "text": "", "id": 1})
             end = await ws.receive_close()
             assert (end.code, end.reason) == (4000, "enough")
         assert journal == ["ran on"] * concurrency
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_an_exception_after_close_is_the_one_that_is_raised(
+    concurrency: int,
+) -> None:
+    """That nobody can be told of it any more does not stand in its place."""
+
+    class Failing(WebSocketConsumer):
+        @receives
+        async def say(self, message: Say) -> None:
+            await self.close(4000)
+            raise ValueError("a bug")
+
+    async def talk() -> None:
+        async with serving(Failing) as client, client.connect("/") as ws:
+            await ws.send({"type": "say", "text": "", "id": 1})
+            assert (await ws.receive_close()).code == 4000
+
+    Failing.concurrency = concurrency
+    with pytest.raises(ValueError, match="a bug"):
+        await talk()

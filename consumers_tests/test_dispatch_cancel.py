@@ -297,16 +297,19 @@ async def test_an_exception_while_it_is_cancelled_is_not_lost() -> None:
             finally:
                 raise ValueError("a bug")
 
+    async def talk() -> None:
+        async with serving(Failing) as client, client.connect("/") as ws:
+            await ws.send({"type": "ask", "id": 1})
+            await ws.receive_json()
+            await ws.send({"cancel": 1})
+            error = {"code": "internal"}
+            assert await ws.receive_json() == {"id": 1, "error": error}
+            assert (await ws.receive_close()).code == 1011
+
     for concurrency in (1, 2):
         Failing.concurrency = concurrency
         with pytest.raises(ValueError, match="a bug"):
-            async with serving(Failing) as client, client.connect("/") as ws:
-                await ws.send({"type": "ask", "id": 1})
-                await ws.receive_json()
-                await ws.send({"cancel": 1})
-                error = {"code": "internal"}
-                assert await ws.receive_json() == {"id": 1, "error": error}
-                assert (await ws.receive_close()).code == 1011
+            await talk()
 
 
 @both_servers

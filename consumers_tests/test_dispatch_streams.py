@@ -116,12 +116,15 @@ async def test_an_exception_in_mid_stream(concurrency: int) -> None:
     """Who asked gets `internal`, and the connection ends with 1011."""
     consumer = counting(concurrency)
 
-    with pytest.raises(ValueError, match="a secret"):
+    async def talk() -> None:
         async with serving(consumer) as client, client.connect("/") as ws:
             await ws.send({"type": "count", "to": 1, "then": "bug", "id": 1})
             assert "item" in await ws.receive_json()
             assert await ws.receive_json() == {"id": 1, "error": {"code": "internal"}}
             assert (await ws.receive_close()).code == 1011
+
+    with pytest.raises(ValueError, match="a secret"):
+        await talk()
 
     assert consumer.journal == ["cleaned up"]
 

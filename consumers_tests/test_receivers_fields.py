@@ -8,16 +8,16 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from consumers import (
-    Provide,
-    receives,
-)
+from consumers import Provide, receives
 
 if TYPE_CHECKING:
     pass
 from consumers_tests.typed import Ask, Say, provided, read, told
 
 # -- methods that take the fields ------------------------------------------------------
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_signature_is_a_message() -> None:

@@ -110,11 +110,11 @@ def test_a_stream_yields_and_says_so() -> None:
     )
 
     @receives
-    async def say(self: Any, message: Say) -> Receipt:  # type: ignore[misc]
+    async def ask(self: Any, message: Ask) -> Receipt:  # type: ignore[misc]
         yield Receipt(1)
 
-    assert told(say) == (
-        "Chat.say yields, so it must be annotated with what it yields, got "
+    assert told(ask) == (
+        "Chat.ask yields, so it must be annotated with what it yields, got "
         f"{Receipt!r}; write -> AsyncIterator[Receipt]"
     )
 
