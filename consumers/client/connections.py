@@ -53,6 +53,7 @@ class Connections:
         self._headers = headers
         self._reconnect = reconnect
         self._session: Session | None = None
+        self._serving: CancelScope | None = None
         self._leaving = False
 
     @property
@@ -72,6 +73,8 @@ class Connections:
         if self.closed is not None:
             return
         self.closed = closed
+        if self._serving is not None:
+            self._serving.cancel()
         parts, quietly = self._parts, closed.code in QUIET
         if parts.outgoing.messages:
             log.warning("%d messages were never sent", parts.outgoing.messages)
@@ -89,6 +92,11 @@ class Connections:
 
     async def serve(self) -> None:
         """Connect, and connect again, until the client is closed."""
+        with CancelScope() as self._serving:
+            if self.closed is None:
+                await self._serve()
+
+    async def _serve(self) -> None:
         backoff = Backoff(self._reconnect or Reconnect())
         credentials, renewed = self._parts.credentials, False
         end: End | None = None

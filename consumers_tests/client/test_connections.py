@@ -218,6 +218,25 @@ async def test_a_message_that_was_not_handed_over_is_sent_later(
         await again.hear_nothing()
 
 
+@pytest.mark.parametrize("when", ["at once", "dialling", "waiting"])
+async def test_closed_without_a_connection(
+    server: Server, clock: VirtualClock, when: str
+) -> None:
+    """A client that is closed before it is live, or between two, tries no more."""
+    server.stalls = when == "dialling"
+    async with server.client(reconnect=QUICK) as client:
+        if when == "waiting":
+            (await server.accept()).drop()
+            await until(client, "waiting")
+        elif when == "dialling":
+            await anyio.wait_all_tasks_blocked()
+        await client.close()
+        attempts = server.attempts
+        await pass_time(clock, 100.0)
+        assert client.state.name == "closed"
+        assert server.attempts == attempts
+
+
 class Tokens:
     """Fetches tokens: t1, t2, …; a number of times it fails."""
 
