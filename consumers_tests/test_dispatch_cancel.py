@@ -251,7 +251,7 @@ async def test_a_second_cancel_does_nothing(
         await client.settle()
         await ws.send({"cancel": 1})
         await ws.send({"cancel": 1})
-        await anyio.sleep(0.15)  # the watchdog has both read ahead
+        await anyio.sleep(0.15)  # as long as the watchdog takes to have both read
         await client.settle()
         go_on.set()
         assert await ws.receive_json() == "cleaned up"
