@@ -104,11 +104,11 @@ class Inbox:
 
     def has_room(self) -> bool:
         """Tell whether a task should read ahead: none does, and there is room."""
-        return (
-            not self.reading_ahead
-            and self._end is None
-            and len(self) < self._limits.inbox
-        )
+        return not self.reading_ahead and self._end is None and not self.is_full()
+
+    def is_full(self) -> bool:
+        """Tell whether so much waits that nothing more is read."""
+        return len(self) >= self._limits.inbox
 
     async def read_ahead(self) -> None:
         """Read until it is full, the client has left, or somebody waits in `next`.

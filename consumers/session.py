@@ -7,6 +7,7 @@ life, a new credential, requests of the server's. Specified in
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -102,7 +103,7 @@ class Session(Dispatch):
         "_heard",
         "_ids",
         "_name",
-        "_retry",
+        "_refreshed",
         "_sign",
         "_subscribing",
         "_subscriptions",
@@ -125,6 +126,7 @@ class Session(Dispatch):
         self._subscribing: dict[str, int] = {}  # {group: the id of who wants it}
         self._subscriptions: set[str] = set()  # that the client has asked for
         self._expires_at: float | None = None
+        self._refreshed: anyio.Event | None = None  # there once its end is watched
 
     # -- the connection -------------------------------------------------------------
 
@@ -141,8 +143,7 @@ class Session(Dispatch):
         await self._send(self.answers.encode(frame))
         if bounds.heartbeat is not None:
             self._runtime.spawn(self._beat)
-        if expires is not None:
-            self._runtime.spawn(self._expire)
+        self._watch()
 
     def goodbye(
         self, event: CloseEvent, retry: float | bool | None, detail: Any = None
@@ -161,18 +162,25 @@ class Session(Dispatch):
             while True:
                 self._heard = False
                 await sleep(bounds.heartbeat)
-                if self._heard:
+                if self._heard or self._is_deaf():
                     continue
                 self._sign = anyio.Event()
                 with move_on_after(bounds.heartbeat_timeout):
                     await self._send(self.answers.encode(Ping()))
                     await self._sign.wait()
                 self._sign = None
-                if not self._heard:
+                if not (self._heard or self._is_deaf()):
                     self._runtime.end(_SILENT, "no sign of life")
                     return
         except ConnectionClosed:
             pass
+
+    def _is_deaf(self) -> bool:
+        """Tell whether signs of life wait behind messages that a handler is to take.
+
+        Not where that handler waits for what the client can only say after them.
+        """
+        return self._consumer._inbox.is_full() and not self._asked
 
     def _expiry(self) -> float | None:
         """Return the seconds until the client's credential ends."""
@@ -184,14 +192,25 @@ class Session(Dispatch):
         self._expires_at = current_time() + left
         return left
 
+    def _watch(self) -> None:
+        """Close when the credential ends, from now on or by a newer one."""
+        if self._refreshed is not None:
+            self._refreshed.set()
+        elif self._expires_at is not None:
+            self._refreshed = anyio.Event()
+            self._runtime.spawn(self._expire)
+
     async def _expire(self) -> None:
-        """Close when the credential ends, unless there is a newer one by then."""
-        while self._expires_at is not None:
-            left = self._expires_at - current_time()
+        while True:
+            end = math.inf if self._expires_at is None else self._expires_at
+            left = end - current_time()
             if left <= 0:
                 self._runtime.end(_EXPIRED, "the credential has expired")
                 return
-            await sleep(left)
+            assert self._refreshed is not None
+            with move_on_after(left):
+                await self._refreshed.wait()
+                self._refreshed = anyio.Event()
 
     def _hear(self) -> None:
         """Take note of a sign of life."""
@@ -386,22 +405,32 @@ class Session(Dispatch):
 
     async def _refresh(self, token: str) -> dict[str, float | None]:
         consumer = self._consumer
-        authenticate = self._runtime.authenticate
-        consumer._token = token
-        if authenticate is not None:
-            try:
-                identity = await authenticate(consumer)
-            except HTTPException as error:
-                raise MessageError("not_allowed", error.detail) from error
-            before = consumer.user
-            if identity is None or identity.identity != before.identity:
-                raise MessageError("not_allowed", "not the user of this connection")
-            consumer.user = known(identity)
-        watched = self._expires_at is not None
+        before, consumer._token = consumer._token, token
+        try:
+            await self._authenticate()
+        except BaseException:
+            consumer._token = before
+            raise
         left = self._expiry()
-        if left is not None and not watched:
-            self._runtime.spawn(self._expire)
+        self._watch()
         return {"expires": left}
+
+    async def _authenticate(self) -> None:
+        """Have the application tell again who the client is.
+
+        Raises:
+            MessageError: Nobody that it was.
+        """
+        consumer, authenticate = self._consumer, self._runtime.authenticate
+        if authenticate is None:
+            return
+        try:
+            identity = await authenticate(consumer)
+        except HTTPException as error:
+            raise MessageError("not_allowed", error.detail) from error
+        if identity is None or identity.identity != consumer.user.identity:
+            raise MessageError("not_allowed", "not the user of this connection")
+        consumer.user = known(identity)
 
     # -- requests of the server's ---------------------------------------------------
 
