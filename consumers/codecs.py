@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias, get_args
 
 import msgspec
 
+from .bounds import MAX_CONTAINERS, json_fits, msgpack_fits
 from .errors import ConfigurationError, InvalidMessage, MessageNotEncodable, shorten
 from .history import Position
 
@@ -42,6 +43,11 @@ CodecName: TypeAlias = Literal["text", "bytes", "json", "msgpack", "event"]
 _INVALID_UTF8_OR_SYNTAX: Final = 1007
 _WRONG_FRAME: Final = 1003
 _SCHEMA: Final = 1008
+_TOO_BIG: Final = 1009
+_BEYOND: Final = (
+    "too many arrays and objects",
+    f"at most {MAX_CONTAINERS:,} of them",
+)
 
 
 class Codec:
@@ -233,6 +239,8 @@ def _json_decoder(loads: Callable[[str], Any]) -> Callable[[Event], Any]:
         text = event.get("text")
         if text is None:
             _wrong_frame("text")
+        if len(text) > MAX_CONTAINERS and not json_fits(text):
+            raise InvalidMessage(_TOO_BIG, *_BEYOND)
         try:
             return loads(text)
         except _UNDECODABLE as error:
@@ -246,6 +254,8 @@ def _msgpack_decoder(loads: Callable[[bytes], Any]) -> Callable[[Event], Any]:
         data = event.get("bytes")
         if data is None:
             _wrong_frame("binary")
+        if len(data) > MAX_CONTAINERS and not msgpack_fits(data):
+            raise InvalidMessage(_TOO_BIG, *_BEYOND)
         try:
             return loads(data)
         except _UNDECODABLE as error:

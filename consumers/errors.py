@@ -86,7 +86,8 @@ class InvalidMessage(ConsumersError, ValueError):
     def __init__(self, close_code: int, reason: str, detail: str = "") -> None:
         super().__init__(close_code, reason, detail)
         self.close_code = close_code
-        """1003: wrong kind of frame; 1007: not decodable; 1008: violates the schema."""
+        """1003: wrong kind of frame; 1007: not decodable; 1008: violates the schema;
+        1009: too many arrays and objects."""
         self.reason = reason
         """A fixed text that may be shown to the client."""
         self.detail = detail
