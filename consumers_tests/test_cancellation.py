@@ -11,7 +11,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from consumers import Limits, Provide, WebSocketConsumer
+from consumers import Limits, Provide, WebSocketConsumer, receives
 from consumers.runtime import Runtime
 from consumers_tests.scripted import (
     Outcome,
@@ -97,6 +97,36 @@ def _concurrent(journal: list[str]) -> type[WebSocketConsumer]:
     return Concurrent
 
 
+def _typed(journal: list[str]) -> type[WebSocketConsumer]:
+    class Typed(Ending):
+        async def on_connect(self) -> None:
+            journal.append("entered")
+            await self.join("room")
+
+        @receives("say")
+        async def say(self, text: str) -> str:
+            await checkpoint()
+            return text
+
+        @receives("ask", concurrency=2, key="room")
+        async def ask(self, room: str) -> str:
+            for _ in range(2):
+                await checkpoint()
+            return room
+
+        @receives("count")
+        async def count(self) -> AsyncIterator[int]:
+            try:
+                yield 1
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await checkpoint()
+
+    Typed.journal = journal
+    return Typed
+
+
 def _stalled(journal: list[str]) -> type[WebSocketConsumer]:
     class Stalled(Ending):
         limits = Limits(outbox_messages=3)
@@ -152,6 +182,19 @@ SCRIPTS = {
     "hooks": Script(_hooks, [text("one"), text("two"), LEAVES]),
     "view": Script(_view, [text("one"), LEAVES]),
     "concurrency": Script(_concurrent, [*map(text, "abcde"), LEAVES]),
+    "typed": Script(
+        _typed,
+        [
+            text('{"type": "say", "text": "a", "id": 1}'),
+            *(text(f'{{"type": "ask", "room": "{room}", "id": 2}}') for room in "aab"),
+            text('{"type": "count", "id": 5}'),
+            text('{"type": "say", "text": "b", "id": 6}'),
+            text('{"cancel": 6}'),
+            text('{"cancel": 5}'),
+            text('{"type": "count", "id": 7}'),
+            LEAVES,
+        ],
+    ),
     "stalled": Script(
         _stalled,
         [*map(text, ("one", "two", "three")), {"type": "script.resume"}, LEAVES],
