@@ -23,5 +23,7 @@ to fail.
     server.py         a server is killed
     slow.py           a client does not read
     churn.py          clients come and go
+    chat.py           two people talk in a browser
+    chat_served.py    what they talk by
     report.py         tables, and the description of the machine
 """

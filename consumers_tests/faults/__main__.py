@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import broker, churn, server, slow
+from . import broker, chat, churn, server, slow
 from .processes import BACKENDS, FaultError
 from .report import Outcome, page
 
@@ -62,6 +62,15 @@ def _churn(
     control: str,
 ) -> Outcome:
     return run(backend, seed, churn.Churning(), control, layer)
+
+
+def _chat(
+    layer: str, options: argparse.Namespace, backend: str, seed: int, control: str
+) -> Outcome:
+    talking = chat.Talking(cycles=options.cycles)
+    if control:
+        talking = chat.Talking(cycles=min(options.cycles, 20), patience=10.0)
+    return chat.talk(backend, seed, talking, control, layer)
 
 
 SCENARIOS = {
@@ -117,6 +126,17 @@ SCENARIOS = {
     "groups-redis": Scenario(
         "The same, by a broker", partial(_churn, churn.spread_out, "redis"), []
     ),
+    "chat": Scenario(
+        "Two people talk in Chromium, over links that break, with a server that is "
+        "killed, by a broker",
+        partial(_chat, "redis"),
+        ["positions", "keys"],
+    ),
+    "chat-memory": Scenario(
+        "The same without a broker, where only the links break",
+        partial(_chat, "memory"),
+        ["positions"],
+    ),
 }
 
 
@@ -136,6 +156,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--publications", type=int, default=10_000)
     made.add_argument("--groups", type=int, help="default: the seed says")
     made.add_argument("--rate", type=float, help="default: what two CPUs can carry")
+    made.add_argument(
+        "--cycles", type=int, default=200, help="of the chat: how often it breaks"
+    )
     made.add_argument("--no-controls", action="store_true")
     made.add_argument("--out", type=Path, help="folder to write the results to")
     return made

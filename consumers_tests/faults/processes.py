@@ -14,7 +14,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Self, TypeVar
+from typing import IO, ClassVar, Self, TypeVar
 
 import msgspec
 
@@ -48,22 +48,27 @@ def environment(settings: Settings) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        "GROUPS_URL": settings.url,
         "FAULTS_SETTINGS": msgspec.json.encode(settings).decode(),
     }
 
 
 class Server:
-    """``consumers run`` in a process of its own."""
+    """``consumers run`` in a process of its own. ``port``: of one that was killed."""
 
-    def __init__(self, backend: str, settings: Settings, *arguments: str) -> None:
-        self.port = free_port()
+    app: ClassVar = "consumers_tests.faults.application:app"
+
+    def __init__(
+        self, backend: str, settings: Settings, *arguments: str, port: int = 0
+    ) -> None:
+        self.port = port or free_port()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._popen = subprocess.Popen(
             [
                 *(sys.executable, "-m", "consumers", "run", "--log-level", "warning"),
                 *("--port", str(self.port), "--no-access-log", *BACKENDS[backend]),
                 *arguments,
-                "consumers_tests.faults.application:app",
+                self.app,
             ],
             cwd=ROOT,
             env=environment(settings),
@@ -95,12 +100,16 @@ class Server:
         deadline = time.monotonic() + _START
         while time.monotonic() < deadline and self._popen.poll() is None:
             try:
-                self.state()
+                self.ask()
             except OSError:
                 time.sleep(0.02)
             else:
                 return
         raise FaultError(f"the server did not start:\n{self.log()[-3000:]}")
+
+    def ask(self) -> None:
+        """Ask something, so that it answers."""
+        self.state()
 
     def state(self, query: str = "") -> State:
         """Ask what it holds."""
