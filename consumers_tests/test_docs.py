@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import anyio
 import click
 import echo
 import pytest
@@ -17,8 +18,10 @@ import pytest
 import consumers
 from consumers import Limits
 from consumers.cli import COMMANDS
+from consumers.client import connect
 from consumers.close import CLOSE_CODES
 from consumers.settings import SETTINGS
+from consumers.testing import TestClient
 from consumers_tests.valkey import Valkey
 from docs.tables import SUBSTITUTIONS
 
@@ -83,7 +86,7 @@ def run_pytest(folder: Path, *arguments: str) -> str:
 
 def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
     """The test that it shows passes with the application that it shows."""
-    application, test, _ = python_blocks(README)
+    application, test, *_ = python_blocks(README)
     (tmp_path / "echo.py").write_text(application)
     (tmp_path / "test_echo.py").write_text(test)
 
@@ -92,7 +95,7 @@ def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
 
 def test_the_readme_s_groups_work(valkey: Valkey) -> None:
     """What it shows of groups across processes keeps what is published."""
-    code = python_blocks(README)[2]
+    [code] = [each for each in python_blocks(README) if "redis:" in each]
     assert "redis://127.0.0.1:6379" in code
     names: dict[str, Any] = {}
 
@@ -101,6 +104,27 @@ def test_the_readme_s_groups_work(valkey: Valkey) -> None:
     kept = names["groups"].sync.history("chat.lobby").publications
     names["groups"].sync.close()
     assert [each.message for each in kept] == ["hello"]
+
+
+async def test_the_readme_s_typed_messages_work() -> None:
+    """Its chat answers, streams, and sends who subscribes what was said."""
+    [code] = [each for each in python_blocks(README) if "@receives" in each]
+    names: dict[str, Any] = {"__name__": "readme"}
+
+    exec(code, names)
+
+    say, ask = names["Say"], names["Ask"]
+    with anyio.fail_after(10):
+        async with (
+            TestClient(names["app"]) as server,
+            connect("ws://test/chat", transport=server.dial) as client,
+            client.subscribe("chat.lobby", type=str) as subscription,
+            client.stream(ask("to be"), returns=str) as words,
+        ):
+            assert await client.request(say("hi"), returns=int) == 2
+            assert (await anext(subscription)).message == "hi"
+            assert [word async for word in words] == ["to", "be"]
+            assert (await server.request("GET", "/consumers.js")).status == 200
 
 
 def test_the_readme_shows_the_example() -> None:
