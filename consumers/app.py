@@ -17,11 +17,14 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .application import APP_KEY
+from .codecs import Event
 from .errors import ConfigurationError, LayerUnavailable, StateError
 from .groups import Groups
 from .identity import Authenticate
 from .limits import DEFAULT_LIMITS, Limits
+from .protocol import spoken
 from .providers import Factory, resolve
+from .refusal import Refusal
 from .routing import Router, WebSocketRoute, check_table, consumers_in
 
 __all__ = ["App"]
@@ -253,8 +256,17 @@ class App(Router):
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    # Before accept: the server answers 403.
-    await send({"type": "websocket.close", "code": 1000})
+    protocol = spoken(scope.get("subprotocols") or ())
+    if protocol is None:
+        # Before accept: the server answers 403.
+        await send({"type": "websocket.close", "code": 1000})
+    elif (await receive())["type"] == "websocket.connect":
+
+        async def send_event(event: Event) -> None:
+            await send({**event})
+
+        refusal = Refusal(scope, "http", 404, protocol=protocol)
+        await refusal.send(receive, send_event)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from .call import current_call
 from .errors import ConfigurationError
 from .member import GroupMember
 from .plan import Plan, make_plan
-from .protocol.frames import PROTOCOLS
+from .protocol import PROTOCOLS, spoken
 from .protocol.writing import FRAMED
 from .settings import SETTINGS, check_settings
 from .signatures import callers_locals
@@ -281,10 +281,7 @@ class WebSocketConsumer(GroupMember):
     def _negotiated(self) -> str | None:
         if not self.scope.get("subprotocols") or not self._plan.speaks:
             return None
-        for subprotocol in self.subprotocols:
-            if subprotocol in PROTOCOLS:
-                return subprotocol
-        return None
+        return spoken(self.subprotocols)
 
     def _agreed(self, subprotocol: str | None) -> None:
         if subprotocol in PROTOCOLS and self._plan.speaks:

@@ -169,7 +169,9 @@ class Session(Dispatch):
                     await self._send(self.answers.encode(Ping()))
                     await self._sign.wait()
                 self._sign = None
-                if not (self._heard or self._is_deaf()):
+                if self._is_deaf():
+                    continue
+                if not self._heard:
                     self._runtime.end(_SILENT, "no sign of life")
                     return
         except ConnectionClosed:

@@ -80,3 +80,24 @@ def test_the_credentials_are_the_middlewares() -> None:
     made.auth = AuthCredentials(["staff"])
 
     assert made.scope["auth"].scopes == ["staff"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "token"),
+    [
+        ([], b"", None),
+        ([(b"authorization", b"Bearer abc")], b"", "abc"),
+        ([(b"authorization", b"bearer  abc ")], b"", "abc"),
+        ([(b"authorization", b"Basic abc")], b"", None),
+        ([(b"authorization", b"Bearer")], b"", None),
+        ([(b"authorization", b"Basic abc")], b"token=def", "def"),
+        ([(b"authorization", b"Bearer abc")], b"token=def", "abc"),
+        ([], b"token=d%20ef&token=g", "g"),
+        ([], b"token=", ""),
+    ],
+)
+def test_a_token_comes_from_the_header_or_the_query(
+    headers: Any, query: bytes, token: str | None
+) -> None:
+    """What a client can set at all comes first; browsers can set the query alone."""
+    assert connection(headers=headers, query_string=query).token == token

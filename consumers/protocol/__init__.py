@@ -3,6 +3,6 @@
 Specified in `docs/reference/protocol.md`. Pure: `consumers.session` speaks it.
 """
 
-from .frames import PROTOCOLS, VERSION
+from .frames import PROTOCOLS, VERSION, spoken
 
-__all__ = ["PROTOCOLS", "VERSION"]
+__all__ = ["PROTOCOLS", "VERSION", "spoken"]

@@ -6,6 +6,7 @@ a frame lacks is left out of it; what it has too much is ignored.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -34,11 +35,18 @@ __all__ = [
     "Unsubscribe",
     "Unsubscribed",
     "Welcome",
+    "spoken",
 ]
 
 VERSION: Final = "consumers.v1"
 PROTOCOLS: Final = {f"{VERSION}+json": "json", f"{VERSION}+msgpack": "msgpack"}
 """``{subprotocol: codec}``; those of them that a client offers, in its own order."""
+
+
+def spoken(offered: Iterable[str]) -> str | None:
+    """Return the first of the subprotocols offered that is spoken here, if one is."""
+    return next((name for name in offered if name in PROTOCOLS), None)
+
 
 T = TypeVar("T")
 
