@@ -225,13 +225,36 @@ def docs_page(browser: Browser) -> None:
         shoot(browser, "docs-page", visit)
 
 
+def model(browser: Browser) -> None:
+    """See an answer that was stopped, and one that is being written."""
+    from model import small
+    from model.app import app
+
+    def visit(page: Page) -> None:
+        page.goto(server.http_url())
+        page.get_by_label("Just reply").check()
+        ask(page, "What makes a good conversation?", 60)
+        page.get_by_role("button", name="Stop").click()
+        expect(page.locator("[data-state=stopped]")).to_be_visible()
+        page.get_by_label("Keep it").check()
+        ask(page, "How do I grow tomatoes on a balcony?", 90)
+
+    def ask(page: Page, prompt: str, tokens: int) -> None:
+        page.get_by_label("Prompt").fill(prompt)
+        page.get_by_role("button", name="Ask", exact=True).click()
+        text = "".join(small.tokens(prompt)[:tokens])
+        expect(page.locator(".text").last).to_contain_text(text)
+
+    with LiveServer(app) as server:
+        shoot(browser, "model", visit)
+
+
 def main() -> None:
     """Make them: all, or those of the examples that are named."""
     sys.path.insert(0, str(ROOT / "docs" / "examples"))
     IMAGES.mkdir(exist_ok=True)
-    examples = {
-        each.__name__: each for each in (chat, cursors, prices, dashboard, docs_page)
-    }
+    makers = (chat, cursors, prices, dashboard, docs_page, model)
+    examples = {each.__name__: each for each in makers}
     with chromium() as browser:
         for name in sys.argv[1:] or examples:
             examples[name](browser)
