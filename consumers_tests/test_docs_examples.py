@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import anyio.to_thread
 import pytest
 from howto import (
+    answers,
     background,
     expiry,
     mounted,
@@ -59,10 +60,69 @@ async def test_counter_counts() -> None:
         assert await ws.receive() == '{"type":"total","value":2}'
         await ws.send(counter.Add(3))
         assert await ws.receive(counter.Total) == counter.Total(5)
-        await ws.send(counter.Reset())
+        await ws.send({"type": "reset"})
         assert await ws.receive(counter.Total) == counter.Total(0)
-        await ws.send({"type": "multiply"})
-        assert (await ws.receive_close()).code == 1008
+        await ws.send({"type": "add", "amount": 2, "id": 7})
+        total = {"type": "total", "value": 2}
+        assert await ws.receive_json() == {"id": 7, "reply": total}
+
+
+async def test_counter_answers_what_it_can_t_do() -> None:
+    """Its errors are those that the tutorial shows, and keep the connection."""
+    async with TestClient(counter.app) as client, client.connect("/counter") as ws:
+        await ws.send(counter.Add(2))
+        await ws.receive(counter.Total)
+        await ws.send(counter.Add(1000))
+        error = {"code": "too_much", "detail": {"left": 998}}
+        assert await ws.receive_json() == {"error": error}
+        for message, code in (
+            ({"type": "add", "amount": "two"}, "invalid_message"),
+            ({"type": "reset", "to": -1}, "invalid_message"),
+            ({"type": "multiply"}, "unknown_type"),
+        ):
+            await ws.send(message)
+            assert (await ws.receive_json())["error"]["code"] == code
+        await ws.send({"type": "reset", "to": 5})
+        assert await ws.receive(counter.Total) == counter.Total(5)
+
+
+async def test_answers_are_streamed_and_cancelled() -> None:
+    """Words come one by one; a cancelled answer stops the model, and others go on."""
+    async with TestClient(answers.app) as client, client.connect("/ask") as ws:
+        await ws.send({"type": "ask", "text": "to be", "id": 1})
+        assert [await ws.receive_json() for _ in range(3)] == [
+            {"id": 1, "item": {"type": "word", "text": "to"}},
+            {"id": 1, "item": {"type": "word", "text": "be"}},
+            {"id": 1, "done": True},
+        ]
+        for name in (2, 3):
+            await ws.send({"type": "ask", "text": f"wait {name}", "id": name})
+            assert (await ws.receive_json())["item"]["text"] == "wait"
+        await ws.send({"cancel": 2})
+        assert await ws.receive_json() == {"id": 2, "error": {"code": "cancelled"}}
+        await client.settle()
+        assert answers.stopped == ["wait 2"]
+        await client.advance(60)
+        assert (await ws.receive_json())["id"] == 3
+    answers.stopped.clear()
+
+
+async def test_answers_that_are_errors() -> None:
+    """Who may not, and what is not there, is told; the connection goes on."""
+    async with TestClient(answers.app) as client, client.connect("/ask") as ws:
+        for text, error in (
+            ("the chef", {"code": "not_allowed"}),
+            ("", {"code": "no_question", "detail": "ask something"}),
+        ):
+            await ws.send({"type": "ask", "text": text, "id": 1})
+            assert await ws.receive_json() == {"id": 1, "error": error}
+        await ws.send({"type": "ask", "text": "wait for ever", "id": 2})
+        await ws.receive_json()
+        await client.advance(60)
+        while "item" in (answer := await ws.receive_json()):
+            await client.advance(60)
+        assert answer == {"id": 2, "error": {"code": "timeout"}}
+    answers.stopped.clear()
 
 
 class Note(Struct):

@@ -1,16 +1,20 @@
 """Count what the client says: typed messages in both directions."""
 
-from msgspec import Struct
+from typing import Annotated
 
-from consumers import App, WebSocketConsumer, WebSocketRoute
+from msgspec import Meta, Struct
+
+from consumers import (
+    App,
+    MessageError,
+    WebSocketConsumer,
+    WebSocketRoute,
+    receives,
+)
 
 
 class Add(Struct, tag="add"):
     amount: int
-
-
-class Reset(Struct, tag="reset"):
-    pass
 
 
 class Total(Struct, tag="total"):
@@ -21,13 +25,17 @@ class Counter(WebSocketConsumer):
     async def on_connect(self) -> None:
         self.total = 0
 
-    async def on_receive(self, message: Add | Reset) -> None:
-        match message:
-            case Add(amount):
-                self.total += amount
-            case Reset():
-                self.total = 0
-        await self.send(Total(self.total))
+    @receives
+    async def add(self, message: Add) -> Total:
+        if self.total + message.amount > 1000:
+            raise MessageError("too_much", {"left": 1000 - self.total})
+        self.total += message.amount
+        return Total(self.total)
+
+    @receives("reset")
+    async def reset(self, to: Annotated[int, Meta(ge=0)] = 0) -> Total:
+        self.total = to
+        return Total(self.total)
 
 
 app = App([WebSocketRoute("/counter", Counter)])
