@@ -14,8 +14,10 @@ from typing import Any, Literal
 import anyio
 from anyio.lowlevel import checkpoint
 
-from consumers import App, WebSocketConsumer, WebSocketRoute
+from consumers import App, Groups, WebSocketConsumer, WebSocketRoute
+from consumers.answered import current_answered
 from consumers.clock import VirtualClock, current_clock
+from consumers.session import Session
 from consumers.watchdog import current_watchdog
 
 MOST_TICKS = 400
@@ -82,6 +84,8 @@ class Script:
     events: list[dict[str, Any]]
     stalls: bool = False
     """Whether the client takes no message before the event ``script.resume``."""
+    offers: tuple[str, ...] = ()
+    """The subprotocols that the client offers."""
 
 
 async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
@@ -97,9 +101,16 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
 
     if route.consumer._view is not None:
         Watched._plan = route.consumer._plan
-    app = App([WebSocketRoute("/", Watched)])
+    groups = Groups(declared=getattr(route.consumer, "declared", ()))
+    app = App([WebSocketRoute("/", Watched)], groups=groups)
     server = ScriptedServer(script.events, stalls=script.stalls)
-    scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": []}
+    scope = {
+        "type": "websocket",
+        "path": "/",
+        "query_string": b"",
+        "headers": [],
+        "subprotocols": [*script.offers],
+    }
     before = len(anyio.get_running_tasks())
     ended = anyio.Event()
     task: asyncio.Task[None] | None = None
@@ -131,11 +142,16 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
         else:
             raise AssertionError(f"a run took more than {MOST_TICKS} ticks")
     watchdog = current_watchdog()
+    dispatches = [each._runtime._dispatch for each in consumers]
+    sessions = [each for each in dispatches if isinstance(each, Session)]
     left = {
         "groups": list((await app.groups._here()).hub.members),
         "tasks": len(anyio.get_running_tasks()) - before,
         "outboxes": [each._outbox for each in consumers if each._outbox is not None],
         "watched": len(watchdog.busy) + len(watchdog._hosts) + watchdog.awake,
+        "asked": [each._asked for each in sessions if each._asked],
+        "calls": [each._calls for each in sessions if each._calls],
+        "keys": list(current_answered()._working),
     }
     return Outcome(
         interrupted,

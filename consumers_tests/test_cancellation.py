@@ -8,10 +8,18 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import anyio
+import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
 
-from consumers import Limits, Provide, WebSocketConsumer, receives
+from consumers import (
+    Group,
+    Limits,
+    Provide,
+    WebSocketConsumer,
+    receives,
+    subscribes,
+)
 from consumers.runtime import Runtime
 from consumers_tests.scripted import (
     Outcome,
@@ -178,6 +186,58 @@ def _providing(journal: list[str]) -> type[WebSocketConsumer]:
     return Providing
 
 
+class Work(msgspec.Struct, tag="work"):
+    name: str
+
+
+def _framed(journal: list[str]) -> type[WebSocketConsumer]:
+    room = Group("room")
+
+    class Framed(Ending):
+        declared = (room,)
+
+        async def on_connect(self) -> None:
+            journal.append("entered")
+            await self.join("lobby")
+
+        @receives
+        async def work(self, message: Work) -> str:
+            await self.publish("room", message.name)
+            return message.name
+
+        @receives("ask", concurrency=2)
+        async def ask(self) -> str:
+            answer: str = await self.request("why?", returns=str)
+            return answer
+
+        @subscribes(room)
+        async def watch(self) -> str:
+            await checkpoint()
+            return "snapshot"
+
+    Framed.journal = journal
+    return Framed
+
+
+def frame(kind: str, **fields: Any) -> dict[str, Any]:
+    """Return a client's frame."""
+    return text(msgspec.json.encode({"type": kind, **fields}).decode())
+
+
+FRAMES = [
+    frame("subscribe", id=1, group="room"),
+    frame("ping"),
+    frame("request", id=2, message={"type": "work", "name": "a"}, key="a-1"),
+    frame("request", id=3, message={"type": "work", "name": "a"}, key="a-1"),
+    frame("request", id=4, message={"type": "ask"}),
+    frame("request", id=5, message={"type": "ask"}, key="a-2"),
+    frame("cancel", id=5),
+    frame("reply", id=1, message="because"),
+    frame("unsubscribe", id=6, group="room"),
+    frame("subscribe", id=7, group="room"),
+    LEAVES,
+]
+
 SCRIPTS = {
     "hooks": Script(_hooks, [text("one"), text("two"), LEAVES]),
     "view": Script(_view, [text("one"), LEAVES]),
@@ -202,6 +262,7 @@ SCRIPTS = {
     ),
     "denial": Script(_denying, []),
     "provider": Script(_providing, [text("one"), LEAVES]),
+    "frames": Script(_framed, FRAMES, offers=("consumers.v1+json",)),
 }
 asyncio_only = pytest.mark.parametrize(
     "anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})], ids=str
