@@ -1,44 +1,36 @@
 """The chat example in a browser: two pages, a server in a process of its own."""
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import (
-    BrowserContext,
-    Locator,
-    Page,
-    WebSocketRoute,
-    expect,
-)
+from playwright.sync_api import BrowserContext, expect
 
 from consumers_tests.browser import CHROMIUM, Tabs, chromium
+from consumers_tests.chat_pages import (
+    MIDDLING,
+    enter,
+    expect_connected,
+    expect_lines,
+    expect_people,
+    field,
+    say,
+    serve,
+)
 from consumers_tests.proxy import Proxy
-from consumers_tests.server.live import Process
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
 )
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-MIDDLING = "Math.random = () => 0.5"
-"""Makes waits half of the longest: 250 ms at first, then 500, 1000, ..."""
 INNER_HTML = """() => {
     try { document.body.innerHTML = "<i>x</i>"; return "done"; }
     catch (error) { return error.name; }
 }"""
-
-
-def serve(backend: str, port: int = 0) -> Process:
-    return Process(
-        *("--app-dir", "docs/examples", "--backend", backend, "--port", str(port)),
-        *("--no-access-log", "chat.app:app"),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -74,82 +66,6 @@ def tabs(context: BrowserContext) -> Iterator[Tabs]:
 @pytest.fixture
 def room() -> str:
     return uuid4().hex
-
-
-def enter(tabs: Tabs, port: int, room: str, name: str, script: str = "") -> Page:
-    """Open a room as somebody who has given this name before."""
-    named = f"sessionStorage.setItem('name', {json.dumps(name)}); {script}"
-    return tabs.open(port, f"/r/{room}", named)
-
-
-def expect_connected(*pages: Page) -> None:
-    for page in pages:
-        expect(page.locator("#state")).to_have_text("Connected")
-
-
-def say(page: Page, text: str) -> None:
-    field(page).fill(text)
-    field(page).press("Enter")
-
-
-def expect_lines(page: Page, *texts: str) -> None:
-    expect(page.locator("#log .text")).to_have_text(list(texts))
-
-
-def unsent(page: Page, state: str) -> Locator:
-    return page.locator(f"#unsent [data-state={state}] .text")
-
-
-class Held:
-    """Stands between a page and its server, and keeps back what the server says.
-
-    From the first publication or reply on, for pages that are loaded from now on.
-    """
-
-    def __init__(self, page: Page) -> None:
-        self._frames: list[dict[str, Any]] = []
-        self._holds = True
-        self._socket: WebSocketRoute
-        page.route_web_socket("**/r/*", self._begin)
-        page.reload()
-
-    def _begin(self, socket: WebSocketRoute) -> None:
-        self._socket, server = socket, socket.connect_to_server()
-        server.on_message(self._take)
-
-    def _take(self, data: str | bytes) -> None:
-        frame = json.loads(data)
-        begun = self._frames or frame["type"] in ("publication", "reply")
-        if self._holds and begun:
-            self._frames.append(frame)
-        else:
-            self._socket.send(data)
-
-    def fail(self, code: str) -> None:
-        """Say that what was asked has failed, before all that is held."""
-        for frame in self._frames[:]:
-            if frame["type"] == "reply":
-                self._frames.remove(frame)
-                error = {"type": "error", "id": frame["id"], "code": code}
-                self._socket.send(json.dumps(error))
-
-    def release(self) -> None:
-        """Let through what is held, and hold nothing more."""
-        self._holds = False
-        for frame in self._frames:
-            self._socket.send(json.dumps(frame))
-
-    def forget(self) -> None:
-        """Lose what is held, and hold nothing more."""
-        self._holds = False
-
-
-def expect_people(page: Page, *names: str) -> None:
-    expect(page.locator("#people .name")).to_have_text(list(names))
-
-
-def field(page: Page) -> Locator:
-    return page.get_by_label("Message", exact=True)
 
 
 def test_the_first_page_leads_into_a_room(port: int, room: str, tabs: Tabs) -> None:
@@ -242,76 +158,6 @@ def test_who_is_refused_is_told_why(port: int, room: str, tabs: Tabs) -> None:
     expect(page.get_by_label("Another room")).to_have_value(room)
 
 
-def test_a_line_is_shown_at_once(port: int, room: str, tabs: Tabs) -> None:
-    """It waits for its answer below what was said, and then has its place in it."""
-    ana, bo = enter(tabs, port, room, "Ana"), enter(tabs, port, room, "Bo")
-    server = Held(ana)
-    expect_connected(ana, bo)
-
-    say(ana, "hello")
-    expect(unsent(ana, "sending")).to_have_text("hello")
-    expect(bo.get_by_role("log")).to_contain_text("hello")
-    say(bo, "hello yourself")
-    server.release()
-
-    for page in (ana, bo):
-        expect_lines(page, "hello", "hello yourself")
-    expect(ana.locator("#unsent li")).to_have_count(0)
-
-
-def test_a_refused_line_waits_for_its_writer(port: int, room: str, tabs: Tabs) -> None:
-    """What the server does not take is marked, the reason told; it can be changed."""
-    page = enter(tabs, port, room, "Ana")
-    expect_connected(page)
-    page.evaluate("document.getElementById('text').removeAttribute('maxlength')")
-
-    say(page, "x" * 2001)
-    expect(page.get_by_role("alert")).to_contain_text("the server does not take it")
-    page.get_by_role("button", name="Try again").click()
-    expect(unsent(page, "failed")).to_have_text("x" * 2001)
-    say(page, "short")
-    expect_lines(page, "short")
-
-    page.get_by_role("button", name="Edit").click()
-    expect(field(page)).to_have_value("x" * 2001)
-    expect(page.locator("#unsent li")).to_have_count(0)
-
-
-def test_a_failed_line_can_be_tried_again(port: int, room: str, tabs: Tabs) -> None:
-    """It takes effect once, although the first attempt had one."""
-    page = enter(tabs, port, room, "Ana")
-    server = Held(page)
-    expect_connected(page)
-    say(page, "hello")
-    expect(unsent(page, "sending")).to_have_text("hello")
-
-    server.fail("rate_limited")
-    expect(page.get_by_role("alert")).to_contain_text("too much at once")
-    page.get_by_role("button", name="Try again").click()
-    expect(unsent(page, "sending")).to_have_text("hello")
-    server.release()
-
-    expect_lines(page, "hello")
-    expect(page.locator("#unsent li")).to_have_count(0)
-    page.reload()
-    expect_lines(page, "hello")
-
-
-def test_unsent_lines_outlive_a_reload(port: int, room: str, tabs: Tabs) -> None:
-    """The page that comes next sends them, and none is said twice."""
-    page = enter(tabs, port, room, "Ana")
-    server = Held(page)
-    expect_connected(page)
-    say(page, "arrived, for all one knows")
-    expect(unsent(page, "sending")).to_have_count(1)
-
-    server.forget()
-    page.reload()
-
-    expect_lines(page, "arrived, for all one knows")
-    expect(page.locator("#unsent li")).to_have_count(0)
-
-
 def test_what_is_new_is_marked(port: int, room: str, tabs: Tabs, proxy: Proxy) -> None:
     """Who comes back sees where the lines begin that others have said meanwhile."""
     ana = enter(tabs, proxy.port, room, "Ana", MIDDLING)
@@ -389,10 +235,10 @@ def test_waits_grow_up_to_half_a_minute(room: str, tabs: Tabs) -> None:
         process.terminate()
         process.wait(5)
 
-    for seconds in (0.5, 1, 2, 4, 8, 16, 30, 30):
-        told = f"Reconnecting in {ceil(seconds)} s…"
+    for milliseconds in (500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000):
+        told = f"Reconnecting in {ceil(milliseconds / 1000)} s…"
         expect(page.get_by_text(told)).to_be_visible()
-        page.clock.run_for(seconds * 1000)
+        page.clock.run_for(milliseconds)
 
     with serve("asyncio", port) as process:
         process.server()

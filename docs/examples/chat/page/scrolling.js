@@ -13,7 +13,8 @@ export class Scrolling {
       this.following = scrollHeight - scrollTop - clientHeight < NEAR;
       if (this.following) newer.hidden = true;
     });
-    new ResizeObserver(() => { if (this.following) this.toBottom(); }).observe(scroller);
+    const resized = new ResizeObserver(() => { if (this.following) this.toBottom(); });
+    for (const each of [scroller, ...scroller.children]) resized.observe(each);
     newer.addEventListener("click", () => this.toBottom());
   }
 
