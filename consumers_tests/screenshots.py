@@ -243,7 +243,7 @@ def model(browser: Browser) -> None:
         page.get_by_label("Prompt").fill(prompt)
         page.get_by_role("button", name="Ask", exact=True).click()
         text = "".join(small.tokens(prompt)[:tokens])
-        expect(page.locator(".text").last).to_contain_text(text)
+        expect(page.locator(".text").last).to_contain_text(text, timeout=20_000)
 
     with LiveServer(app) as server:
         shoot(browser, "model", visit)

@@ -149,7 +149,7 @@ def test_what_was_written_meanwhile_comes(
 
     proxy.refuse()
     expect_state(reply, "Lost with the connection")
-    expect_state(kept, "The connection is lost; this goes on when it is back")
+    expect_state(kept, "Waiting for the connection…")
     expect(kept.get_by_role("button", name="Stop")).to_be_hidden()
     proxy.resume()
     expect_whole(kept)

@@ -3,7 +3,7 @@
 const WORDS = {
   waiting: "Waiting for the server…",
   writing: "Writing…",
-  away: "The connection is lost; this goes on when it is back",
+  away: "Waiting for the connection…",
   finished: "Finished",
   stopped: "Stopped",
   lost: "Lost with the connection",

@@ -14,8 +14,10 @@ const answers = [];
 
 client.on("state", (state) => {
   status.show(state);
-  byId("hang-up").disabled = state.name !== "live";
-  for (const answer of answers) answer.connected(state.name === "live");
+  const live = state.name === "live";
+  byId("hang-up").disabled = !live;
+  for (const answer of answers) answer.connected(live);
+  if (!live) showWork({ writing: 0 }, "Not connected");
 });
 byId("retry").onclick = () => (client.state.name === "closed" ? location.reload() : client.check());
 byId("hang-up").onclick = () => client.send({ type: "hang_up" });
@@ -79,10 +81,10 @@ const work = client.subscribe("work");
 work.on("subscribed", ({ snapshot }) => showWork(snapshot));
 work.on("publication", ({ message }) => showWork(message));
 
-function showWork({ writing }) {
+function showWork({ writing }, none = "The model rests") {
+  const some = writing === 1 ? "The model writes 1 answer" : `The model writes ${writing} answers`;
   byId("work").dataset.writing = writing;
-  byId("work").textContent =
-    writing === 0 ? "The model rests" : `The model writes ${writing} answer${writing > 1 ? "s" : ""}`;
+  byId("work").textContent = writing === 0 ? none : some;
 }
 
 // -- drawing --------------------------------------------------------------------------
