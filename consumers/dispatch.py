@@ -1,4 +1,4 @@
-"""Dispatch: hands the messages of one connection to methods, and answers them.
+"""Dispatch: hands the messages of one connection to methods.
 
 One by one in the main task where nothing else was said. What may be handled beside that
 goes to tasks, by lanes. A sender may cancel what it has asked: that is never queued
@@ -8,25 +8,22 @@ behind what is worked on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio import CancelScope, create_task_group, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
-from starlette.exceptions import HTTPException, WebSocketException
 
+from .answering import Answering
 from .call import Call
-from .clock import move_on_after
 from .errors import (
     ConnectionClosed,
     InvalidMessage,
-    LayerUnavailable,
     MessageError,
     NotAllowed,
-    StateError,
 )
 from .lanes import Lane
 from .protocol.reading import Refused
@@ -48,23 +45,13 @@ __all__ = ["Dispatch", "answer_error", "dispatch_for"]
 _NOTHING: Final = object()
 """Stands for the id of no message at all; ``None`` is that of one without."""
 
-_OWN_ENDS: Final = (
-    ConnectionClosed,
-    HTTPException,
-    InvalidMessage,
-    LayerUnavailable,
-    WebSocketException,
-)
-"""What a method may raise to end the connection, or because it has ended."""
 
-
-class Dispatch:
+class Dispatch(Answering):
     """The messages of one connection."""
 
     __slots__ = (
         "_calls",
         "_common",
-        "_consumer",
         "_early",
         "_freed",
         "_group",
@@ -72,16 +59,12 @@ class Dispatch:
         "_interrupted",
         "_lanes",
         "_quick",
-        "_reader",
         "_ready",
-        "_runtime",
         "_scope",
         "_stopped",
-        "_streams",
         "_taken",
         "_unanswered",
         "_waiting",
-        "answers",
     )
 
     def __init__(
@@ -95,11 +78,7 @@ class Dispatch:
                 reads.
             answers: Writes the answers.
         """
-        self._runtime = runtime
-        self._consumer = runtime.consumer
-        self._reader = reader
-        self.answers = answers
-        """How answers are written."""
+        super().__init__(runtime, reader, answers)
         concurrency = self._consumer.concurrency
         # Where messages go that were not given a lane of their own; None: they are
         # handled in the main task, one by one.
@@ -109,7 +88,6 @@ class Dispatch:
         self._freed: anyio.Event | None = None  # the main task waits for room
         self._ready: deque[tuple[Lane, Call, Hashable]] = deque()  # to be begun
         self._calls: dict[Id, Call] = {}  # by what their senders call them
-        self._streams: set[Call] = set()
         # What is called in the main task with nothing but the message.
         self._quick: Mapping[type, str] = (
             self._consumer._plan.quick if concurrency == 1 else {}
@@ -402,114 +380,6 @@ class Dispatch:
                 self._freed.set()
                 self._freed = None
 
-    # -- answers --------------------------------------------------------------------
-
-    async def _answer(self, call: Call) -> None:
-        """Call the method, and send what it answers.
-
-        Raises:
-            Exception: What the method raised, if that ends the connection.
-        """
-        try:
-            result = await self._result(call)
-            answer = self._written(call, result)
-        except MessageError as error:
-            answer = self._failed(call, error)
-        except NotAllowed:
-            answer = self._failed(call, MessageError("not_allowed"))
-        except Exception as error:
-            answer = await self._instead(call.id, error)
-        if answer is not None and self._consumer._stage is not State.CLOSING:
-            await self._send(answer)
-        call.answered = True
-
-    async def _instead(self, name: Id, error: Exception) -> Event:
-        """Return what is sent in place of an answer.
-
-        Raises:
-            Exception: The error, if it ends the connection.
-        """
-        if isinstance(error, MessageError):
-            return self.answers.error(name, error)
-        if isinstance(error, NotAllowed):
-            return self.answers.error(name, MessageError("not_allowed"))
-        if name is not None and not isinstance(error, _OWN_ENDS):
-            await self._say_internal(name)
-        raise error
-
-    async def _say_internal(self, name: Id) -> None:
-        # The error must come out whatever becomes of this, and though it was raised by
-        # the clean-up of what was cancelled.
-        event = self.answers.error(name, MessageError("internal"))
-        timeout = self._consumer._bounds.close_timeout
-        with CancelScope(shield=True), move_on_after(timeout):
-            await self._send_quietly(event)
-
-    def _written(self, call: Call, result: Any) -> Event | None:
-        """Return what is sent of a result."""
-        if call.receiver.streams:
-            return self.answers.done(call.id)
-        if self._reader is None:  # on_receive sends by itself
-            return None
-        return self.answers.reply(call.id, result)
-
-    def _failed(self, call: Call, error: MessageError) -> Event:
-        """Return what is sent of an error."""
-        return self.answers.error(call.id, error)
-
-    async def _result(self, call: Call) -> Any:
-        receiver = call.receiver
-        method: Callable[..., Any] = getattr(self._consumer, receiver.name)
-        if receiver.is_plain:
-            return await method(call.message)
-        given: tuple[Any, ...] = (call.message,)
-        if receiver.fields is not None:
-            fields = {name: getattr(call.message, name) for name in receiver.fields}
-            method, given = partial(method, **fields), ()
-        if receiver.streams:
-            method = partial(self._stream, call, method)
-            if call.scope is None:
-                self._runtime.read_ahead()
-        elif receiver.receiving.thread:
-            method = partial(_in_thread, method)
-        work = self._runtime.hooks.call(receiver.signature, method, {}, *given)
-        timeout = receiver.receiving.timeout
-        if timeout is None:
-            return await work
-        with move_on_after(timeout):
-            return await work
-        raise MessageError("timeout")
-
-    async def _stream(
-        self,
-        call: Call,
-        method: Callable[..., AsyncIterator[Any]],
-        *given: Any,
-        **named: Any,
-    ) -> None:
-        self._streams.add(call)
-        try:
-            async with aclosing(method(*given, **named)) as items:  # type: ignore[type-var]
-                async for item in items:
-                    event = self.answers.item(call.id, item)
-                    if event is not None:
-                        await self._send(event)
-        finally:
-            self._streams.discard(call)
-
-    # -- sending --------------------------------------------------------------------
-
-    async def _send(self, event: Event) -> None:
-        await self._consumer._transmit(event)
-
-    def post(self, event: Event) -> None:
-        """Send an event without waiting for it."""
-        self._runtime.spawn(partial(self._send_quietly, event))
-
-    async def _send_quietly(self, event: Event) -> None:
-        with suppress(ConnectionClosed, StateError):
-            await self._send(event)
-
 
 async def answer_error(
     consumer: WebSocketConsumer, error: MessageError | NotAllowed
@@ -535,7 +405,3 @@ def dispatch_for(runtime: Runtime) -> Dispatch | None:
 
 
 _CANCELLED: Final = MessageError("cancelled")
-
-
-async def _in_thread(method: Callable[..., Any], *given: Any, **named: Any) -> Any:
-    return await anyio.to_thread.run_sync(partial(method, *given, **named))

@@ -1,4 +1,4 @@
-"""Dispatch: answers that are streams, from their first item to their last."""
+"""Answering: answers that are streams, from their first item to their last."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Dispatch: what a sender is told that did wrong, and what ends the connection."""
+"""Answering: what a sender is told that did wrong, and what ends the connection."""
 
 import logging
 from typing import Annotated, Any
