@@ -24,6 +24,7 @@ WHOLE = {
     "cancellation": "cancels an application at every checkpoint",
     "chat": "the chat example in process",
     "chat_browser": "drives the chat example in a browser",
+    "chat_page": "what it serves beside its consumer",
     "chat_sending": "the same, about lines that are on their way",
     "chat_valkey": "the same over a broker, which is killed",
     "cursors": "the cursor board in process",

@@ -108,10 +108,18 @@ class Somebody:
         """Press "Try now", where the page waits."""
         self.page.evaluate("retry.hidden || retry.click()")
 
+    def shows(self, lines: int) -> bool:
+        """Tell whether the page shows so many lines, and has none left to send."""
+        return bool(
+            self.page.evaluate(
+                "(n) => notes.lines.length >= n && !unsent.childElementCount", lines
+            )
+        )
+
     def notes(self) -> dict[str, Any]:
         """Return what the page has shown, and how many lines it still has to send."""
         found: dict[str, Any] = self.page.evaluate(
-            "({...notes, unsent: document.querySelectorAll('#unsent li').length})"
+            "({...notes, unsent: unsent.childElementCount})"
         )
         return found
 
@@ -172,10 +180,7 @@ class Stage:
         while (waited := time.monotonic() - start) < talking.patience:
             for somebody in self.people if waited > talking.leisure else ():
                 somebody.hurry()
-            if all(
-                len(notes["lines"]) >= self.counts["lines"] and not notes["unsent"]
-                for notes in (somebody.notes() for somebody in self.people)
-            ):
+            if all(one.shows(self.counts["lines"]) for one in self.people):
                 return True
             time.sleep(0.02)
         return False

@@ -68,18 +68,21 @@ class Chat(WebSocketConsumer):
 
     @subscribes(spoken, last=LATEST)
     async def listen(self, room: str, recovered: bool) -> None:
+        """What is said. Who comes back is told which of it was missed."""
         self.stay_in(room)
         if recovered:
             await self.send(Back())
 
     @subscribes(here)
     async def enter(self, room: str) -> Here:
+        """Who is here, and who types. Who subscribes to it is here, too."""
         self.stay_in(room)
         present = await self.groups.presence(here(room))
         return Here([somebody.key for somebody in present])
 
     @receives
     async def say(self, message: Say) -> Taken:
+        """Say a line."""
         said = Said(self.name, message.text, message.id)
         # With the key it is said once, however often the page has to send it.
         position = await self.publish(
@@ -89,6 +92,7 @@ class Chat(WebSocketConsumer):
 
     @receives
     async def typing(self, message: Typing) -> None:
+        """Let the others know; of no use later."""
         notice = SomebodyTypes(self.name)
         with suppress(LayerUnavailable):  # then nobody learns of it
             await self.publish(here(self.room), notice, exclude_self=True)
@@ -138,4 +142,5 @@ app = App(
         Mount("/static", StaticFiles(directory=PAGE)),
     ],
     groups=groups,
+    docs="/docs",
 )
