@@ -103,6 +103,7 @@ class Session(Dispatch):
         "_heard",
         "_ids",
         "_name",
+        "_ponging",
         "_refreshed",
         "_sign",
         "_subscribing",
@@ -121,6 +122,7 @@ class Session(Dispatch):
         self._frames = self._consumer._plan.frame_reader(self._name)
         self._heard = False  # since the last look
         self._sign: anyio.Event | None = None  # waited for after a ping
+        self._ponging = False  # whether an answer to a ping is on its way
         self._ids = count(1)
         self._asked: dict[int, _Asked] = {}
         self._subscribing: dict[str, int] = {}  # {group: the id of who wants it}
@@ -257,13 +259,23 @@ class Session(Dispatch):
         if isinstance(frame, Cancel):
             self.cancel(frame.id, early=early)
         elif isinstance(frame, Ping):
-            self.post(self.answers.encode(Pong()))
+            # One on its way answers all: else who pings and reads nothing would have
+            # them pile up.
+            if not self._ponging:
+                self._ponging = True
+                self._runtime.spawn(self._pong)
         elif isinstance(frame, Reply | Error):
             name = frame.id
             asked = None if name is msgspec.UNSET else self._asked.get(name)
             if asked is not None and asked.answer is None:
                 asked.answer = frame
                 asked.came.set()
+
+    async def _pong(self) -> None:
+        try:
+            await self._send_quietly(self.answers.encode(Pong()))
+        finally:
+            self._ponging = False
 
     async def _take_message(
         self,

@@ -13,6 +13,7 @@ from consumers import (
     InvalidMessage,
     MessageError,
     NotAllowed,
+    Provide,
     WebSocketConsumer,
     receives,
 )
@@ -341,3 +342,30 @@ async def test_an_exception_after_close_is_the_one_that_is_raised(
     Failing.concurrency = concurrency
     with pytest.raises(ValueError, match="a bug"):
         await talk()
+
+
+async def test_errors_of_providers_answer_too() -> None:
+    """What a method asks for may say that its sender may not."""
+
+    async def refuses() -> str:
+        raise NotAllowed("a secret reason")
+
+    async def lacks() -> str:
+        raise MessageError("no_database")
+
+    class Providing(WebSocketConsumer):
+        @receives
+        async def say(
+            self, message: Say, db: Annotated[str, Provide(refuses)]
+        ) -> None: ...
+
+        @receives
+        async def ask(
+            self, message: Ask, db: Annotated[str, Provide(lacks)]
+        ) -> None: ...
+
+    async with serving(Providing) as client, client.connect("/") as ws:
+        answer = await asked(ws, {"type": "say", "text": "", "id": 1})
+        assert answer == {"id": 1, "error": {"code": "not_allowed"}}
+        answer = await asked(ws, {"type": "ask", "text": ""})
+        assert answer == {"error": {"code": "no_database"}}

@@ -78,6 +78,7 @@ told_in_words = {
     r"(consumers\.groups\.hub\.)?Member",
     r"consumers\.groups\.joining\.Joining",
     r"consumers\.groups\.loops\.EventLoops",
+    r"consumers\.handshake\.Handshake",
     r"consumers\.member\.GroupMember",
     r"consumers\.messages\.HookT",
     r"consumers\.policies\._Bounded",
