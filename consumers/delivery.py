@@ -71,9 +71,12 @@ class Delivery(WebSocket):
         """Take a publication. For the hub."""
         if self._stage is not OPEN:
             return
-        if publication.kind and publication.kind is not Kind.DIRECT:
-            self._tell(publication)
-            return
+        if publication.kind:
+            if publication.kind is not Kind.DIRECT:
+                self._tell(publication)
+                return
+            if not self._is_accepted:
+                return  # its id is known since the handshake; nothing may overtake that
         interceptors = self._plan.interceptors
         if interceptors:
             method = self._interceptor_of(type(publication.message))

@@ -32,6 +32,7 @@ class Handshake(Connection):
     _stage: State
     _inbox: Inbox
     _connect_seen: bool
+    _is_accepted = False  # and all was sent that comes first
     _asgi_receive: Receive
     close_event: CloseEvent | None
 
@@ -77,6 +78,7 @@ class Handshake(Connection):
         self._agreed(subprotocol)
         await self._hand_over(event)
         await self._accepted()
+        self._is_accepted = True
 
     async def reject(
         self,

@@ -22,6 +22,7 @@ from consumers import (
 )
 from consumers.runtime import Runtime
 from consumers_tests.scripted import (
+    MOST_TICKS,
     Outcome,
     Script,
     run,
@@ -224,6 +225,7 @@ def frame(kind: str, **fields: Any) -> dict[str, Any]:
     return text(msgspec.json.encode({"type": kind, **fields}).decode())
 
 
+OFFERS = ("consumers.v1+json",)
 FRAMES = [
     frame("subscribe", id=1, group="room"),
     frame("ping"),
@@ -262,7 +264,7 @@ SCRIPTS = {
     ),
     "denial": Script(_denying, []),
     "provider": Script(_providing, [text("one"), LEAVES]),
-    "frames": Script(_framed, FRAMES, offers=("consumers.v1+json",)),
+    "frames": Script(_framed, FRAMES, offers=OFFERS),
 }
 asyncio_only = pytest.mark.parametrize(
     "anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})], ids=str
@@ -320,6 +322,17 @@ async def test_cancelled_natively_twice_at_each_tick(name: str, again: int) -> N
     )
 
     assert _wrong(outcomes) == {}
+
+
+async def test_a_client_that_leaves_after_any_frame_leaves_nothing() -> None:
+    """Whatever it had asked for, or been asked, by then."""
+    outcomes = []
+    for count in range(len(FRAMES)):
+        script = Script(_framed, [*FRAMES[:count], LEAVES], offers=OFFERS)
+        outcomes.append(await run(script, MOST_TICKS, "scope"))
+
+    assert _wrong(outcomes) == {}
+    assert not any(outcome.interrupted for outcome in outcomes)
 
 
 # Controls: without the guard these tests fail.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -190,6 +191,59 @@ async def test_nothing_overtakes_the_first_frame() -> None:
             {"type": "message", "message": "direct"},
             {"type": "message", "message": "sent"},
         ]
+
+
+@pytest.mark.parametrize("offered", [[JSON], []], ids=["framed", "plain"])
+async def test_nothing_overtakes_the_handshake(offered: list[str]) -> None:
+    """Whoever has learned the id in on_handshake may send too early: that is dropped.
+
+    With a server whose `send` waits, as it does where a middleware wraps it.
+    """
+    sent: list[Any] = []
+
+    class Known(WebSocketConsumer):
+        value_type = "json"
+
+        async def on_handshake(self) -> None:
+            sent.append(self.id)
+
+    app = App([WebSocketRoute("/", Known)])
+    scope = {
+        "type": "websocket",
+        "path": "/",
+        "query_string": b"",
+        "headers": [],
+        "subprotocols": offered,
+    }
+    events = iter([{"type": "websocket.connect"}])
+    ended = anyio.Event()
+
+    async def receive() -> Any:
+        for event in events:
+            return event
+        await ended.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(event: Any) -> None:
+        early = len(sent) < 2 + len(offered)
+        if early:
+            await app.groups.send(sent[0], "early")
+        await anyio.lowlevel.checkpoint()
+        sent.append(json.loads(event["text"]) if "text" in event else event["type"])
+
+    async with app.lifespan(), anyio.create_task_group() as tasks:
+        tasks.start_soon(app, scope, receive, send)
+        await anyio.wait_all_tasks_blocked()
+        await app.groups.send(sent[0], "in time")
+        await anyio.wait_all_tasks_blocked()
+        ended.set()
+
+    assert sent[1] == "websocket.accept"
+    if offered:
+        assert sent[2]["type"] == "welcome"
+        assert sent[3] == {"type": "message", "message": "in time"}
+    else:
+        assert sent[2] == "in time"
 
 
 # -- messages --------------------------------------------------------------------------
