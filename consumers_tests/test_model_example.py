@@ -359,19 +359,35 @@ def read(page: SyncConnection, key: str, most: int) -> list[dict[str, Any]]:
     return [told(page, "publication")["message"] for _ in range(most)]
 
 
-def test_another_process_goes_on(processes: list[Process]) -> None:
-    """When the one that writes is killed, the answer goes on, without gap or double."""
+def until_the_end(page: SyncConnection) -> list[dict[str, Any]]:
+    """Read the parts of an answer up to its end."""
+    parts = [told(page, "publication")["message"]]
+    while parts[-1]["type"] != "end":
+        parts.append(told(page, "publication")["message"])
+    return parts
+
+
+def test_two_processes_are_one_model(processes: list[Process]) -> None:
+    """One stops what the other writes, and goes on where the other is killed.
+
+    There is no gap then, and nothing comes twice.
+    """
     servers = [process.server() for process in processes]
     with connected(servers[0]) as first, connected(servers[1]) as second:
         request(first, type="begin", prompt=PROMPT)
-        key = told(first, "reply")["message"]["key"]
-        read(first, key, 6)  # so it is the first process that writes
-        parts = read(second, key, 11)
-        processes[0].popen.kill()
+        stopped = told(first, "reply")["message"]["key"]
+        parts = read(first, stopped, 6)  # so it is the first process that writes
+        request(second, type="stop", key=stopped)
+        parts += until_the_end(first)
+        assert parts == WHOLE + tokens(0, len(parts) - 2) + end("stopped")
 
+        request(first, type="begin", prompt=PROMPT)
+        killed = told(first, "reply")["message"]["key"]
+        read(first, killed, 6)
+        parts = read(second, killed, 11)
+        processes[0].popen.kill()
         parts += [told(second, "publication")["message"] for _ in range(10)]
-        request(second, type="stop", key=key)
-        while parts[-1]["type"] != "end":
-            parts.append(told(second, "publication")["message"])
+        request(second, type="stop", key=killed)
+        parts += until_the_end(second)
 
     assert parts == WHOLE + tokens(0, len(parts) - 2) + end("stopped")
