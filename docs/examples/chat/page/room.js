@@ -33,7 +33,8 @@ function leave(why) {
 let client;
 
 function begin(position = null) {
-  client = connect(`/r/${encodeURIComponent(room)}?${new URLSearchParams({ name: ownName })}`);
+  const query = new URLSearchParams({ name: ownName });
+  client = connect(`/r/${encodeURIComponent(room)}?${query}`);
   const presence = client.subscribe(groupName("here.{room}", { room }));
   const lines = client.subscribe(groupName("chat.{room}", { room }), { position });
   let again = position !== null;
@@ -64,7 +65,7 @@ function begin(position = null) {
       unsent.reached(position);
     });
   });
-  lines.on("unsubscribed", () => client.close());
+  lines.on("unsubscribed", () => client.close()); // there is nothing else to do here
 
   byId("retry").onclick = () => {
     if (client.state.name === "closed") begin(lines.position);

@@ -5,8 +5,7 @@ const TEXTS = {
   live: () => "Connected",
   waiting: () => "Connection lost.",
   offline: () => "There is no network.",
-  closed: ({ code }) =>
-    code === 1000 ? "The conversation has ended." : `The server closed the connection (${code}).`,
+  closed: ({ code }) => `The server closed the connection (${code}).`,
 };
 
 export class Status {

@@ -1,7 +1,7 @@
-// What was written here and is not in the log yet. Each line is shown at once; it is
-// "sending" until it is answered, then sent, and it leaves when it comes with what others
-// have said, at the place that it has for all. If the answer is an error it has failed,
-// and its writer decides. Lines outlive a reload of the page.
+// What was written here and is not in the log yet. Each line is shown at once, as being
+// sent, and as sent when that was answered. It leaves when it comes with what others have
+// said, at the place that it has for all. If the answer is an error, its writer decides.
+// Lines outlive a reload of the page.
 
 import { element } from "./log.js";
 
@@ -13,8 +13,15 @@ const REASONS = {
   closed: "the conversation has ended",
 };
 
+// Nobody can guess it. (`crypto.randomUUID` is not there on pages without TLS.)
+function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 export class Unsent {
-  // `send(id, text)` promises the line's position. `edit(text)` gets what is to be changed.
+  // `send(id, text)` promises the line's position; `edit(text)` gets what is to be
+  // changed.
   constructor(list, key, { send, edit }) {
     this.list = list;
     this.key = key;
@@ -30,8 +37,8 @@ export class Unsent {
     for (const { id, text } of left) this.add(text, id);
   }
 
-  // Nobody guesses an id, and a line keeps it: so it is said once, however often it is sent.
-  add(text, id = crypto.getRandomValues(new Uint32Array(3)).join("-")) {
+  // A line keeps its id, however often it is sent: so it is said once.
+  add(text, id = newId()) {
     const item = element("li", "message own unsent");
     const line = { id, text, item, position: null };
     this.list.append(item);
