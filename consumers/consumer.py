@@ -299,12 +299,13 @@ class WebSocketConsumer(GroupMember):
         snapshot: Any,
         recovery: Recovery,
         since: Position | None,
+        asked: int | None,
     ) -> None:
-        if self._protocol is None:
-            await super()._subscribed(name, snapshot, recovery, since)
+        if asked is None:
+            await super()._subscribed(name, snapshot, recovery, since, asked)
         else:
             session = self._runtime.session("subscribe")
-            await session.subscribed(name, snapshot, recovery, since)
+            await session.subscribed(name, snapshot, recovery, since, asked)
 
     async def _unsubscribed(self, groups: Sequence[str]) -> None:
         if self._protocol is not None and self._stage is State.OPEN:

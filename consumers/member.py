@@ -147,7 +147,12 @@ class GroupMember(Delivery):
             ConnectionClosed: The client is gone.
             LayerUnavailable: The layer can't be reached.
         """
-        name = self._groups.resolve(group)
+        return await self._subscribe(self._groups.resolve(group), since)
+
+    async def _subscribe(
+        self, name: GroupName, since: Position | None, asked: int | None = None
+    ) -> Recovery:
+        """Do that; ``asked``: what the client calls it, where it has asked for it."""
         found = self._plan.subscribers.get(name.group)
         if found is None:
             raise NotAllowed(
@@ -170,7 +175,7 @@ class GroupMember(Delivery):
             snapshot = await self._call_with(found.signature, method, values)
             if recovery.recovered:
                 snapshot = None
-            await self._subscribed(name, snapshot, recovery, since)
+            await self._subscribed(name, snapshot, recovery, since, asked)
         return recovery
 
     async def _subscribed(
@@ -179,6 +184,7 @@ class GroupMember(Delivery):
         snapshot: Any,
         recovery: Recovery,
         since: Position | None,
+        asked: int | None,
     ) -> None:
         """Tell the client that it is a member, before what it has missed."""
         if snapshot is not None:

@@ -106,7 +106,6 @@ class Session(Dispatch):
         "_ponging",
         "_refreshed",
         "_sign",
-        "_subscribing",
         "_subscriptions",
         "protocol",
     )
@@ -125,7 +124,6 @@ class Session(Dispatch):
         self._ponging = False  # whether an answer to a ping is on its way
         self._ids = count(1)
         self._asked: dict[int, _Asked] = {}
-        self._subscribing: dict[str, int] = {}  # {group: the id of who wants it}
         self._subscriptions: set[str] = set()  # that the client has asked for
         self._expires_at: float | None = None
         self._refreshed: anyio.Event | None = None  # there once its end is watched
@@ -366,16 +364,13 @@ class Session(Dispatch):
             raise MessageError("invalid_message", str(error)) from error
         if name.group.history is None:
             since = None  # it had one when the client got its position
-        self._subscribing[name.name] = frame.id
         try:
-            await consumer.subscribe(name, since)
+            await consumer._subscribe(name, since, frame.id)
         except InvalidParameters as error:  # what a source is to take from the name
             raise NotAllowed(str(error)) from error
         except BaseException:
             self._subscriptions.discard(name.name)
             raise
-        finally:
-            self._subscribing.pop(name.name, None)
 
     async def subscribed(
         self,
@@ -383,13 +378,9 @@ class Session(Dispatch):
         snapshot: Any,
         recovery: Recovery,
         since: Position | None,
+        asked: int,
     ) -> None:
         """Tell the client that it is a member, before what it has missed."""
-        asked = self._subscribing.pop(name.name, None)
-        if asked is None:  # the application has subscribed it
-            if snapshot is not None:
-                await self._consumer.send(snapshot)
-            return
         self._subscriptions.add(name.name)
         call = self._calls.pop(asked, None)
         if call is not None:  # from now on there is nothing to cancel

@@ -53,7 +53,7 @@ class Watching(WebSocketConsumer):
     journal: Journal
     gate: anyio.Event
 
-    @receives
+    @receives(concurrency=2)
     async def do(self, message: Do) -> None:
         if message.what == "subscribe":
             await self.subscribe(message.group)
@@ -455,17 +455,31 @@ async def test_the_application_subscribes_a_client() -> None:
 
 async def test_the_application_subscribes_while_the_client_does() -> None:
     """Each gets what is its own: the client an answer to what it has asked."""
-    async with watching() as (client, _, consumer), talking(client) as peer:
-        do = {"type": "do", "what": "subscribe", "group": "log.slow"}
+
+    class Second(Watching):
+        @subscribes(LOG)
+        async def watch(self, name: str, recovered: bool) -> dict[str, Any] | None:
+            self.journal.add(name)
+            asked_for = len(self.journal) == 2
+            await self.gate.wait()
+            if asked_for:
+                raise NotAllowed("not you")
+            return {"for": "the application"}
+
+    async with watching(Second) as (client, _, consumer), talking(client) as peer:
+        await peer.send("ping")
+        assert (await peer.receive())["type"] == "pong"
+        do = {"type": "do", "what": "subscribe", "group": "log.a"}
         await peer.send("message", message=do)
-        await client.settle()
-        await peer.send("subscribe", id=1, group="log.slow")
+        await consumer.journal.wait_for("a")
+        await peer.send("subscribe", id=1, group="log.a")
         await client.settle()
         consumer.gate.set()
         frames = await peer.take(2)
         await peer.nothing()
 
-    assert sorted(frame["type"] for frame in frames) == ["message", "subscribed"]
+    assert {"type": "error", "id": 1, "code": "not_allowed"} in frames
+    assert {"type": "message", "message": {"for": "the application"}} in frames
 
 
 async def test_the_client_is_told_when_the_application_ends_it() -> None:
