@@ -8,10 +8,11 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from consumers import Limits, WebSocketConsumer, receives
 from consumers.testing import ServerStyle
-from consumers_tests.doubles import Journal, both_servers, serving
+from consumers_tests.doubles import PATIENCE, Journal, both_servers, serving
 from consumers_tests.gated import Ask, ask, gated, open_all
 
 # -- how many -------------------------------------------------------------------------
@@ -125,8 +126,10 @@ async def test_so_many_wait_and_then_nothing_more_is_read(server: ServerStyle) -
         texts = [f"{number:02}" for number in range(20)]
         for text in texts:
             await ask(ws, text)
-        await client.settle()
-        await anyio.sleep(0.15)  # the watchdog has it read ahead
+        inbox = consumer.instances[0]._inbox
+        with anyio.fail_after(PATIENCE):
+            while len(inbox) < 3:  # until the watchdog has them read ahead
+                await checkpoint()
         await client.settle()
         unread = len(ws._transport._to_app)
         # One is worked on, 3 wait for it, the main task has one in hand, 3 are read.
