@@ -162,14 +162,16 @@ class Session(Dispatch):
             while True:
                 self._heard = False
                 await sleep(bounds.heartbeat)
-                if self._heard or self._is_deaf():
+                if self._heard:
                     continue
-                self._sign = anyio.Event()
+                self._sign, sent = anyio.Event(), False
                 with move_on_after(bounds.heartbeat_timeout):
                     await self._send(self.answers.encode(Ping()))
-                    await self._sign.wait()
+                    sent = True
+                    if not self._is_deaf():
+                        await self._sign.wait()
                 self._sign = None
-                if self._is_deaf():
+                if sent and self._is_deaf():
                     continue
                 if not self._heard:
                     self._runtime.end(_SILENT, "no sign of life")

@@ -85,6 +85,7 @@ class WebSocket(Handshake, Forms):
         self._steps = can_step(self._asgi_send)
         self._bounds = DEFAULT_LIMITS
         self._retry: float | bool | None = None
+        self._last: Event | None = None  # what was sent before the close frame
         self.close_event: CloseEvent | None = None
         """How the connection ended, once it has."""
 
@@ -146,8 +147,9 @@ class WebSocket(Handshake, Forms):
         """Send the close frame that ``close_event`` describes, unless it was sent."""
         event = self.close_event
         if event is not None and not self._close_sent:
-            if (goodbye := self._goodbye(event)) is not None:
+            if self._last is None and (goodbye := self._goodbye(event)) is not None:
                 await self._hand_over(goodbye)
+                self._last = goodbye
             await self._hand_over(
                 {"type": "websocket.close", "code": event.code, "reason": event.reason}
             )

@@ -6,7 +6,11 @@ import msgspec
 import pytest
 from starlette.exceptions import HTTPException, WebSocketException
 
-from consumers.errors import InvalidMessage, InvalidParameters
+from consumers.errors import (
+    InvalidMessage,
+    InvalidParameters,
+    MessageNotEncodable,
+)
 from consumers.refusal import Refusal, Refusals, closing_by, end_by, leaves
 
 DENIAL = {"type": "websocket", "extensions": {"websocket.http.response": {}}}
@@ -134,3 +138,40 @@ def test_groups_of_errors_are_looked_into() -> None:
     assert closing_by(group) == (1003, "x")
     assert closing_by(KeyError()) == (1011, "")
     assert closing_by(ExceptionGroup("c", [known, KeyError()])) == (1011, "")
+
+
+@pytest.mark.parametrize("scope", [DENIAL, PLAIN], ids=["denial", "plain"])
+@pytest.mark.parametrize("form", ["http", "close"])
+async def test_clients_of_the_subprotocol_get_a_frame(
+    scope: dict[str, Any], form: Refusals
+) -> None:
+    """Accepted, told and closed, whatever form is set for others."""
+    events: list[Any] = []
+
+    async def send(event: Any) -> None:
+        events.append(event)
+
+    headers, json = {"Retry-After": "7"}, "consumers.v1+json"
+    refusal = Refusal(scope, form, 429, {"why": "full"}, headers, protocol=json)
+    await refusal.send(_unread, send)
+
+    accept, goodbye, close = events
+    assert accept["subprotocol"] == json
+    assert msgspec.json.decode(goodbye["text"]) == {
+        "type": "goodbye",
+        "code": 4429,
+        "reconnect": True,
+        "after": 7,
+        "detail": {"why": "full"},
+    }
+    assert (close["type"], close["code"]) == ("websocket.close", 4429)
+
+
+async def test_what_has_no_form_in_a_frame_is_told_before_anything_is_sent() -> None:
+    """It is the application's mistake, and the handshake is still open."""
+    with pytest.raises(MessageNotEncodable):
+        Refusal(PLAIN, "http", 400, object(), protocol="consumers.v1+json")
+
+
+async def _unread() -> Any:
+    raise AssertionError("a refusal reads nothing")
