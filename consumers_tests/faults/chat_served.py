@@ -6,13 +6,16 @@ It looks for dead clients more often, so that a stalled link is soon noticed.
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 from chat.app import Chat, app, groups, spoken
 from chat.messages import Said, Say, Taken
 
-from consumers import App, Limits, Position, WebSocketRoute, receives, subscribes
+from consumers import App, Limits, Position, WebSocketRoute, receives
 from consumers.groups import Target
 from consumers.history import Recovery
 
@@ -30,12 +33,17 @@ class Quick(Chat):
 class Forgetful(Quick):
     """Who comes back gets what is new from then on, wherever they were."""
 
-    async def subscribe(self, group: Target, since: Position | None = None) -> Recovery:
-        return await super().subscribe(group)
-
-    @subscribes(spoken)
-    async def listen(self, room: str, recovered: bool) -> None:
-        self.stay_in(room)
+    @asynccontextmanager
+    async def joining(
+        self,
+        group: Target,
+        presence: Any = None,
+        *,
+        since: Position | None = None,
+        last: int | None = None,
+    ) -> AsyncIterator[Recovery]:
+        async with super().joining(group, presence) as recovery:
+            yield recovery
 
 
 class Gullible(Quick):

@@ -48,7 +48,7 @@ def test_the_server_may_die(browser: Browser) -> None:
 @needs_chromium
 def test_without_positions_lines_are_lost(browser: Browser) -> None:
     """Who does not say where they were has missed what was said meanwhile."""
-    leaving = Talking(cycles=5, patience=1.5, leisure=0.2, faults=["refuse"])
+    leaving = Talking(cycles=8, patience=1.5, leisure=0.2, faults=["refuse"])
 
     outcome = talk("uvloop", 1, leaving, "positions", "memory", browser)
 
@@ -58,7 +58,7 @@ def test_without_positions_lines_are_lost(browser: Browser) -> None:
 @needs_chromium
 def test_without_keys_lines_are_doubled(browser: Browser) -> None:
     """A line whose answer was lost with the server is said again."""
-    dying = Talking(cycles=1, leisure=0.2, faults=["mute and kill"])
+    dying = Talking(cycles=2, leisure=0.2, faults=["mute and kill"])
 
     outcome = talk("uvloop", 1, dying, "keys", browser=browser)
 
