@@ -185,12 +185,14 @@ async def test_a_late_cancel_does_nothing(busy: bool, server: ServerStyle) -> No
         if busy:  # so that it is read ahead
             await ws.send({"type": "stream", "text": "s", "id": 2})
             assert await ws.receive_json() == {"id": 2, "item": "s"}
+            await ws.send({"type": "say", "text": "x", "id": 3})  # waits before it
         await ws.send({"cancel": 1})
-        await ws.receive_nothing()
+        await client.settle()
         await ws.send({"type": "say", "text": "b", "id": 1})
         if busy:
             consumer.gates["s"].set()
             assert await ws.receive_json() == {"id": 2, "done": True}
+            assert await ws.receive_json() == {"id": 3, "reply": "x"}
         assert await ws.receive_json() == {"id": 1, "reply": "b"}
 
 
