@@ -3,102 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
-import msgspec
 import pytest
 
 from consumers import (
     App,
-    Coalesce,
-    Group,
     Groups,
-    History,
     NotAllowed,
     Position,
     WebSocketConsumer,
     WebSocketRoute,
-    intercepts,
-    receives,
     subscribes,
 )
 from consumers.testing import TestClient
-from consumers_tests.doubles import Journal
-from consumers_tests.framed import JSON, MSGPACK, Peer, talking
-
-LOG = Group("log.{name}", history=History(size=5, ttl=3600))
-LATEST = Group("latest.{name}", history=History(size=50))
-PLAIN = Group("plain.{number}")
-QUICK = Group("quick", outbox=Coalesce(int, every=1.0, batch=True))
-SECRET = Group("secret")
-
-GROUPS = [LOG, LATEST, PLAIN, QUICK, SECRET]
-
-
-class Rude(msgspec.Struct, tag="rude"):
-    text: str
-
-
-class Do(msgspec.Struct, tag="do"):
-    what: str
-    group: str
-
-
-class Watching(WebSocketConsumer):
-    """Shows what groups there are, all but one."""
-
-    value_type = "json"
-    journal: Journal
-    gate: anyio.Event
-
-    @receives(concurrency=2)
-    async def do(self, message: Do) -> None:
-        if message.what == "subscribe":
-            await self.subscribe(message.group)
-        elif message.what == "leave":
-            await self.leave(message.group)
-
-    @subscribes(LOG)
-    async def watch(self, name: str, recovered: bool) -> dict[str, Any] | None:
-        self.journal.add(f"watch {name} {recovered}")
-        if name == "attic":
-            raise NotAllowed("the attic is not for you")
-        if name.startswith("slow"):
-            await self.gate.wait()
-        if name == "broken":
-            raise ZeroDivisionError
-        return {"snapshot of": name}
-
-    @subscribes(LATEST, last=2)
-    async def latest(self, name: str) -> None:
-        pass
-
-    @subscribes(PLAIN)
-    async def plain(self, number: int) -> int:
-        return number
-
-    @subscribes(QUICK)
-    async def quick(self) -> None:
-        pass
-
-
-@asynccontextmanager
-async def watching(
-    base: type[WebSocketConsumer] = Watching, *, quiet: bool = False
-) -> AsyncIterator[tuple[TestClient, Groups, type[Watching]]]:
-    groups = Groups("memory://", GROUPS)
-    fresh = {"journal": Journal(), "gate": anyio.Event()}
-    consumer: Any = type("Watcher", (base,), fresh)
-    app = App([WebSocketRoute("/", consumer)], groups=groups)
-    async with TestClient(app, raise_server_exceptions=not quiet) as client:
-        yield client, groups, consumer
-
-
-async def subscribe(peer: Peer, id: int, group: str, **fields: Any) -> dict[str, Any]:  # noqa: A002
-    await peer.send("subscribe", id=id, group=group, **fields)
-    return await peer.receive()
+from consumers_tests.framed import JSON, MSGPACK, talking
+from consumers_tests.watching import (
+    LATEST,
+    LOG,
+    PLAIN,
+    Watching,
+    subscribe,
+    watching,
+)
 
 
 @pytest.mark.parametrize("protocol", [JSON, MSGPACK])
@@ -434,146 +361,3 @@ async def test_who_leaves_while_it_subscribes_is_no_member() -> None:
         await client.settle()
         assert await groups.count(LOG("slow")) == 0
         consumer.gate.set()
-
-
-# -- the application -------------------------------------------------------------------
-
-
-async def test_the_application_subscribes_a_client() -> None:
-    """Its snapshot is a message, since the client has not asked for it."""
-    async with watching() as (client, groups, _), talking(client) as peer:
-        await peer.send(
-            "message", message={"type": "do", "what": "subscribe", "group": "log.a"}
-        )
-        assert await peer.receive() == {
-            "type": "message",
-            "message": {"snapshot of": "a"},
-        }
-        await groups.publish(LOG("a"), "hi")
-        assert (await peer.receive())["type"] == "publication"
-
-
-async def test_the_application_subscribes_while_the_client_does() -> None:
-    """Each gets what is its own: the client an answer to what it has asked."""
-
-    class Second(Watching):
-        @subscribes(LOG)
-        async def watch(self, name: str, recovered: bool) -> dict[str, Any] | None:
-            self.journal.add(name)
-            asked_for = len(self.journal) == 2
-            await self.gate.wait()
-            if asked_for:
-                raise NotAllowed("not you")
-            return {"for": "the application"}
-
-    async with watching(Second) as (client, _, consumer), talking(client) as peer:
-        await peer.send("ping")
-        assert (await peer.receive())["type"] == "pong"
-        do = {"type": "do", "what": "subscribe", "group": "log.a"}
-        await peer.send("message", message=do)
-        await consumer.journal.wait_for("a")
-        await peer.send("subscribe", id=1, group="log.a")
-        await client.settle()
-        consumer.gate.set()
-        frames = await peer.take(2)
-        await peer.nothing()
-
-    assert {"type": "error", "id": 1, "code": "not_allowed"} in frames
-    assert {"type": "message", "message": {"for": "the application"}} in frames
-
-
-async def test_the_client_is_told_when_the_application_ends_it() -> None:
-    """Once, and nothing more of the group comes; a group that it only joined is not."""
-    async with watching() as (client, groups, _), talking(client) as peer:
-        await subscribe(peer, 1, "log.a")
-        for group in ("log.a", "log.a", "log.b"):
-            do = {"type": "do", "what": "leave", "group": group}
-            await peer.send("message", message=do)
-        told = await peer.receive()
-        assert (told["type"], told["group"]) == ("unsubscribed", "log.a")
-        await groups.publish(LOG("a"), "unheard")
-        await peer.nothing()
-
-
-async def test_groups_that_the_application_joins_send_publications() -> None:
-    """With the group's name, and its position where it keeps them."""
-
-    class Joining(Watching):
-        async def on_connect(self) -> None:
-            await self.join(LOG("a"), PLAIN(1))
-            await self.send("joined")
-
-    async with watching(Joining) as (client, groups, _), talking(client) as peer:
-        assert (await peer.receive())["message"] == "joined"
-        position = await groups.publish(LOG("a"), 1)
-        await groups.publish(PLAIN(1), 2)
-        assert await peer.take(2) == [
-            {
-                "type": "publication",
-                "group": "log.a",
-                "position": str(position),
-                "message": 1,
-            },
-            {"type": "publication", "group": "plain.1", "message": 2},
-        ]
-
-
-async def test_batches_arrive_as_arrays_of_frames() -> None:
-    """What was held back together is one WebSocket message."""
-    async with watching() as (client, groups, _), talking(client) as peer:
-        await subscribe(peer, 1, "quick")
-        for number in range(4):
-            await groups.publish(QUICK, number)
-        assert (await peer.receive())["message"] == 0
-        await client.advance(1.0)
-        frames = await peer.ws.receive_json()
-
-    assert frames == [
-        {"type": "publication", "group": "quick", "message": number}
-        for number in (1, 2, 3)
-    ]
-
-
-async def test_interceptors_see_publications_and_what_was_missed() -> None:
-    """What one returns is put into the frame, at the publication's position."""
-
-    class Polite(Watching):
-        @intercepts
-        async def soften(self, publication: Rude) -> Rude | None:
-            if publication.text == "!":
-                return None
-            return Rude(publication.text.lower())
-
-    async with watching(Polite) as (client, groups, _), talking(client) as peer:
-        start = await groups.publish(LOG("a"), 0)
-        for text in ("ONE", "!"):
-            await groups.publish(LOG("a"), Rude(text))
-        await subscribe(peer, 1, "log.a", position=str(start))
-        await groups.publish(LOG("a"), Rude("TWO"))
-        frames = await peer.take(2)
-
-    assert [frame["message"]["text"] for frame in frames] == ["one", "two"]
-    assert [Position.parse(frame["position"]).offset for frame in frames] == [2, 4]
-
-
-async def test_several_groups_stand_where_each_of_them_does() -> None:
-    """Positions of one are nothing to another."""
-    async with watching() as (client, groups, _):
-        async with talking(client) as peer:
-            starts = {
-                name: (await subscribe(peer, number, f"log.{name}"))["position"]
-                for number, name in enumerate("abc", 1)
-            }
-        for name in "abcab":
-            await groups.publish(LOG(name), name)
-        async with talking(client) as peer:
-            for number, name in enumerate("abc", 1):
-                await peer.send(
-                    "subscribe", id=number, group=f"log.{name}", position=starts[name]
-                )
-            frames = await peer.take(3 + 5)
-
-    for name, count in (("a", 2), ("b", 2), ("c", 1)):
-        own = [frame for frame in frames if frame["group"] == f"log.{name}"]
-        assert own[0]["recovered"] is True
-        assert [frame["message"] for frame in own[1:]] == [name] * count
