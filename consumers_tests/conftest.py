@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,35 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse skipped tests where nobody reads the list of them."""
     if os.environ.get("CI"):
         config.pluginmanager.register(NoSilentSkips())
+
+
+# Tests here meet real sockets, where the two loops of asyncio differ; the rest run on
+# asyncio and on trio, and with LOOPS=all on uvloop as well.
+_SOCKETS = {"client", "faults", "integration", "layers", "server"}
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave uvloop out where it makes no difference, unless all loops are asked for."""
+    if os.environ.get("LOOPS") == "all":
+        return
+    left = [item for item in items if _on_uvloop(item) and not _meets_sockets(item)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        gone = set(left)
+        items[:] = [item for item in items if item not in gone]
+
+
+def _on_uvloop(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    backend = None if callspec is None else callspec.params.get("anyio_backend")
+    return backend == ("asyncio", {"use_uvloop": True})
+
+
+def _meets_sockets(item: pytest.Item) -> bool:
+    parts = item.path.relative_to(Path(__file__).parent).parts
+    return parts[0] in _SOCKETS or parts[0] == "test_client.py"
 
 
 @pytest.fixture(
