@@ -24,16 +24,18 @@ from .errors import (
     NotAllowed,
     StateError,
 )
+from .protocol.writing import Plain
 from .state import State
 
 if TYPE_CHECKING:
     from .call import Call
     from .codecs import Event
+    from .consumer import WebSocketConsumer
     from .protocol.reading import PlainReader
     from .protocol.writing import Answers, Id
     from .runtime import Runtime
 
-__all__ = ["Answering"]
+__all__ = ["Answering", "answer_error"]
 
 _OWN_ENDS: Final = (
     ConnectionClosed,
@@ -170,3 +172,13 @@ class Answering:
 
 async def _in_thread(method: Callable[..., Any], *given: Any, **named: Any) -> Any:
     return await anyio.to_thread.run_sync(partial(method, *given, **named))
+
+
+async def answer_error(
+    consumer: WebSocketConsumer, error: MessageError | NotAllowed
+) -> None:
+    """Send what ``on_receive`` has raised to who sent the message."""
+    if isinstance(error, NotAllowed):
+        error = MessageError("not_allowed")
+    with suppress(ConnectionClosed):
+        await consumer._transmit(Plain(consumer._plan.send).error(None, error))

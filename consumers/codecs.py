@@ -9,7 +9,6 @@ Source of the events: ASGI WebSocket, "Receive - receive event" and "Send - send
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, NoReturn, TypeAlias, get_args
 
@@ -18,6 +17,7 @@ import msgspec
 from .bounds import MAX_CONTAINERS, json_fits, msgpack_fits
 from .errors import ConfigurationError, InvalidMessage, MessageNotEncodable, shorten
 from .history import Position
+from .pydantic_types import mentions_pydantic, pydantic_loads
 
 __all__ = [
     "CODECS",
@@ -25,7 +25,6 @@ __all__ = [
     "CodecName",
     "Event",
     "codec_for",
-    "mentions_pydantic",
     "name_for_annotation",
     "only",
     "pack",
@@ -44,10 +43,7 @@ _INVALID_UTF8_OR_SYNTAX: Final = 1007
 _WRONG_FRAME: Final = 1003
 _SCHEMA: Final = 1008
 _TOO_BIG: Final = 1009
-_BEYOND: Final = (
-    "too many arrays and objects",
-    f"at most {MAX_CONTAINERS:,} of them",
-)
+_BEYOND: Final = ("too many arrays and objects", f"at most {MAX_CONTAINERS:,} of them")
 
 
 class Codec:
@@ -392,7 +388,7 @@ def _is_free(annotation: Any) -> bool:
 
 def _typed_loads(name: str, annotation: Any) -> Callable[[Any], Any]:
     if mentions_pydantic(annotation):
-        return _pydantic_loads(name, annotation)
+        return pydantic_loads(name, annotation)
     decoder = msgspec.json.Decoder if name == "json" else msgspec.msgpack.Decoder
     try:
         return decoder(annotation).decode
@@ -401,32 +397,3 @@ def _typed_loads(name: str, annotation: Any) -> Callable[[Any], Any]:
             f"messages must be of a type that msgspec can decode, got {annotation!r}; "
             f"{error}"
         ) from error
-
-
-def mentions_pydantic(annotation: Any) -> bool:
-    """Tell whether decoding needs pydantic, without importing it where not."""
-    pydantic = sys.modules.get("pydantic")
-    if pydantic is None:
-        return False
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        return True
-    return any(mentions_pydantic(argument) for argument in get_args(annotation))
-
-
-def _pydantic_loads(name: str, annotation: Any) -> Callable[[Any], Any]:
-    import pydantic
-
-    adapter = pydantic.TypeAdapter(annotation)
-    untyped = msgspec.json.decode if name == "json" else msgspec.msgpack.decode
-
-    def loads(data: Any) -> Any:
-        # Decoded by msgspec first, so that a syntax error is told from a wrong schema.
-        value = untyped(data)
-        try:
-            if name == "json":
-                return adapter.validate_json(data)
-            return adapter.validate_python(value)
-        except pydantic.ValidationError as error:
-            raise msgspec.ValidationError(str(error)) from error
-
-    return loads

@@ -261,7 +261,7 @@ class WebSocketConsumer(GroupMember):
             StateError: It does not speak `consumers.v1`.
             ConnectionClosed: It is gone.
         """
-        return await self._runtime.session("request").ask(message, returns)
+        return await self._runtime.session("request").asking.ask(message, returns)
 
     def end(self, code: int, reason: str = "") -> None:
         """Begin to close from outside, without waiting. For ``groups.disconnect``."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +22,6 @@ from .errors import (
     ConnectionClosed,
     InvalidMessage,
     MessageError,
-    NotAllowed,
 )
 from .lanes import Lane
 from .protocol.reading import Refused
@@ -34,13 +32,12 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from .codecs import Event
-    from .consumer import WebSocketConsumer
     from .protocol.reading import PlainReader
     from .protocol.writing import Answers, Id
     from .receivers import Receiver
     from .runtime import Runtime
 
-__all__ = ["Dispatch", "answer_error", "dispatch_for"]
+__all__ = ["Dispatch", "dispatch_for"]
 
 _NOTHING: Final = object()
 """Stands for the id of no message at all; ``None`` is that of one without."""
@@ -381,27 +378,15 @@ class Dispatch(Answering):
                 self._freed = None
 
 
-async def answer_error(
-    consumer: WebSocketConsumer, error: MessageError | NotAllowed
-) -> None:
-    """Send what ``on_receive`` has raised to who sent the message."""
-    if isinstance(error, NotAllowed):
-        error = MessageError("not_allowed")
-    with suppress(ConnectionClosed):
-        await consumer._transmit(Plain(consumer._plan.send).error(None, error))
-
-
 def dispatch_for(runtime: Runtime) -> Dispatch | None:
     """Return what hands a connection's messages to methods, if its class needs it."""
     consumer = runtime.consumer
     plan = consumer._plan
     if plan.receivers:
-        dispatch = Dispatch(runtime, plan.reader, Plain(plan.send))
-    elif consumer.concurrency > 1 and plan.any_receiver is not None:
-        dispatch = Dispatch(runtime, None, Plain(plan.send))
-    else:
-        return None
-    return dispatch
+        return Dispatch(runtime, plan.reader, Plain(plan.send))
+    if consumer.concurrency > 1 and plan.any_receiver is not None:
+        return Dispatch(runtime, None, Plain(plan.send))
+    return None
 
 
 _CANCELLED: Final = MessageError("cancelled")

@@ -18,7 +18,6 @@ from .messages import (
     codecs_of,
     is_interceptor,
     receiving_of,
-    subscribed_by,
 )
 from .params import Binder
 from .protocol.reading import FrameReader, PlainReader
@@ -32,8 +31,9 @@ from .receivers import (
     receiver_of_all,
 )
 from .signatures import Signature, read_signature
+from .subscribers import Subscriber, read_subscribers
 
-__all__ = ["HOOKS", "Plan", "Subscriber", "make_plan"]
+__all__ = ["HOOKS", "Plan", "make_plan"]
 
 HOOKS: Final = (
     "on_handshake",
@@ -56,17 +56,6 @@ _ELSEWHERE: Final = {
     "on_message": "on_receive",
     "on_close": "on_disconnect",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Subscriber:
-    """A method by which clients subscribe to the groups of one declaration."""
-
-    signature: Signature
-    name: str
-    """The method's."""
-    last: int | None
-    """How many of the latest publications are sent where nothing is recovered."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +200,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
     sends = _sends(cls)
     if sends is not None:
         send = only(send, sends, cls.__qualname__)
-    subscribers = _subscribers(cls, namespace)
+    subscribers = read_subscribers(cls, namespace)
     signatures = [signature for signature in hooks.values() if signature is not None]
     signatures += [subscriber.signature for subscriber in subscribers.values()]
     signatures += [receiver.signature for receiver in receivers.values()]
@@ -354,38 +343,6 @@ def _sends(cls: type) -> tuple[type, ...] | None:
         )
     check_encodable(cls.__qualname__, sends, "what it sends")
     return kinds
-
-
-def _subscribers(cls: type, namespace: Mapping[str, Any]) -> dict[Any, Subscriber]:
-    found: dict[Any, Subscriber] = {}
-    for name in dir(cls):
-        method = inspect.getattr_static(cls, name, None)
-        marked = subscribed_by(method)
-        if marked is None:
-            continue
-        group, owner = marked.group, f"{cls.__qualname__}.{name}"
-        if not inspect.iscoroutinefunction(method):
-            raise ConfigurationError(
-                f"{owner} must be 'async def', got {method!r}; write "
-                f"'async def {name}(self, ...)'"
-            )
-        signature = read_signature(
-            method, owner, given=("self",), from_url=True, namespace=namespace
-        )
-        known = {*group.parameters, "recovered"}
-        unknown = [each.name for each in signature.parameters if each.name not in known]
-        if unknown:
-            raise ConfigurationError(
-                f"{owner} must take parameters of {group.pattern!r} by their names, "
-                f"or 'recovered', got {unknown!r}"
-            )
-        subscriber = Subscriber(signature, name, marked.last)
-        if found.setdefault(group, subscriber).name != name:
-            raise ConfigurationError(
-                f"{cls.__qualname__} must have one method per group, got "
-                f"{found[group].name!r} and {name!r} for {group.pattern!r}"
-            )
-    return found
 
 
 def _check_init(cls: type) -> None:

@@ -22,11 +22,12 @@ import anyio
 from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_class
 from starlette.websockets import WebSocketDisconnect
 
+from .answering import answer_error
 from .application import APP_KEY, Application, groups_of, identify
 from .clock import current_clock, move_on_after
 from .close import CloseEvent
 from .consumer import WebSocketConsumer
-from .dispatch import Dispatch, answer_error, dispatch_for
+from .dispatch import Dispatch, dispatch_for
 from .errors import ConnectionClosed, MessageError, NotAllowed, StateError
 from .farewell import Farewell
 from .groups import user_group

@@ -7,24 +7,18 @@ life, a new credential, requests of the server's. Specified in
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime
-from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
-from starlette.exceptions import HTTPException
 
 from .answered import Answered, Entry, current_answered
+from .asking import Asking
 from .call import Call, current_call
-from .clock import current_time, move_on_after, sleep
 from .close import should_return
-from .codecs import CODECS, codec_for
+from .codecs import CODECS
 from .dispatch import Dispatch
 from .errors import (
-    ConnectionClosed,
     InvalidParameters,
     MessageError,
     NotAllowed,
@@ -32,7 +26,6 @@ from .errors import (
 )
 from .groups.publication import size_of
 from .history import Position
-from .identity import known
 from .messages import Receiving
 from .protocol.frames import (
     PROTOCOLS,
@@ -55,6 +48,7 @@ from .protocol.reading import Refused
 from .protocol.writing import Framed
 from .receivers import Receiver
 from .signatures import NOTHING
+from .vigil import Vigil
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -66,10 +60,6 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 __all__ = ["Session"]
-
-_SILENT: Final = 4408
-"""Closes a connection that gives no sign of life. As 408, 'request timeout'."""
-_EXPIRED: Final = 4401
 
 
 def _own(name: str, receiving: Receiving) -> Receiver:
@@ -83,30 +73,16 @@ _REFRESHING: Final = _own("@refresh", Receiving(concurrency=1))
 _NOBODY: Final = _own("", Receiving())
 
 
-class _Asked:
-    """A request of the server's."""
-
-    __slots__ = ("answer", "came")
-
-    def __init__(self) -> None:
-        self.came = anyio.Event()
-        self.answer: Reply[msgspec.Raw] | Error | None = None
-
-
 class Session(Dispatch):
     """The frames of one connection."""
 
     __slots__ = (
-        "_asked",
-        "_expires_at",
         "_frames",
-        "_heard",
-        "_ids",
         "_name",
         "_ponging",
-        "_refreshed",
-        "_sign",
         "_subscriptions",
+        "_vigil",
+        "asking",
         "protocol",
     )
 
@@ -119,20 +95,17 @@ class Session(Dispatch):
         self.protocol = protocol
         """The subprotocol's name."""
         self._frames = self._consumer._plan.frame_reader(self._name)
-        self._heard = False  # since the last look
-        self._sign: anyio.Event | None = None  # waited for after a ping
+        self._vigil = Vigil(self, runtime)
+        self.asking = Asking(self, self._name)
+        """The requests of the server's."""
         self._ponging = False  # whether an answer to a ping is on its way
-        self._ids = count(1)
-        self._asked: dict[int, _Asked] = {}
         self._subscriptions: set[str] = set()  # that the client has asked for
-        self._expires_at: float | None = None
-        self._refreshed: anyio.Event | None = None  # there once its end is watched
 
     # -- the connection -------------------------------------------------------------
 
     async def welcome(self) -> None:
         """Send the first frame, and watch over the connection from now on."""
-        bounds, expires = self._consumer._bounds, self._expiry()
+        bounds, expires = self._consumer._bounds, self._vigil.expiry()
         frame = Welcome(
             connection=self._consumer.id,
             heartbeat=bounds.heartbeat,
@@ -140,10 +113,8 @@ class Session(Dispatch):
             requests=bounds.inbox,
             expires=expires,
         )
-        await self._send(self.answers.encode(frame))
-        if bounds.heartbeat is not None:
-            self._runtime.spawn(self._beat)
-        self._watch()
+        await self.send(frame)
+        self._vigil.begin()
 
     def goodbye(
         self, event: CloseEvent, retry: float | bool | None, detail: Any = None
@@ -154,79 +125,11 @@ class Session(Dispatch):
         said = msgspec.UNSET if detail is None else detail
         return self.answers.encode(Goodbye(event.code, returns, after, said))
 
-    async def _beat(self) -> None:
-        """Ping, and close where no sign of life comes."""
-        bounds = self._consumer._bounds
-        assert bounds.heartbeat is not None
-        try:
-            while True:
-                self._heard = False
-                await sleep(bounds.heartbeat)
-                if self._heard:
-                    continue
-                self._sign, sent = anyio.Event(), False
-                with move_on_after(bounds.heartbeat_timeout):
-                    await self._send(self.answers.encode(Ping()))
-                    sent = True
-                    if not self._is_deaf():
-                        await self._sign.wait()
-                self._sign = None
-                if sent and self._is_deaf():
-                    continue
-                if not self._heard:
-                    self._runtime.end(_SILENT, "no sign of life")
-                    return
-        except ConnectionClosed:
-            pass
-
-    def _is_deaf(self) -> bool:
-        """Tell whether signs of life wait behind messages that a handler is to take.
-
-        Not where that handler waits for what the client can only say after them.
-        """
-        return self._consumer._inbox.is_full() and not self._asked
-
-    def _expiry(self) -> float | None:
-        """Return the seconds until the client's credential ends."""
-        expires = getattr(self._consumer.user, "expires", None)
-        if expires is None:
-            self._expires_at = None
-            return None
-        left: float = max(0.0, (expires - datetime.now(UTC)).total_seconds())
-        self._expires_at = current_time() + left
-        return left
-
-    def _watch(self) -> None:
-        """Close when the credential ends, from now on or by a newer one."""
-        if self._refreshed is not None:
-            self._refreshed.set()
-        elif self._expires_at is not None:
-            self._refreshed = anyio.Event()
-            self._runtime.spawn(self._expire)
-
-    async def _expire(self) -> None:
-        while True:
-            end = math.inf if self._expires_at is None else self._expires_at
-            left = end - current_time()
-            if left <= 0:
-                self._runtime.end(_EXPIRED, "the credential has expired")
-                return
-            assert self._refreshed is not None
-            with move_on_after(left):
-                await self._refreshed.wait()
-                self._refreshed = anyio.Event()
-
-    def _hear(self) -> None:
-        """Take note of a sign of life."""
-        self._heard = True
-        if self._sign is not None:
-            self._sign.set()
-
     # -- frames ---------------------------------------------------------------------
 
     def handle(self, event: Event) -> Awaitable[None]:
         """Handle one frame, or have it handled."""
-        self._hear()
+        self._vigil.hear()
         try:
             frame = self._frames.read(event)
         except Refused as refused:
@@ -248,7 +151,7 @@ class Session(Dispatch):
 
     def urgent(self, event: Event) -> bool:
         """Deal with a frame that was read ahead, if it must not wait; tell whether."""
-        self._hear()
+        self._vigil.hear()
         frame = self._frames.control(event)
         if frame is None:
             return False
@@ -265,11 +168,7 @@ class Session(Dispatch):
                 self._ponging = True
                 self._runtime.spawn(self._pong)
         elif isinstance(frame, Reply | Error):
-            name = frame.id
-            asked = None if name is msgspec.UNSET else self._asked.get(name)
-            if asked is not None and asked.answer is None:
-                asked.answer = frame
-                asked.came.set()
+            self.asking.take(frame)
 
     async def _pong(self) -> None:
         try:
@@ -347,7 +246,7 @@ class Session(Dispatch):
         if call.receiver is _SUBSCRIBING:
             return await self._subscribe(call.message)
         if call.receiver is _REFRESHING:
-            return await self._refresh(call.message.token)
+            return await self._vigil.refresh(call.message.token)
         return await super()._result(call)
 
     # -- subscriptions --------------------------------------------------------------
@@ -397,7 +296,7 @@ class Session(Dispatch):
             position=None if position is None else str(position),
             snapshot=snapshot,
         )
-        await self._send(self.answers.encode(frame))
+        await self.send(frame)
 
     async def unsubscribed(self, groups: Sequence[str]) -> None:
         """Tell the client which of its subscriptions the application has ended."""
@@ -408,71 +307,24 @@ class Session(Dispatch):
                     self.answers.encode(Unsubscribed(name, "left"))
                 )
 
-    # -- credentials ----------------------------------------------------------------
+    # -- for what belongs to it -----------------------------------------------------
 
-    async def _refresh(self, token: str) -> dict[str, float | None]:
-        consumer = self._consumer
-        before, consumer._token = consumer._token, token
-        try:
-            await self._authenticate()
-        except BaseException:
-            consumer._token = before
-            raise
-        left = self._expiry()
-        self._watch()
-        return {"expires": left}
+    async def send(self, frame: Any) -> None:
+        """Send a frame."""
+        await self._send(self.answers.encode(frame))
 
-    async def _authenticate(self) -> None:
-        """Have the application tell again who the client is.
+    def read_ahead(self) -> None:
+        """Read on while a hook runs."""
+        self._runtime.read_ahead()
 
-        Raises:
-            MessageError: Nobody that it was.
-        """
-        consumer, authenticate = self._consumer, self._runtime.authenticate
-        if authenticate is None:
-            return
-        try:
-            identity = await authenticate(consumer)
-        except HTTPException as error:
-            raise MessageError("not_allowed", error.detail) from error
-        if identity is None or identity.identity != consumer.user.identity:
-            raise MessageError("not_allowed", "not the user of this connection")
-        consumer.user = known(identity)
-
-    # -- requests of the server's ---------------------------------------------------
-
-    async def ask(self, message: Any, returns: Any) -> Any:
-        """Send a request, and return its answer; see ``WebSocketConsumer.request``."""
-        name, asked = next(self._ids), _Asked()
-        self._asked[name] = asked
-        frame = Request(name, message)
-        try:
-            await self._send(self.answers.encode(frame))
-            self._runtime.read_ahead()  # else a hook would wait for what nobody reads
-            await asked.came.wait()
-        except anyio.get_cancelled_exc_class():
-            self.post(self.answers.encode(Cancel(name)))
-            raise
-        finally:
-            del self._asked[name]
-        answer = asked.answer
-        if answer is None:
-            await self._consumer._raise_gone()
-        if isinstance(answer, Error):
-            detail = None if answer.detail is msgspec.UNSET else answer.detail
-            raise MessageError(answer.code, detail)
-        return self._converted(bytes(answer.message), returns)
-
-    def _converted(self, raw: bytes, returns: Any) -> Any:
-        kind = "text" if self._name == "json" else "bytes"
-        data: Any = raw.decode() if kind == "text" else raw
-        return codec_for(self._name, returns).decode({kind: data})
+    async def raise_gone(self) -> NoReturn:
+        """Raise what says that the client is gone."""
+        await self._consumer._raise_gone()
 
     def gone(self) -> None:
         """End streams, and those who wait for the client: it left."""
         super().gone()
-        for asked in self._asked.values():
-            asked.came.set()
+        self.asking.gone()
 
 
 def no_session(verb: str) -> StateError:

@@ -149,13 +149,6 @@ def test_typed_messages_come_back(name: str, kind: Any, message: object) -> None
     assert codec.decode(received(codec.encode(message))) == message
 
 
-def test_a_model_inside_something_else_is_encoded() -> None:
-    """Models of pydantic may stand anywhere in a message, with what they allow."""
-    event = CODECS["json"].encode({"order": Order(item="tea", due=dt.date(2030, 1, 2))})
-
-    assert event["text"] == '{"order":{"item":"tea","count":1,"due":"2030-01-02"}}'
-
-
 # -- the client's faults ---------------------------------------------------------------
 
 

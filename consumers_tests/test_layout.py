@@ -42,7 +42,7 @@ WHOLE = {
     "migration_channels": "a chat with Channels, before and after it moved here",
     "migration_examples": "the same with FastAPI and Bocadillo",
     "model": "layers against a reference, in any order of calls",
-    "model_example": "the language model's answers in process, and in two over a broker",
+    "model_example": "the language model's answers in process, and in two",
     "model_example_browser": "drives its page, over a link that breaks",
     "must_run": "nothing is skipped silently in CI",
     "peers": "defects measured in other frameworks",

@@ -8,8 +8,9 @@ from typing import Any, Final, Literal, NoReturn
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from consumers.codecs import Codec, Event, codec_for, mentions_pydantic
+from consumers.codecs import Codec, Event, codec_for
 from consumers.errors import InvalidMessage, MessageError
+from consumers.pydantic_types import mentions_pydantic
 
 from .frames import (
     Cancel,

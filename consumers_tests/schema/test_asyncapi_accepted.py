@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from consumers.errors import InvalidMessage
 from consumers.protocol.reading import Refused
 from consumers.schema import asyncapi
 from consumers.testing import TestClient
@@ -53,7 +54,11 @@ def payloads() -> list[Schema]:
 
 def plain(message: Any) -> Any:
     """Read a message as it comes without a subprotocol."""
-    return PLAN.reader.read({"text": json.dumps(message)})
+    event = {"text": json.dumps(message)}
+    try:
+        return PLAN.reader.decode(event)
+    except InvalidMessage as error:
+        return PLAN.reader.cancelled_by(event, error)
 
 
 def framed(message: Any) -> Any:

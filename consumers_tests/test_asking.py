@@ -65,7 +65,7 @@ def asking(**options: Any) -> tuple[type[WebSocketConsumer], Journal]:
                 raise
             finally:
                 session = self._runtime.session("look")
-                journal.add(f"left {len(session._asked)}")
+                journal.add(f"left {len(session.asking)}")
             journal.add(answer)
             return str(answer.text)
 
@@ -311,7 +311,7 @@ async def test_who_asks_while_the_server_closes_is_not_left_waiting(
         journal.add("close")
         await client.settle()
         await client.advance(2.0)
-        assert consumers[0]._runtime._dispatch._asked == {}
+        assert len(consumers[0]._runtime._dispatch.asking) == 0
         frames = []
         while (frame := await peer.receive())["type"] != "goodbye":
             frames.append(frame)
