@@ -127,7 +127,7 @@ async def test_refused_handshakes(server: Server) -> None:
         async with client(server, "/nowhere") as ann:
             with pytest.raises(Closed) as caught:
                 await ann.ready()
-            assert caught.value.code == 4403
+            assert caught.value.code == 4404
 
 
 async def test_tokens(server: Server) -> None:

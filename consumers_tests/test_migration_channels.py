@@ -31,8 +31,9 @@ from consumers_tests.server.live import PATIENCE, ROOT, Process, Server
 
 EXAMPLES = ROOT / "docs" / "examples"
 
-BEFORE, AFTER = "before_channels:application", "after_channels:app"
-SIDE_BY_SIDE = "side_by_side:app"
+BEFORE = "migrating.before_channels:application"
+AFTER = "migrating.after_channels:app"
+SIDE_BY_SIDE = "migrating.side_by_side:app"
 
 
 class Programs:
@@ -51,7 +52,7 @@ class Programs:
             copyfile(self._empty, database)
             with self._environment(database):
                 options = ("--app-dir", str(EXAMPLES), "--port", "0")
-                process = Process(*options, "--no-access-log", f"migrating.{name}")
+                process = Process(*options, "--no-access-log", name)
             self._stack.enter_context(process)
             self._served[name] = process.server()
         return self._served[name]

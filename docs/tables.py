@@ -11,8 +11,8 @@ from consumers.cli import COMMANDS
 from consumers.close import CLOSE_CODES
 from consumers.consumer import WebSocketConsumer
 from consumers.limits import Limits
-from consumers.settings import SETTINGS
 from consumers.server.options import Options
+from consumers.settings import SETTINGS
 
 __all__ = ["SUBSTITUTIONS"]
 
