@@ -10,9 +10,8 @@ ARGS ?=
 # coverage` does that, and says whether they are enough. Not by pytest-cov: with that and
 # xdist, asyncio's cancellation in the workers misbehaves on Python 3.11.
 COVER ?=
-# With `LOOPS=all` tests that meet no socket run on uvloop too, not only on asyncio and
-# trio.
-LOOPS ?=
+# With `TESTS=all` also what takes long: consumers_tests/thorough.py says what that is.
+TESTS ?=
 # More than there are processors, since many tests wait for a process or a broker.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 
@@ -37,7 +36,7 @@ run: $(APP) ## Serve the chat example at http://127.0.0.1:8000
 
 test: $(DEV) $(NPM) browser ## Run all tests in parallel
 	@rm -f .coverage .coverage.*
-	LOOPS=$(LOOPS) $(BIN)/$(if $(COVER),coverage run,python) -m pytest -n $(WORKERS) $(ARGS)
+	TESTS=$(TESTS) $(BIN)/$(if $(COVER),coverage run,python) -m pytest -n $(WORKERS) $(ARGS)
 	@$(if $(COVER),$(BIN)/coverage combine -q,true)
 
 check: lint types imports coverage docs ## Everything else that must hold before a change goes in
@@ -87,7 +86,7 @@ clean: ## Remove everything that can be made again
 
 # Data of an earlier run serve as long as no source has changed since.
 .coverage: $(SOURCES)
-	@$(MAKE) test COVER=yes LOOPS=all
+	@$(MAKE) test COVER=yes
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -3,12 +3,12 @@
 import importlib.util
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consumers_tests.must_run import NoSilentSkips
+from consumers_tests.thorough import is_left_out
 from consumers_tests.valkey import Valkey
 
 without_uvloop = pytest.mark.skipif(
@@ -22,33 +22,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(NoSilentSkips())
 
 
-# Tests here meet real sockets, where the two loops of asyncio differ; the rest run on
-# asyncio and on trio, and with LOOPS=all on uvloop as well.
-_SOCKETS = {"client", "faults", "integration", "layers", "server"}
-
-
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave uvloop out where it makes no difference, unless all loops are asked for."""
-    if os.environ.get("LOOPS") == "all":
-        return
-    left = [item for item in items if _on_uvloop(item) and not _meets_sockets(item)]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        gone = set(left)
+    """Leave out what takes long, unless all tests are asked for."""
+    gone = {item for item in items if is_left_out(item)}
+    if gone and len(items) > 1:  # who names one test wants that one
+        config.hook.pytest_deselected(items=[*gone])
         items[:] = [item for item in items if item not in gone]
-
-
-def _on_uvloop(item: pytest.Item) -> bool:
-    callspec = getattr(item, "callspec", None)
-    backend = None if callspec is None else callspec.params.get("anyio_backend")
-    return backend == ("asyncio", {"use_uvloop": True})
-
-
-def _meets_sockets(item: pytest.Item) -> bool:
-    parts = item.path.relative_to(Path(__file__).parent).parts
-    return parts[0] in _SOCKETS or parts[0] == "test_client.py"
 
 
 @pytest.fixture(

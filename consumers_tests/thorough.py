@@ -1,0 +1,80 @@
+"""What `make test` leaves to `make test TESTS=all`, which CI runs as well.
+
+`make test` has to end within three minutes on two processors. It runs each test that
+there is in at least one form, but for what is named here: second loops, second servers
+and controls of what takes seconds.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+__all__ = ["is_left_out"]
+
+FOLDER: Final = Path(__file__).parent
+
+# Tests here meet real sockets, where the two loops of asyncio differ. The rest run on
+# asyncio and on trio.
+_SOCKETS: Final = {"client", "faults", "integration", "layers", "server"}
+
+_LONG: Final = [
+    re.compile(pattern)
+    for pattern in (
+        # Benchmarks: that each of them can be run; one workload of each kind stays.
+        r"test_benchmarks\.py::test_each_peer_broadcasts_through_a_broker\[(?!consumers)",
+        r"test_benchmarks\.py::test_each_kind_of_groups_runs",
+        # Faults: the other loop, and controls, which are long because they wait.
+        r"faults/test_broker\.py::test_nobody_misses_anything_unknowingly\[trio",
+        r"faults/test_broker\.py::test_without_the_guard_it_fails\[(?!killed)",
+        r"faults/test_churn\.py::test_nothing_stays_behind\[(trio|uvloop-redis)",
+        r"faults/test_churn\.py::test_each_kind_of_group_is_measured",
+        r"faults/test_slow\.py::test_it_costs_its_outbox_and_goes_in_time\[trio",
+        r"faults/test_slow\.py::test_without_the_guard_it_fails",
+        r"faults/test_server\.py::test_its_clients_return_and_miss_nothing\[trio",
+        r"faults/test_server\.py::test_without_the_guard_it_fails",
+        r"faults/test_chat\.py::test_without_",
+        # Every tick is visited by a scope and by one cancel; here by two.
+        r"test_cancellation\.py::test_cancelled_natively_twice",
+        # Browsers: one mode of several, one loop of two.
+        r"schema/test_page_browser\.py::.*\[(plain|consumers\.v1\+msgpack)",
+        r"schema/test_page_browser\.py::test_(it_fits_a_phone|frames_are_copied)",
+        r"test_chat_browser\.py::test_a_restart_is_seen_and_recovered_from\[trio",
+        r"test_chat_valkey\.py::test_two_workers_are_one_chat\[trio",
+        r"test_dashboard\.py::test_one_process_measures_for_all.*\[terminate",
+        # Servers: the older implementations, and the attacks that are drawn by lot.
+        r"integration/test_(crowds|endings|hostile)\.py::.*\[(legacy|wsproto)",
+        r"integration/test_hostile\.py::test_a_payload_.*\[(trio|sansio-uvloop)",
+        r"server/test_serve_hostile\.py::test_bystanders_are_served\[.*random",
+        r"server/test_processes\.py::test_a_change_is_loaded\[trio",
+        r"layers/test_redis_cluster\.py::test_servers_are_lost_and_found_one_by_one\[uv",
+        r"layers/test_redis_cluster\.py::test_servers_are_lost_and_found_one_by_one\[tr",
+        r"layers/test_redis_subscriptions\.py::test_ten_thousand_cycles.*\[(uvloop|asy)",
+        r"layers/test_redis_overview\.py::test_a_cluster_is_looked_at.*\[(uvloop|asyncio)",
+        r"client/test_javascript\.py::test_against_a_real_server\[trio",
+        r"test_migration_examples\.py::test_several_workers\[before",
+    )
+]
+
+
+def is_left_out(item: pytest.Item) -> bool:
+    """Tell whether a test runs only where all are asked for."""
+    if os.environ.get("TESTS") == "all":
+        return False
+    name = item.nodeid.partition("consumers_tests/")[2]
+    if any(pattern.match(name) for pattern in _LONG):
+        return True
+    return _is_on_uvloop(item) and not _meets_sockets(item)
+
+
+def _is_on_uvloop(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    backend = None if callspec is None else callspec.params.get("anyio_backend")
+    return backend == ("asyncio", {"use_uvloop": True})
+
+
+def _meets_sockets(item: pytest.Item) -> bool:
+    first = item.path.relative_to(FOLDER).parts[0]
+    return first in _SOCKETS or first == "test_client.py"
