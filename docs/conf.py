@@ -83,6 +83,7 @@ told_in_words = {
     r"consumers\.messages\.HookT",
     r"consumers\.policies\._Bounded",
     r"consumers\.testing\.connection\.T",
+    r"consumers\.testing\.dialling\.InProcess",
 }
 nitpick_ignore_regex = [
     ("py:.*", rf"({'|'.join(sorted(foreign))})(\..*)?"),
