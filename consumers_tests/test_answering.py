@@ -4,9 +4,7 @@ import logging
 from typing import Annotated, Any
 
 import anyio
-import msgspec
 import pytest
-from msgspec import Meta
 from starlette.exceptions import HTTPException, WebSocketException
 
 from consumers import (
@@ -17,50 +15,9 @@ from consumers import (
     WebSocketConsumer,
     receives,
 )
-from consumers.testing import ClientConnection, ServerStyle
+from consumers.testing import ServerStyle
 from consumers_tests.doubles import Journal, both_servers, serving
-
-
-class Say(msgspec.Struct, tag="say"):
-    text: str
-
-
-class Ask(msgspec.Struct, tag="ask"):
-    text: str
-
-
-class Receipt(msgspec.Struct, tag="receipt"):
-    text: str
-
-
-class Chat(WebSocketConsumer):
-    """Answers."""
-
-    @receives
-    async def say(self, message: Say) -> Receipt:
-        return Receipt(message.text)
-
-    @receives
-    async def ask(self, message: Ask) -> None:
-        if message.text:
-            await self.send(Receipt(message.text))
-
-    @receives("rename")
-    async def rename(
-        self,
-        name: Annotated[str, Meta(max_length=5)],
-        *,
-        loud: bool = False,
-        tags: list[str] = [],  # noqa: B006
-    ) -> list[Any]:
-        return [name, loud, tags]
-
-
-async def asked(ws: ClientConnection, message: Any) -> Any:
-    """Send a message, and return the answer."""
-    await ws.send(message)
-    return await ws.receive_json()
-
+from consumers_tests.replying import Ask, Chat, Receipt, Say, asked
 
 # -- what the client does wrong -------------------------------------------------------
 

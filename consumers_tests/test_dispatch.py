@@ -1,11 +1,9 @@
 """Dispatch: a message finds its method, and its sender gets the answer or an error."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
-import msgspec
-from msgspec import Meta
 
 from consumers import (
     MessageError,
@@ -13,50 +11,9 @@ from consumers import (
     WebSocketConsumer,
     receives,
 )
-from consumers.testing import ClientConnection, ServerStyle
+from consumers.testing import ServerStyle
 from consumers_tests.doubles import Journal, both_servers, serving
-
-
-class Say(msgspec.Struct, tag="say"):
-    text: str
-
-
-class Ask(msgspec.Struct, tag="ask"):
-    text: str
-
-
-class Receipt(msgspec.Struct, tag="receipt"):
-    text: str
-
-
-class Chat(WebSocketConsumer):
-    """Answers."""
-
-    @receives
-    async def say(self, message: Say) -> Receipt:
-        return Receipt(message.text)
-
-    @receives
-    async def ask(self, message: Ask) -> None:
-        if message.text:
-            await self.send(Receipt(message.text))
-
-    @receives("rename")
-    async def rename(
-        self,
-        name: Annotated[str, Meta(max_length=5)],
-        *,
-        loud: bool = False,
-        tags: list[str] = [],  # noqa: B006
-    ) -> list[Any]:
-        return [name, loud, tags]
-
-
-async def asked(ws: ClientConnection, message: Any) -> Any:
-    """Send a message, and return the answer."""
-    await ws.send(message)
-    return await ws.receive_json()
-
+from consumers_tests.replying import Ask, Chat, Receipt, Say, asked
 
 # -- answers --------------------------------------------------------------------------
 
