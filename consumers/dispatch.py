@@ -340,10 +340,14 @@ class Dispatch(Answering):
         key = call.receiver.receiving.key
         if key is None:
             return None
-        if isinstance(key, str):
-            value: Hashable = getattr(call.message, key)
-            return value
-        return key(call.message)
+        value = (
+            getattr(call.message, key) if isinstance(key, str) else key(call.message)
+        )
+        try:
+            hash(value)
+        except TypeError:  # a list, say: what is written alike is alike
+            return repr(value)
+        return value
 
     def _bound(self) -> int:
         """Return how many may wait in all lanes before reading stops."""

@@ -64,7 +64,11 @@ async def test_the_class_s_concurrency_is_of_all_others(server: ServerStyle) -> 
 
 
 @both_servers
-@pytest.mark.parametrize("key", ["room", lambda message: message.room.lower()])
+@pytest.mark.parametrize(
+    "key",
+    ["room", lambda message: message.room.lower(), lambda message: [message.room]],
+    ids=["field", "function", "what has no hash"],
+)
 async def test_one_by_one_for_each_key(key: Any, server: ServerStyle) -> None:
     """Within a key messages keep their order, and other keys do not wait for it."""
     consumer = gated(concurrency=8, key=key)
