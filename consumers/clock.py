@@ -76,6 +76,7 @@ class VirtualClock:
         self._due: list[tuple[float, int, anyio.CancelScope | anyio.Event]] = []
         # {scope: the tie-breaker of its entry that counts}: older ones are void.
         self._deadlines: dict[anyio.CancelScope, int] = {}
+        self._sleeping: set[anyio.Event] = set()
 
     def time(self) -> float:
         """Return the virtual time: the sum of all advances, in seconds."""
@@ -93,8 +94,12 @@ class VirtualClock:
         await anyio.lowlevel.checkpoint()
         if seconds > 0:
             due = anyio.Event()
+            self._sleeping.add(due)
             self._push(seconds, due)
-            await due.wait()
+            try:
+                await due.wait()
+            finally:
+                self._sleeping.discard(due)
 
     def advance(self, seconds: float) -> None:
         """Move the clock and do all that is due until then.
@@ -117,12 +122,22 @@ class VirtualClock:
                 target.cancel()
         self._now = until
 
+    def _counts(self, order: int, target: anyio.CancelScope | anyio.Event) -> bool:
+        """Tell whether somebody waits for an entry still."""
+        if isinstance(target, anyio.Event):
+            return target in self._sleeping
+        return self._deadlines.get(target) == order
+
     def next_due(self) -> float:
         """Return the seconds to the next timer, ``math.inf`` if there is none."""
         return self._due[0][0] - self._now if self._due else math.inf
 
     def _push(self, seconds: float, target: anyio.CancelScope | anyio.Event) -> int:
         order = next(self._order)
+        if len(self._due) > 2 * (len(self._deadlines) + len(self._sleeping)) + 64:
+            # Most are void: what they were for is over, and has not waited for them.
+            self._due = [entry for entry in self._due if self._counts(*entry[1:])]
+            heapq.heapify(self._due)
         heapq.heappush(self._due, (self._now + max(seconds, 0.0), order, target))
         return order
 

@@ -151,3 +151,46 @@ def test_time_is_the_sum_of_all_advances(steps: list[int]) -> None:
         clock.advance(step)
 
     assert clock.time() == sum(steps)
+
+
+async def test_timers_that_are_over_are_not_kept() -> None:
+    """A clock that stands still does not grow by what was cancelled before its time."""
+    clock = VirtualClock()
+
+    for _ in range(300):
+        scope = anyio.CancelScope()
+        clock.cancel_after(scope, 10.0)
+        clock.cancel_after(scope, math.inf)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await clock.sleep(5.0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(clock.sleep, 5.0)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+
+    assert len(clock._due) < 80
+
+
+async def test_those_that_are_not_over_are_kept() -> None:
+    """Whatever else is forgotten, who waits is woken, and at the right time."""
+    clock = VirtualClock()
+    woken: list[int] = []
+
+    async def wait(number: int) -> None:
+        await clock.sleep(float(number))
+        woken.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(1, 11):
+            tasks.start_soon(wait, number)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(300):
+            scope = anyio.CancelScope()
+            clock.cancel_after(scope, 3.0)
+            clock.cancel_after(scope, math.inf)
+        for _ in range(10):
+            clock.advance(1.0)
+            await anyio.wait_all_tasks_blocked()
+
+    assert woken == [*range(1, 11)]
