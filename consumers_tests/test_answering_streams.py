@@ -9,7 +9,7 @@ import pytest
 
 from consumers import MessageError, NotAllowed, WebSocketConsumer, receives
 from consumers.testing import ServerStyle
-from consumers_tests.doubles import Journal, both_servers, serving
+from consumers_tests.doubles import PATIENCE, Journal, both_servers, serving
 
 
 class Count(msgspec.Struct, tag="count"):
@@ -226,6 +226,9 @@ async def test_a_method_goes_on_after_its_client(
     class Saving(WebSocketConsumer):
         finish_timeout = 3.0
 
+        async def on_connect(self) -> None:
+            connected.append(self)
+
         @receives
         async def say(self, message: Say) -> str:
             try:
@@ -237,12 +240,15 @@ async def test_a_method_goes_on_after_its_client(
         async def on_disconnect(self, code: int) -> None:
             journal.add(code)
 
+    connected: list[WebSocketConsumer] = []
     Saving.concurrency = concurrency
     async with serving(Saving) as client, client.connect("/", server=server) as ws:
         await ws.send({"type": "say", "text": "cut short", "id": 1})
         await client.settle()
         await ws.drop()
-        await client.settle()
+        with anyio.fail_after(PATIENCE):  # the watchdog notices it in real time
+            while connected[0].close_event is None:  # noqa: ASYNC110
+                await anyio.sleep(0.005)
         await client.advance(2.9)
         assert journal == []
         await client.advance(0.2)

@@ -16,9 +16,9 @@ __all__ = ["is_left_out"]
 
 FOLDER: Final = Path(__file__).parent
 
-# Tests here meet real sockets, where the two loops of asyncio differ. The rest run on
+# Tests here meet real servers, where the two loops of asyncio differ. The rest run on
 # asyncio and on trio.
-_SOCKETS: Final = {"client", "faults", "integration", "layers", "server"}
+_SERVERS: Final = {"faults", "integration", "test_client.py"}
 
 _LONG: Final = [
     re.compile(pattern)
@@ -27,26 +27,30 @@ _LONG: Final = [
         r"test_benchmarks\.py::test_each_peer_broadcasts_through_a_broker\[(?!consumers)",
         r"test_benchmarks\.py::test_each_kind_of_groups_runs",
         # Faults: the other loop, and controls, which are long because they wait.
-        r"faults/test_broker\.py::test_nobody_misses_anything_unknowingly\[trio",
+        r"faults/test_broker\.py::test_nobody_misses_.*\[(trio|uvloop-stalled)",
         r"faults/test_broker\.py::test_without_the_guard_it_fails\[(?!killed)",
         r"faults/test_churn\.py::test_nothing_stays_behind\[(trio|uvloop-redis)",
         r"faults/test_churn\.py::test_each_kind_of_group_is_measured",
+        r"faults/test_churn\.py::test_without_the_guard_it_fails",
         r"faults/test_slow\.py::test_it_costs_its_outbox_and_goes_in_time\[trio",
         r"faults/test_slow\.py::test_without_the_guard_it_fails",
         r"faults/test_server\.py::test_its_clients_return_and_miss_nothing\[trio",
         r"faults/test_server\.py::test_without_the_guard_it_fails",
-        r"faults/test_chat\.py::test_without_",
+        r"faults/test_chat\.py::test_(without_|links_may_break)",
         # Every tick is visited by a scope and by one cancel; here by two.
         r"test_cancellation\.py::test_cancelled_natively_twice",
         # Browsers: one mode of several, one loop of two.
-        r"schema/test_page_browser\.py::.*\[(plain|consumers\.v1\+msgpack)",
-        r"schema/test_page_browser\.py::test_(it_fits_a_phone|frames_are_copied)",
+        r"schema/test_page_browser\.py::.*\[(Plain|with MessagePack)",
+        r"schema/test_page_browser\.py::test_(it_fits_a_phone|frames_are_|it_is_used_by)",
+        r"schema/test_page_browser\.py::test_(a_short_stream|the_form_knows|every_schema)",
         r"test_chat_browser\.py::test_a_restart_is_seen_and_recovered_from\[trio",
+        r"test_chat_browser\.py::test_waits_grow_up_to_half_a_minute",
         r"test_chat_valkey\.py::test_two_workers_are_one_chat\[trio",
+        r"test_chat_valkey\.py::test_a_killed_broker_loses_no_line",
         r"test_dashboard\.py::test_one_process_measures_for_all.*\[terminate",
         # Servers: the older implementations, and the attacks that are drawn by lot.
-        r"integration/test_(crowds|endings|hostile)\.py::.*\[(legacy|wsproto)",
-        r"integration/test_hostile\.py::test_a_payload_.*\[(trio|sansio-uvloop)",
+        r"integration/test_(crowds|endings|hostile)\.py::.*\[(legacy|wsproto|sansio(?!-uv))",
+        r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",
         r"server/test_serve_hostile\.py::test_bystanders_are_served\[.*random",
         r"server/test_processes\.py::test_a_change_is_loaded\[trio",
         r"layers/test_redis_cluster\.py::test_servers_are_lost_and_found_one_by_one\[uv",
@@ -55,6 +59,7 @@ _LONG: Final = [
         r"layers/test_redis_overview\.py::test_a_cluster_is_looked_at.*\[(uvloop|asyncio)",
         r"client/test_javascript\.py::test_against_a_real_server\[trio",
         r"test_migration_examples\.py::test_several_workers\[before",
+        r"test_migration_channels\.py::.*before_channels",
     )
 ]
 
@@ -66,7 +71,7 @@ def is_left_out(item: pytest.Item) -> bool:
     name = item.nodeid.partition("consumers_tests/")[2]
     if any(pattern.match(name) for pattern in _LONG):
         return True
-    return _is_on_uvloop(item) and not _meets_sockets(item)
+    return _is_on_uvloop(item) and not _meets_servers(item)
 
 
 def _is_on_uvloop(item: pytest.Item) -> bool:
@@ -75,6 +80,5 @@ def _is_on_uvloop(item: pytest.Item) -> bool:
     return backend == ("asyncio", {"use_uvloop": True})
 
 
-def _meets_sockets(item: pytest.Item) -> bool:
-    first = item.path.relative_to(FOLDER).parts[0]
-    return first in _SOCKETS or first == "test_client.py"
+def _meets_servers(item: pytest.Item) -> bool:
+    return item.path.relative_to(FOLDER).parts[0] in _SERVERS

@@ -314,9 +314,10 @@ async def test_a_token_that_has_ended_is_not_shown(
 ) -> None:
     """After the time that the server named, the next connection fetches another one."""
     tokens = Tokens()
-    async with server.client(token=tokens, reconnect=Reconnect(min=30, max=30)):
+    again = Reconnect(min=30, max=30)
+    async with server.client(token=tokens, reconnect=again) as client:
         peer = await server.accept(expires=1.0)
-        await anyio.wait_all_tasks_blocked()
+        await client.ready()
         peer.drop()
         await pass_time(clock, 31.0)
         assert shown(await server.next()) == "Bearer t2"
