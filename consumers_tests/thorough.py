@@ -26,6 +26,7 @@ _LONG: Final = [
         # Benchmarks: that each of them can be run; one workload of each kind stays.
         r"test_benchmarks\.py::test_each_peer_broadcasts_through_a_broker\[(?!consumers)",
         r"test_benchmarks\.py::test_each_kind_of_groups_runs",
+        r"test_benchmarks\.py::test_each_workload_runs\[(typed1|request1|echo16)",
         # Faults: the other loop, and controls, which are long because they wait.
         r"faults/test_broker\.py::test_nobody_misses_.*\[(trio|uvloop-stalled)",
         r"faults/test_broker\.py::test_without_the_guard_it_fails\[(?!killed)",
@@ -37,17 +38,20 @@ _LONG: Final = [
         r"faults/test_server\.py::test_its_clients_return_and_miss_nothing\[trio",
         r"faults/test_server\.py::test_without_the_guard_it_fails",
         r"faults/test_chat\.py::test_(without_|links_may_break)",
-        # Every tick is visited by a scope and by one cancel; here by two.
+        # Every tick is visited by a scope, and by one cancel; here by two.
         r"test_cancellation\.py::test_cancelled_natively_twice",
+        r"test_cancellation\.py::test_cancelled_natively_once.*\[hooks",
         # Browsers: one mode of several, one loop of two.
         r"schema/test_page_browser\.py::.*\[(Plain|with MessagePack)",
         r"schema/test_page_browser\.py::test_(it_fits_a_phone|frames_are_|it_is_used_by)",
         r"schema/test_page_browser\.py::test_(a_short_stream|the_form_knows|every_schema)",
-        r"test_chat_browser\.py::test_a_restart_is_seen_and_recovered_from\[trio",
+        r"test_chat_browser\.py::test_a_restart_is_seen_and_recovered_from",
+        r"test_examples_browser\.py::test_a_board_comes_back",
+        r"test_model_example_browser\.py::test_(an_answer_grows|what_was_written_mean)",
         r"test_chat_browser\.py::test_waits_grow_up_to_half_a_minute",
         r"test_chat_valkey\.py::test_two_workers_are_one_chat\[trio",
         r"test_chat_valkey\.py::test_a_killed_broker_loses_no_line",
-        r"test_dashboard\.py::test_one_process_measures_for_all.*\[terminate",
+        r"test_dashboard\.py::test_one_process_measures_for_all",
         # Servers: the older implementations, and the attacks that are drawn by lot.
         r"integration/test_(crowds|endings|hostile)\.py::.*\[(legacy|wsproto|sansio(?!-uv))",
         r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",
@@ -58,6 +62,9 @@ _LONG: Final = [
         r"layers/test_redis_subscriptions\.py::test_ten_thousand_cycles.*\[(uvloop|asy)",
         r"layers/test_redis_overview\.py::test_a_cluster_is_looked_at.*\[(uvloop|asyncio)",
         r"client/test_javascript\.py::test_against_a_real_server\[trio",
+        r"integration/test_subprotocol\.py::.*\[(legacy|wsproto|sansio(?!-uv))",
+        r"layers/test_model\.py::test_the_redis_layer.*\[trio-Presence",
+        r"test_store\.py::test_a_program_that_listens",
         r"test_migration_examples\.py::test_several_workers\[before",
         r"test_migration_channels\.py::.*before_channels",
     )
