@@ -25,7 +25,7 @@ from .errors import (
     StateError,
 )
 from .protocol.writing import Plain
-from .state import State
+from .state import CLOSING
 
 if TYPE_CHECKING:
     from .call import Call
@@ -78,7 +78,7 @@ class Answering:
             answer = self._failed(call, MessageError("not_allowed"))
         except Exception as error:
             answer = await self._instead(call.id, error)
-        if answer is not None and self._consumer._stage is not State.CLOSING:
+        if answer is not None and self._consumer._stage is not CLOSING:
             await self._send(answer)
         call.answered = True
 

@@ -26,7 +26,7 @@ from .errors import (
 from .lanes import Lane
 from .protocol.reading import Refused
 from .protocol.writing import Plain
-from .state import State
+from .state import CLOSING
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -242,7 +242,7 @@ class Dispatch(Answering):
         finally:
             self._handling = _NOTHING
         # A method that has closed answers nothing any more.
-        if answer is not None and consumer._stage is not State.CLOSING:
+        if answer is not None and consumer._stage is not CLOSING:
             await consumer._transmit(answer)
         if name is not None:
             self._unanswered = None
@@ -365,7 +365,7 @@ class Dispatch(Answering):
         try:
             # What ends the connection is also the end of a call, which begins the next.
             await checkpoint_if_cancelled()
-            if call.cancelled or self._consumer._stage is State.CLOSING:
+            if call.cancelled or self._consumer._stage is CLOSING:
                 return
             with CancelScope() as call.scope:
                 await self._answer(call)

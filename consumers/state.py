@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
-__all__ = ["OPEN", "TRANSITIONS", "WHY", "Action", "State"]
+__all__ = ["CLOSING", "OPEN", "TRANSITIONS", "WHY", "Action", "State"]
 
 
 class State(Enum):
@@ -28,6 +28,8 @@ class State(Enum):
 
 OPEN: Final = State.OPEN
 """For what every message passes: before Python 3.12 an attribute of an enum is slow."""
+CLOSING: Final = State.CLOSING
+"""The same."""
 
 
 class Action(Enum):
