@@ -24,7 +24,6 @@ from .errors import (
     NotAllowed,
     StateError,
 )
-from .protocol.writing import Plain
 from .state import CLOSING
 
 if TYPE_CHECKING:
@@ -181,4 +180,4 @@ async def answer_error(
     if isinstance(error, NotAllowed):
         error = MessageError("not_allowed")
     with suppress(ConnectionClosed):
-        await consumer._transmit(Plain(consumer._plan.send).error(None, error))
+        await consumer._transmit(consumer._plan.answers.error(None, error))

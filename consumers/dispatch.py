@@ -25,7 +25,6 @@ from .errors import (
 )
 from .lanes import Lane
 from .protocol.reading import Refused
-from .protocol.writing import Plain
 from .state import CLOSING
 
 if TYPE_CHECKING:
@@ -387,9 +386,9 @@ def dispatch_for(runtime: Runtime) -> Dispatch | None:
     consumer = runtime.consumer
     plan = consumer._plan
     if plan.receivers:
-        return Dispatch(runtime, plan.reader, Plain(plan.send))
+        return Dispatch(runtime, plan.reader, plan.answers)
     if consumer.concurrency > 1 and plan.any_receiver is not None:
-        return Dispatch(runtime, None, Plain(plan.send))
+        return Dispatch(runtime, None, plan.answers)
     return None
 
 

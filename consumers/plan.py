@@ -21,7 +21,7 @@ from .messages import (
 )
 from .params import Binder
 from .protocol.reading import FrameReader, PlainReader
-from .protocol.writing import FRAMED
+from .protocol.writing import FRAMED, Plain
 from .providers import Provider, in_scope
 from .receivers import (
     Receiver,
@@ -129,6 +129,11 @@ class Plan:
             for kind, receiver in self.receivers.items()
             if receiver.is_plain
         }
+
+    @cached_property
+    def answers(self) -> Plain:
+        """What writes answers, where no subprotocol is spoken."""
+        return Plain(self.send)
 
     @cached_property
     def reader(self) -> PlainReader:

@@ -70,7 +70,6 @@ def _own(name: str, receiving: Receiving) -> Receiver:
 # lanes have names that no method can have.
 _SUBSCRIBING: Final = _own("@subscribe", Receiving(concurrency=8, key="group"))
 _REFRESHING: Final = _own("@refresh", Receiving(concurrency=1))
-_NOBODY: Final = _own("", Receiving())
 
 
 class Session(Dispatch):

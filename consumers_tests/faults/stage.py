@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Self
@@ -107,16 +108,16 @@ class Crowd:
         return judged
 
 
-class Publisher:
+class Publisher(ABC):
     """Somebody who publishes; how far it is, and what came of it."""
 
     def __init__(self, plan: Publish) -> None:
         self.plan = plan
         self.progress = Progress(0)
 
+    @abstractmethod
     def look(self) -> Progress:
         """Return how far it is now."""
-        raise NotImplementedError
 
     def finish(self, seconds: float) -> Progress:
         """Wait until it has published all."""
