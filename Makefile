@@ -15,6 +15,9 @@ TESTS ?=
 # More than there are processors, since many tests wait for a process or a broker.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 
+# Tests start hundreds of processes. Where bytecode is not kept each compiles all modules.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := $(VENV)/bin
 # Stamps: what is there need not be installed again until pyproject.toml changes.
 APP := $(VENV)/.installed-app

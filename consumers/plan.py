@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from .attributes import attributes_beside
 from .codecs import Codec, only, with_positions
 from .errors import ConfigurationError
 from .messages import (
@@ -205,7 +206,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
     sends = _sends(cls)
     if sends is not None:
         send = only(send, sends, cls.__qualname__)
-    subscribers = read_subscribers(cls, namespace)
+    subscribers = read_subscribers(cls, base, namespace)
     signatures = [signature for signature in hooks.values() if signature is not None]
     signatures += [subscriber.signature for subscriber in subscribers.values()]
     signatures += [receiver.signature for receiver in receivers.values()]
@@ -295,8 +296,7 @@ def _interceptors(
     cls: type, base: type, namespace: Mapping[str, Any]
 ) -> dict[type, str]:
     found: dict[type, str] = {}
-    for name in dir(cls):
-        method = inspect.getattr_static(cls, name, None)
+    for name, method in attributes_beside(base, cls).items():
         if not is_interceptor(method):
             continue
         owner = f"{cls.__qualname__}.{name}"

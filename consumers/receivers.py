@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
+from .attributes import attributes_beside
 from .errors import ConfigurationError
 from .messages import Receiving, check_kind, marked_by
 from .providers import provider_of
@@ -104,8 +105,8 @@ def read_receivers(
         NameError: An annotation names what is not defined yet.
     """
     found: dict[type[msgspec.Struct], Receiver] = {}
-    for name in dir(cls):
-        receiving = _marked_in(cls, name)
+    for name, method in attributes_beside(base, cls).items():
+        receiving = _marked_in(cls, name, method)
         if receiving is None or name == "on_receive":
             continue
         receiver = _read(cls, base, name, receiving, namespace)
@@ -125,12 +126,11 @@ def receiver_of_all(signature: Signature, receiving: Receiving) -> Receiver:
     return Receiver("on_receive", (), None, signature, receiving, Any, False, "")
 
 
-def _marked_in(cls: type, name: str) -> Receiving | None:
+def _marked_in(cls: type, name: str, method: Any) -> Receiving | None:
     """Return what was said of a method, there or where it was first defined.
 
     A subclass that overrides one need not say it again.
     """
-    method = inspect.getattr_static(cls, name, None)
     if not inspect.isfunction(method):
         return None
     for base in cls.__mro__:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .attributes import attributes_beside
 from .errors import ConfigurationError
 from .messages import subscribed_by
 from .signatures import Signature, read_signature
@@ -25,16 +26,22 @@ class Subscriber:
     """How many of the latest publications are sent where nothing is recovered."""
 
 
-def read_subscribers(cls: type, namespace: Mapping[str, Any]) -> dict[Any, Subscriber]:
+def read_subscribers(
+    cls: type, base: type, namespace: Mapping[str, Any]
+) -> dict[Any, Subscriber]:
     """Return ``{declared group: what subscribes to it}``.
+
+    Args:
+        cls: The consumer class.
+        base: The framework's own.
+        namespace: Local names that annotations may use.
 
     Raises:
         ConfigurationError: A method can't work, or two are for one group.
         NameError: An annotation names what is not defined yet.
     """
     found: dict[Any, Subscriber] = {}
-    for name in dir(cls):
-        method = inspect.getattr_static(cls, name, None)
+    for name, method in attributes_beside(base, cls).items():
         marked = subscribed_by(method)
         if marked is None:
             continue
