@@ -18,11 +18,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .answering import Answering
 from .call import Call
-from .errors import (
-    ConnectionClosed,
-    InvalidMessage,
-    MessageError,
-)
+from .errors import ConnectionClosed, InvalidMessage, MessageError
 from .lanes import Lane
 from .protocol.reading import Refused
 from .state import CLOSING
@@ -85,9 +81,8 @@ class Dispatch(Answering):
         self._ready: deque[tuple[Lane, Call, Hashable]] = deque()  # to be begun
         self._calls: dict[Id, Call] = {}  # by what their senders call them
         # What is called in the main task with nothing but the message.
-        self._quick: Mapping[type, str] = (
-            self._consumer._plan.quick if concurrency == 1 else {}
-        )
+        quick = self._consumer._plan.quick
+        self._quick: Mapping[type, str] = quick if concurrency == 1 else {}
         self._handling: Any = _NOTHING  # the id of what is handled in the main task
         self._unanswered: Id = None  # the same, once its sender has cancelled it
         self._interrupted = False  # whether the scope ends with it
@@ -131,12 +126,16 @@ class Dispatch(Answering):
 
     async def _take_all(self, take: Callable[[], Awaitable[Event]]) -> bool:
         """Handle messages until a call is cancelled; tell whether there are no more."""
-        consumer = self._consumer
+        consumer, reader, quick = self._consumer, self._reader, self._quick
         receive, inbox = consumer._asgi_receive, consumer._inbox
         watchdog, took = inbox.watchdog, inbox.took
         untimed = consumer._bounds.idle_timeout is None
         assert watchdog is not None
-        while True:
+        if reader is not None:
+            decode, kind, mark = reader.decode, reader.kind, reader.mark
+            encode = consumer._plan.answers.encode
+        while not (self._stopped or self._interrupted):
+            message = result = answer = None  # who waits keeps nothing of what was
             if untimed and inbox.waiting is None and not inbox.closed:
                 # Written out for what is common, as in `Runtime.run`.
                 watchdog.busy.pop(inbox, None)
@@ -147,23 +146,42 @@ class Dispatch(Answering):
                     watchdog.busy[inbox] = watchdog.tick
                     if not watchdog.awake:
                         watchdog.wake()
-                else:
-                    event = took(event)
+                elif (event := took(event))["type"] == "websocket.disconnect":
+                    return True
             else:
                 event = await take()
                 self._taken += 1
-            if event["type"] == "websocket.disconnect":
-                return True
+                if event["type"] == "websocket.disconnect":
+                    return True
             try:
-                await self.handle(event)
+                if reader is None:
+                    await self.handle(event)
+                    continue
+                try:
+                    message = decode(event)
+                except InvalidMessage as error:
+                    await self._misread(event, reader, error)
+                    continue
+                method = quick.get(type(message))
+                if method is None or mark in event[kind]:
+                    await self._take_plain(event, reader, message)
+                    continue
+                # `_answer_quickly`, written out for what has no id.
+                self._handling = None
+                try:
+                    result = await getattr(consumer, method)(message)
+                    answer = None if result is None else encode(result)
+                except Exception as error:
+                    answer = await self._instead(None, error)
+                finally:
+                    self._handling = _NOTHING
+                if answer is not None and consumer._stage is not CLOSING:
+                    await consumer._transmit(answer)
             except ConnectionClosed as error:
                 # What came before the client left is handled, answered or not.
-                if error.connection is not self._consumer:
+                if error.connection is not consumer:
                     raise
-            if self._stopped:
-                return True
-            if self._interrupted:  # it has ended before that reached it
-                return False
+        return self._stopped
 
     def stop(self) -> bool:
         """Take no more messages; tell whether one is worked on in the main task."""
@@ -184,20 +202,20 @@ class Dispatch(Answering):
     # Plain functions that return coroutines: fewer frames on a message's way.
 
     def handle(self, event: Event) -> Awaitable[None]:
-        """Handle one message, or have it handled."""
-        plan, reader = self._consumer._plan, self._reader
-        if reader is None:
-            assert plan.any_receiver is not None
-            return self.take(Call(None, plan.receive.decode(event), plan.any_receiver))
-        try:
-            message = reader.decode(event)
-        except InvalidMessage as error:
-            return self._misread(event, reader, error)
+        """Handle one message, or have it handled, where no method is sought for it."""
+        plan = self._consumer._plan
+        assert plan.any_receiver is not None
+        return self.take(Call(None, plan.receive.decode(event), plan.any_receiver))
+
+    def _take_plain(
+        self, event: Event, reader: PlainReader, message: Any
+    ) -> Awaitable[None]:
         # Looked for before it is read: few messages have one.
         name = reader.id_of(event) if reader.mark in event[reader.kind] else None
         if (method := self._quick.get(type(message))) is not None:
             return self._answer_quickly(method, message, name)
-        return self.take(Call(name, message, plan.receivers[type(message)]))
+        receiver = self._consumer._plan.receivers[type(message)]
+        return self.take(Call(name, message, receiver))
 
     def _misread(
         self, event: Event, reader: PlainReader, error: InvalidMessage
@@ -269,7 +287,7 @@ class Dispatch(Answering):
                 self._handling = _NOTHING
                 self._calls.pop(name, None)
             return
-        key = self._key_of(call)
+        key = call.receiver.key_of(call.message)
         while not lane.is_free(key) and self._waiting >= self._bound():
             self._freed = anyio.Event()
             await self._freed.wait()
@@ -334,19 +352,6 @@ class Dispatch(Answering):
         if lane is None:
             lane = self._lanes[receiver.name] = Lane(limit)
         return lane
-
-    def _key_of(self, call: Call) -> Hashable:
-        key = call.receiver.receiving.key
-        if key is None:
-            return None
-        value = (
-            getattr(call.message, key) if isinstance(key, str) else key(call.message)
-        )
-        try:
-            hash(value)
-        except TypeError:  # a list, say: what is written alike is alike
-            return repr(value)
-        return value
 
     def _bound(self) -> int:
         """Return how many may wait in all lanes before reading stops."""

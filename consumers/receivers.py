@@ -7,6 +7,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Hashable,
     Iterable,
     Mapping,
 )
@@ -70,6 +71,18 @@ class Receiver:
             and receiving.timeout is None
             and receiving.concurrency is None
         )
+
+    def key_of(self, message: Any) -> Hashable:
+        """Return what messages have in common that are handled one after another."""
+        key = self.receiving.key
+        if key is None:
+            return None
+        value = getattr(message, key) if isinstance(key, str) else key(message)
+        try:
+            hash(value)
+        except TypeError:  # a list, say: what is written alike is alike
+            return repr(value)
+        return value
 
 
 def union_of(types: Iterable[Any]) -> Any:

@@ -45,28 +45,29 @@ class Answers(Protocol):
 class Plain:
     """Answers for clients that speak no subprotocol."""
 
-    __slots__ = ("_encode",)
+    __slots__ = ("encode",)
 
     def __init__(self, codec: Codec) -> None:
         """Write by the codec of a class."""
         # Not by its own `encode`: that takes only what the class sends by itself. A
         # class that sends texts or bytes has errors alone to write here.
         name = codec.name if codec.name == "msgpack" else "json"
-        self._encode = CODECS[name].encode
+        self.encode = CODECS[name].encode
+        """Makes the event of a value."""
 
     def reply(self, id: Id, value: Any) -> Event | None:  # noqa: A002
         """Write ``{"id": …, "reply": value}``, or the value alone, if any."""
         if id is not None:
-            return self._encode({"id": id, "reply": value})
-        return None if value is None else self._encode(value)
+            return self.encode({"id": id, "reply": value})
+        return None if value is None else self.encode(value)
 
     def item(self, id: Id, value: Any) -> Event | None:  # noqa: A002
         """Write ``{"id": …, "item": value}``, or the value alone."""
-        return self._encode(value if id is None else {"id": id, "item": value})
+        return self.encode(value if id is None else {"id": id, "item": value})
 
     def done(self, id: Id) -> Event | None:  # noqa: A002
         """Write ``{"id": …, "done": true}``, or nothing."""
-        return None if id is None else self._encode({"id": id, "done": True})
+        return None if id is None else self.encode({"id": id, "done": True})
 
     def error(self, id: Id, error: MessageError) -> Event:  # noqa: A002
         """Write ``{"id": …, "error": {"code": …, "detail": …}}``."""
@@ -74,7 +75,7 @@ class Plain:
         if error.detail is not None:
             content["detail"] = error.detail
         whole = {"error": content}
-        return self._encode(whole if id is None else {"id": id, **whole})
+        return self.encode(whole if id is None else {"id": id, **whole})
 
 
 class Framed:
