@@ -1,0 +1,448 @@
+"""Frames from a client, read without any input or output of its own.
+
+A frame that is whole, final, masked, short and plain, which is nearly every one, is
+read straight from what was received, by the loop in `Frames.feed`. Everything else goes
+through `Frames._step`, one frame or part of one at a time. What is wrong fails the
+connection as soon as it can be seen: a header before its payload has come, a byte that
+is not UTF-8 before its frame is whole.
+
+Whatever the client sends, and however it is cut, time and memory grow with the number
+of bytes: payloads are unmasked, inflated and checked part by part as they come, and
+never joined twice.
+"""
+
+from __future__ import annotations
+
+from codecs import utf_8_decode
+from itertools import repeat
+from typing import Any, Final, NamedTuple
+
+from consumers.close import CLOSE_CODES
+from consumers.server.frames.deflate import Corrupt, Deflate
+from consumers.server.frames.outgoing import (
+    BINARY,
+    CLOSE,
+    PONG,
+    TEXT,
+    binary_frame,
+    close_frame,
+    frame,
+    ping_frame,
+    text_frame,
+)
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # where the package was installed without a compiler
+    from websockets.utils import apply_mask
+
+__all__ = ["HIGH", "Ended", "Frames"]
+
+HIGH: Final = 64
+"""So many messages are read ahead of whoever takes them."""
+
+_LONGEST_SHORT: Final = 125
+"""A frame with a longer payload has its length in bytes of its own."""
+
+_LENGTH_16: Final = 0x80 | 126
+"""Second byte of a header whose length is in the next two."""
+
+_NEVER: Final = 1 << 62
+_SHORT_FRAMES: Final = (_NEVER,) * 128 + tuple(range(6, 132)) + (_NEVER,) * 2
+"""Second byte of a header -> bytes of the whole frame, if it is masked and short; if it
+is not, more than there can ever be."""
+
+_RECEIVED_CODES: Final = frozenset(
+    row.code for row in CLOSE_CODES.values() if row.sent_by != "nobody"
+).union(range(3000, 5000))
+
+
+_NOT_UTF8: Final = "a text is not UTF-8"
+
+
+class Ended(NamedTuple):
+    """Why nothing more can come in."""
+
+    code: int
+    """The client's close code, 1005 if it gave none; after a failure our own."""
+
+    reason: str
+    """What came or went with the code. A client's text is untrusted."""
+
+    failed: bool
+    """Whether the client broke the protocol or a limit; else it said goodbye."""
+
+
+class _Failure(Exception):
+    """The connection has to be failed with a code, and a reason for the client."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class _Message:
+    """A message that is not whole yet, and where in its current frame we are."""
+
+    __slots__ = (
+        "body",
+        "compressed",
+        "final",
+        "frames",
+        "is_text",
+        "left",
+        "mask",
+        "undecided",
+    )
+
+    def __init__(self, is_text: bool, compressed: bool) -> None:
+        self.is_text = is_text
+        self.compressed = compressed
+        self.body = bytearray()
+        self.frames = 0
+        self.undecided = b""
+        """The beginning of a character: at most 3 bytes, already part of the body."""
+        self.left = 0
+        """Bytes of the current frame that have not come."""
+        self.mask = b""
+        """The frame's mask, turned to where the next byte begins."""
+        self.final = False
+
+
+class Frames:
+    """One connection's frames, both ways, of the server.
+
+    Feed it what is received; then write ``replies``, hand on ``messages``, and look at
+    ``ended``. Messages that came before the end are in ``messages`` still.
+
+    While ``lagging`` is set, stop receiving: messages were left unread because ``HIGH``
+    are waiting. Take them out and go on with ``feed(b"")``. Also stop receiving while
+    ``replies`` can't be written: they take no more bytes than the pings they answer.
+
+    Args:
+        max_size: Largest message of the client in bytes, after inflating.
+        max_frames: A message comes in at most so many frames; empty ones count.
+        deflate: What ``negotiate`` agreed on.
+    """
+
+    __slots__ = (
+        "_at",
+        "_max_frames",
+        "_max_size",
+        "_message",
+        "_rest",
+        "close_sent",
+        "deflate",
+        "ended",
+        "lagging",
+        "messages",
+        "pong",
+        "replies",
+    )
+
+    messages: list[dict[str, Any]]
+    """ASGI's ``websocket.receive`` events in order of coming. The owner takes them out,
+    or puts another list here."""
+
+    replies: list[bytes]
+    """Frames to write now, in this order: pongs, the answer to a close frame, the close
+    frame of a failure. The owner takes them out."""
+
+    pong: bytes | None
+    """The payload of the latest pong."""
+
+    ended: Ended | None
+    """Set once nothing more can come in; what is fed afterwards is ignored."""
+
+    close_sent: bool
+    """Whether a close frame was made, by whomever: no message may follow it."""
+
+    lagging: bool
+    """Whether input is left unread because ``HIGH`` messages are waiting."""
+
+    deflate: Deflate | None
+
+    def __init__(
+        self, max_size: int, max_frames: int = 16384, deflate: Deflate | None = None
+    ) -> None:
+        self.messages = []
+        self.replies = []
+        self.pong = None
+        self.ended = None
+        self.close_sent = False
+        self.lagging = False
+        self.deflate = deflate
+        self._max_size = max_size
+        self._max_frames = max_frames
+        self._rest = b""  # an unfinished header or control frame; all input if lagging
+        self._at = 0  # where in it unread input begins
+        self._message: _Message | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take what was received. Raises nothing, whatever it is.
+
+        Source: RFC 6455 5, 7.1, 8.1; RFC 7692 6.
+        """
+        if self.ended is not None:
+            return
+        pos = 0
+        if self._rest:
+            if data:
+                data = self._rest[self._at :] + data
+            else:
+                data, pos = self._rest, self._at
+            self._rest = b""
+            self._at = 0
+            self.lagging = False
+        messages = self.messages
+        append = messages.append
+        end = len(data)
+        shortest = end - 5  # a frame that begins here or later is not whole
+        try:
+            while True:
+                if (
+                    self._message is None
+                    and not self.close_sent
+                    and self._max_size >= _LONGEST_SHORT
+                ):
+                    for _ in repeat(None, HIGH - len(messages)):
+                        if pos >= shortest:
+                            break
+                        stop = pos + _SHORT_FRAMES[data[pos + 1]]
+                        start = pos + 6
+                        if stop > end:
+                            if data[pos + 1] != _LENGTH_16:
+                                break
+                            start = pos + 8
+                            stop = start + (data[pos + 2] << 8 | data[pos + 3])
+                            if stop > end or stop - start > self._max_size:
+                                break
+                        first = data[pos]
+                        if first == TEXT:
+                            payload = apply_mask(
+                                data[start:stop], data[start - 4 : start]
+                            )
+                            append(
+                                {"type": "websocket.receive", "text": payload.decode()}
+                            )
+                        elif first == BINARY:
+                            payload = apply_mask(
+                                data[start:stop], data[start - 4 : start]
+                            )
+                            append({"type": "websocket.receive", "bytes": payload})
+                        else:
+                            break
+                        pos = stop
+                if pos == end:
+                    return
+                if len(messages) >= HIGH and not self.close_sent:
+                    self._rest = data
+                    self._at = pos
+                    self.lagging = True
+                    return
+                pos = self._step(data, pos)
+                if pos < 0:
+                    return
+        except UnicodeDecodeError:
+            self._fail(1007, _NOT_UTF8)
+        except Corrupt:
+            self._fail(1007, "compressed data can't be inflated")
+        except _Failure as failure:
+            self._fail(failure.code, failure.reason)
+
+    def text(self, text: str) -> bytes:
+        """Return the frame of a text message.
+
+        Raises:
+            UnicodeEncodeError: It has half of a surrogate pair. The caller's fault.
+        """
+        payload = text.encode()
+        deflate = self.deflate
+        if deflate is not None and len(payload) >= deflate.threshold:
+            return deflate.compressed_frame(TEXT, payload)
+        return text_frame(payload)
+
+    def binary(self, payload: bytes) -> bytes:
+        """Return the frame of a binary message."""
+        deflate = self.deflate
+        if deflate is not None and len(payload) >= deflate.threshold:
+            return deflate.compressed_frame(BINARY, payload)
+        return binary_frame(payload)
+
+    def ping(self, payload: bytes = b"") -> bytes:
+        """Return a ping. Its answer will be in ``pong``.
+
+        Raises:
+            ValueError: The payload has more than 125 bytes. The caller's fault.
+        """
+        return ping_frame(payload)
+
+    def close(self, code: int | None = None, reason: str = "") -> bytes:
+        """Return a close frame; later messages of the client are read and dropped.
+
+        Call it at most once, and not after ``close_sent``.
+
+        Raises:
+            ValueError: The code may not be sent, or the reason is too long or has no
+                code. The caller's fault.
+        """
+        closing = close_frame(code, reason)
+        self.close_sent = True
+        return closing
+
+    def _fail(self, code: int, reason: str) -> None:
+        self.ended = Ended(code, reason, failed=True)
+        self._message = None
+        if not self.close_sent:
+            self.close_sent = True
+            self.replies.append(close_frame(code, reason))
+
+    def _step(self, data: bytes, pos: int) -> int:
+        """Read what comes next at ``pos``: a frame, or a part of one.
+
+        Returns where to go on, or -1 if that is not known yet.
+
+        Raises:
+            _Failure, Corrupt, UnicodeDecodeError: The client's fault.
+        """
+        message = self._message
+        if message is not None and message.left:
+            return self._read_payload(message, data, pos)
+        end = len(data)
+        if end - pos < 2:
+            return self._keep(data, pos)
+        first = data[pos]
+        opcode = first & 0x0F
+        length = data[pos + 1] & 0x7F
+        self._check_header(first, opcode, data[pos + 1])
+        if opcode & 0x08:
+            stop = pos + 6 + length
+            if stop > end:
+                return self._keep(data, pos)
+            mask = data[pos + 2 : pos + 6]
+            self._read_control(opcode, apply_mask(data[pos + 6 : stop], mask))
+            return stop if self.ended is None else -1
+        start = pos + (6 if length < 126 else 8 if length == 126 else 14)
+        if length >= 126:
+            if end < start - 4:
+                return self._keep(data, pos)
+            length = int.from_bytes(data[pos + 2 : start - 4], "big")
+        room = self._max_size if message is None else self._max_size - len(message.body)
+        if length > room:
+            raise _Failure(1009, f"a message is larger than {self._max_size} bytes")
+        if end < start:
+            return self._keep(data, pos)
+        mask = data[start - 4 : start]
+        if end - start >= length and first in (TEXT, BINARY):
+            stop = start + length
+            self._deliver(first == TEXT, apply_mask(data[start:stop], mask))
+            return stop
+        if message is None:
+            message = self._message = _Message(opcode == 1, bool(first & 0x40))
+        message.frames += 1
+        if message.frames > self._max_frames:
+            raise _Failure(1008, f"a message has more than {self._max_frames} frames")
+        message.left = length
+        message.mask = mask
+        message.final = bool(first & 0x80)
+        return self._read_payload(message, data, start)
+
+    def _check_header(self, first: int, opcode: int, second: int) -> None:
+        """Raise if the first two bytes of a frame break the protocol."""
+        wrong = ""
+        if 2 < opcode < 8 or opcode > 10:
+            wrong = "unknown opcode"
+        elif not second & 0x80:
+            wrong = "a client's frame is not masked"
+        # RSV1 is permessage-deflate's, on the first frame of a message only.
+        elif first & 0x30 or (
+            first & 0x40 and (self.deflate is None or not 0 < opcode < 3)
+        ):
+            wrong = "reserved bits are set"
+        elif opcode & 0x08:
+            if not first & 0x80:
+                wrong = "a control frame is fragmented"
+            elif second & 0x7F > _LONGEST_SHORT:
+                wrong = "a control frame is too long"
+        elif opcode == 0:
+            if self._message is None:
+                wrong = "there is nothing to be continued"
+        elif self._message is not None:
+            wrong = "a message begins before the last one has ended"
+        if wrong:
+            raise _Failure(1002, wrong)
+
+    def _keep(self, data: bytes, pos: int) -> int:
+        # At most 130 bytes: one more, and it would be a whole control frame or header.
+        self._rest = data[pos:]
+        return -1
+
+    def _read_control(self, opcode: int, payload: bytes) -> None:
+        if opcode == 9:
+            self.replies.append(frame(PONG, payload))
+            return
+        if opcode == 10:
+            self.pong = payload
+            return
+        code, reason = 1005, ""
+        if payload:
+            code = int.from_bytes(payload[:2], "big")
+            reason = payload[2:].decode()
+            if len(payload) < 2 or code not in _RECEIVED_CODES:
+                raise _Failure(1002, "a close frame has no valid code")
+        self.ended = Ended(code, reason, failed=False)
+        self._message = None
+        if not self.close_sent:
+            self.close_sent = True
+            self.replies.append(frame(CLOSE, payload))
+
+    def _read_payload(self, message: _Message, data: bytes, pos: int) -> int:
+        """Read as much of the current frame as there is."""
+        stop = min(pos + message.left, len(data))
+        taken = stop - pos
+        self._extend(message, apply_mask(data[pos:stop], message.mask))
+        message.left -= taken
+        if message.left:
+            if turn := taken & 3:
+                message.mask = message.mask[turn:] + message.mask[:turn]
+            return -1
+        if message.final:
+            self._message = None
+            if message.compressed:
+                self._extend(message, None)
+            self._deliver(message.is_text, bytes(message.body))
+        return stop
+
+    def _extend(self, message: _Message, part: bytes | None) -> None:
+        """Add a part to a message; None is the end of a compressed one."""
+        body = message.body
+        if message.compressed:
+            assert self.deflate is not None, "RSV1 is refused without it"
+            room = self._max_size - len(body)
+            if part is None:
+                part = self.deflate.finish(room)
+            else:
+                part = self.deflate.inflate(part, room)
+            if len(part) > room:
+                raise _Failure(1009, f"a message is larger than {self._max_size} bytes")
+        assert part is not None, "only a compressed message needs its end"
+        if message.is_text:
+            # Only told apart here, not kept: a text that is whole is decoded at once.
+            undecided = message.undecided + part
+            _, decided = utf_8_decode(undecided, "strict", False)
+            message.undecided = rest = undecided[decided:]
+            # Half of a surrogate pair, which the codec judges by its third byte only.
+            if b"\xed\xa0" <= rest < b"\xee":
+                raise _Failure(1007, _NOT_UTF8)
+        body += part
+
+    def _deliver(self, is_text: bool, payload: bytes) -> None:
+        # Decoded also where nobody wants it: what is wrong has to fail the connection.
+        event = (
+            {"type": "websocket.receive", "text": payload.decode()}
+            if is_text
+            else {"type": "websocket.receive", "bytes": payload}
+        )
+        if not self.close_sent:
+            self.messages.append(event)

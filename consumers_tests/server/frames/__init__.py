@@ -1,0 +1,1 @@
+"""The frame engine: tables of single cases, and streams against another engine."""
