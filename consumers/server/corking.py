@@ -1,0 +1,49 @@
+"""Corking: what connections have to write, written once per turn of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+from weakref import WeakKeyDictionary
+
+__all__ = ["Cork", "Corked", "cork_of"]
+
+
+class Corked(Protocol):
+    """A connection that gathers what it has to write."""
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        ...
+
+
+class Cork:
+    """Those connections of one event loop that have gathered something."""
+
+    __slots__ = ("_held", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._held: list[Corked] = []
+
+    def hold(self, connection: Corked) -> None:
+        """Have a connection flushed at the loop's next turn."""
+        if not self._held:
+            self._loop.call_soon(self._pull)
+        self._held.append(connection)
+
+    def _pull(self) -> None:
+        held, self._held = self._held, []
+        for connection in held:
+            connection.flush()
+
+
+_corks: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Cork]] = WeakKeyDictionary()
+
+
+def cork_of(loop: asyncio.AbstractEventLoop) -> Cork:
+    """Return the cork of an event loop."""
+    cork = _corks.get(loop)
+    if cork is None:
+        cork = _corks[loop] = Cork(loop)
+    return cork
