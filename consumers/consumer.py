@@ -13,7 +13,7 @@ from .protocol import PROTOCOLS, spoken
 from .protocol.writing import FRAMED
 from .settings import SETTINGS, check_settings
 from .signatures import callers_locals
-from .state import State
+from .state import Action, State
 
 if TYPE_CHECKING:
     from anyio import TaskHandle
@@ -102,7 +102,7 @@ class WebSocketConsumer(GroupMember):
     _namespace: ClassVar[dict[str, Any]] = {}
     # Set by `runtime`, which stands above this module.
     _serve: ClassVar[Callable[[WebSocketConsumer], Awaitable[None]]]
-    _runtime: Runtime
+    _runtime: Runtime  # until all has ended
     _protocol: str | None = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -261,11 +261,14 @@ class WebSocketConsumer(GroupMember):
             StateError: It does not speak `consumers.v1`.
             ConnectionClosed: It is gone.
         """
+        if self._stage is State.ENDED:
+            await self._do(Action.SEND)
         return await self._runtime.session("request").asking.ask(message, returns)
 
     def end(self, code: int, reason: str = "") -> None:
         """Begin to close from outside, without waiting. For ``groups.disconnect``."""
-        self._runtime.end(code, reason)
+        if self._stage is State.OPEN:
+            self._runtime.end(code, reason)
 
     # -- what the runtime does at these points --------------------------------------
 
@@ -321,7 +324,8 @@ class WebSocketConsumer(GroupMember):
         self._runtime.closing()
 
     def _closed_elsewhere(self) -> bool:
-        return self._runtime.closed_elsewhere()
+        runtime = getattr(self, "_runtime", None)  # None: all has ended
+        return runtime is None or runtime.closed_elsewhere()
 
     def _gone(self) -> None:
         self._runtime.gone()

@@ -361,8 +361,7 @@ class Dispatch(Answering):
     def _begin(self, lane: Lane, call: Call, key: Hashable) -> None:
         # Whichever task runs first takes the first: trio starts them in any order.
         self._ready.append((lane, call, key))
-        tasks = self._runtime.tasks
-        tasks.start(tasks.handlers, self._run, group=self._group)
+        self._runtime.tasks.start("handler", self._run, group=self._group)
 
     async def _run(self) -> None:
         lane, call, key = self._ready.popleft()

@@ -25,6 +25,10 @@ __all__ = ["Inbox"]
 _END: Final[Event] = {"type": "websocket.disconnect", "code": 1000}
 
 
+def _nobody(event: Event) -> None:
+    """Be told that the client left."""
+
+
 class Inbox:
     """The events of one connection, in the order of their coming."""
 
@@ -66,6 +70,10 @@ class Inbox:
     def bound(self, limits: Limits) -> None:
         """Set how much may be read ahead."""
         self._limits = limits
+
+    def end(self) -> None:
+        """Tell nobody any more: the connection has ended."""
+        self._left = _nobody
 
     def next(self) -> Awaitable[Event]:
         """Return what to await for the next event; give that to :meth:`took` at once.

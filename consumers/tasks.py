@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar, Token
-from typing import Any, Final, Protocol, TypeAlias
+from contextvars import ContextVar
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from anyio import TaskHandle, get_cancelled_exc_class
 from anyio.abc import TaskGroup
 
-__all__ = ["MAIN", "Handles", "Task", "Tasks"]
+__all__ = ["MAIN", "Kind", "Task", "Tasks"]
+
+Kind: TypeAlias = Literal["work", "handler", "service"]
+"""What ends a task. ``work`` is the application's: it ends when the client leaves.
+``handler`` is what handles messages, where that is several at once. ``service`` serves
+the connection, until all else has ended."""
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 Task: TypeAlias = object
 """Names one task of a connection."""
 
 MAIN: Final[Task] = object()
 """The one that the server started."""
-
-Handles: TypeAlias = dict[Task, TaskHandle[Any]]
-"""``{task: its handle}``."""
 
 
 class Owner(Protocol):
@@ -32,25 +36,20 @@ class Owner(Protocol):
 class Tasks:
     """The tasks of one connection, by what ends them."""
 
-    __slots__ = ("_owner", "group", "handlers", "over", "services", "work")
+    __slots__ = ("_owner", "_started", "group", "over")
 
     def __init__(self, owner: Owner) -> None:
         """Begin with none, for whoever is told what they raise."""
         self._owner = owner
+        self._started: dict[Task, tuple[Kind, TaskHandle[Any]]] | None = None
         self.group: TaskGroup
         """Where they live; set once it is open."""
         self.over = False
         """Whether none may start any more."""
-        self.work: Handles = {}
-        """The application's: it ends when the client leaves."""
-        self.handlers: Handles = {}
-        """What handles messages, where that is several at once."""
-        self.services: Handles = {}
-        """What serves the connection, until all else has ended."""
 
     def start(
         self,
-        handles: Handles,
+        kind: Kind,
         function: Callable[..., Awaitable[Any]],
         *args: Any,
         name: object = None,
@@ -58,6 +57,9 @@ class Tasks:
     ) -> TaskHandle[Any]:
         """Start a task; what it raises goes to the owner, and nowhere else."""
         task: Task = object()
+        if self._started is None:
+            self._started = {}
+        started = self._started
 
         async def run() -> Any:
             _current.set((self, task))
@@ -70,41 +72,53 @@ class Tasks:
                 # group would wrap whatever it is.
                 self._owner.ended_by(error)
             finally:
-                handles.pop(task, None)
+                started.pop(task, None)
 
         handle = (group or self.group).start_soon(
             run, name=name or getattr(function, "__qualname__", repr(function))
         )
-        handles[task] = handle
+        started[task] = (kind, handle)
         return handle
 
-    def cancel(self, handles: Handles, keep: Task | None = None) -> None:
+    def of(self, kind: Kind) -> dict[Task, TaskHandle[Any]]:
+        """Return the tasks of one kind, ``{task: its handle}``."""
+        started = self._started or {}
+        return {task: each for task, (its, each) in started.items() if its == kind}
+
+    def cancel(self, kind: Kind, keep: Task | None = None) -> None:
         """Cancel tasks of one kind."""
-        for task, handle in list(handles.items()):
-            if task is not keep:
-                handle.cancel()
+        if self._started:
+            for task, handle in self.of(kind).items():
+                if task is not keep:
+                    handle.cancel()
 
     def end(self) -> None:
         """Cancel them all, and let none start any more."""
         self.over = True
-        for handles in (self.work, self.handlers, self.services):
-            self.cancel(handles)
+        for kind in KINDS:
+            self.cancel(kind)
 
-    def enter(self) -> Token[tuple[Tasks, Task] | None]:
+    def enter(self) -> object:
         """Count the current task as the main one; return what :meth:`leave` takes."""
-        return _current.set((self, MAIN))
+        before = _current.get()
+        _current.set(self)
+        return before
 
-    def leave(self, token: Token[tuple[Tasks, Task] | None]) -> None:
+    def leave(self, before: Any) -> None:
         """Count the current task as what it was before."""
-        _current.reset(token)
+        _current.set(before)  # a token to reset it would be kept all the while
 
     def caller(self) -> Task | None:
         """Return which of the connection's tasks calls; ``None``: somebody else."""
         current = _current.get()
-        return current[1] if current is not None and current[0] is self else None
+        if current is self:
+            return MAIN
+        if isinstance(current, tuple) and current[0] is self:
+            return current[1]
+        return None
 
 
-_current: Final[ContextVar[tuple[Tasks, Task] | None]] = ContextVar(
+_current: Final[ContextVar[Tasks | tuple[Tasks, Task] | None]] = ContextVar(
     "consumers.current", default=None
 )
-"""Whose work the current task does."""
+"""Whose work the current task does: the main task's, or a started one's."""

@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 from consumers import App, Groups, WebSocketConsumer, WebSocketRoute
 from consumers.answered import current_answered
 from consumers.clock import VirtualClock, current_clock
+from consumers.dispatch import Dispatch
 from consumers.session import Session
 from consumers.watchdog import current_watchdog
 
@@ -93,11 +94,18 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
     journal: list[str] = []
     route = WebSocketRoute("/", script.make(journal))
     consumers: list[WebSocketConsumer] = []
+    dispatches: list[Dispatch | None] = []
 
     class Watched(route.consumer):  # type: ignore[name-defined, misc]
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             consumers.append(self)
+
+        async def _accepted(self) -> None:
+            try:
+                await super()._accepted()
+            finally:  # at its end the connection lets go of it
+                dispatches.append(self._runtime._dispatch)
 
     if route.consumer._view is not None:
         Watched._plan = route.consumer._plan
@@ -142,7 +150,6 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
         else:
             raise AssertionError(f"a run took more than {MOST_TICKS} ticks")
     watchdog = current_watchdog()
-    dispatches = [each._runtime._dispatch for each in consumers]
     sessions = [each for each in dispatches if isinstance(each, Session)]
     left = {
         "groups": list((await app.groups._here()).hub.members),

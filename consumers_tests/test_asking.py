@@ -291,14 +291,14 @@ async def test_who_asks_while_the_server_closes_is_not_left_waiting(
     end: Callable[[Any], Any],
 ) -> None:
     """A handler that asks may finish until finish_timeout, and is cancelled then."""
-    consumers: list[Any] = []
+    sessions: list[Any] = []
     consumer, journal = asking()
 
     class Closing(consumer):  # type: ignore[misc, valid-type]
         finish_timeout = 2.0
 
         async def on_connect(self) -> None:
-            consumers.append(self)
+            sessions.append(self._runtime._dispatch)
             self.start_soon(self.close_later)
 
         async def close_later(self) -> None:
@@ -311,7 +311,7 @@ async def test_who_asks_while_the_server_closes_is_not_left_waiting(
         journal.add("close")
         await client.settle()
         await client.advance(2.0)
-        assert len(consumers[0]._runtime._dispatch.asking) == 0
+        assert len(sessions[0].asking) == 0
         frames = []
         while (frame := await peer.receive())["type"] != "goodbye":
             frames.append(frame)

@@ -192,7 +192,7 @@ async def test_nothing_is_kept_of_what_was_answered() -> None:
         assert not dispatch._streams
         assert not dispatch._ready
         assert dispatch._waiting == 0
-        assert len(Keeping.instances[0]._runtime.tasks.handlers) == 0
+        assert len(Keeping.instances[0]._runtime.tasks.of("handler")) == 0
         gc.collect()
         assert [each for each in kept if each() is not None] == []
 

@@ -23,6 +23,6 @@ async def test_pings_that_nobody_reads_the_answers_of() -> None:
         for _ in range(500):
             await ws.send({"type": "ping"})
         await client.settle()
-        assert len(instances[0]._runtime.tasks.services) < 10
+        assert len(instances[0]._runtime.tasks.of("service")) < 10
         await ws.resume()
         assert await ws.receive_json() == {"type": "pong"}

@@ -1,0 +1,146 @@
+"""A connection leaves nothing behind, not even work for the garbage collector."""
+
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextvars import Context, copy_context
+from typing import Annotated, Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from consumers import App, ConnectionClosed, Provide, WebSocketConsumer, WebSocketRoute
+from consumers_tests.doubles import PATIENCE
+
+seen: list[WebSocketConsumer] = []
+
+
+async def resource() -> AsyncIterator[str]:
+    yield "resource"
+
+
+class Echo(WebSocketConsumer):
+    async def on_receive(self, message: str) -> None:
+        await self.send(message)
+
+
+class Hooks(WebSocketConsumer):
+    async def on_connect(self, room: str) -> None:
+        await self.join("room")
+        self.start_soon(anyio.sleep_forever)
+
+    async def on_receive(self, message: str) -> None:
+        await self.close()
+
+    async def on_disconnect(self, code: int) -> None:
+        await self.publish("room", "left")
+
+
+class Provided(WebSocketConsumer):
+    async def on_connect(
+        self, kept: Annotated[str, Provide(resource, scope="connection")]
+    ) -> None: ...
+
+
+class Seen(WebSocketConsumer):
+    async def on_connect(self) -> None:
+        seen.append(self)
+
+
+async def view(ws: Any) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+app = App(
+    [
+        WebSocketRoute("/echo", Echo),
+        WebSocketRoute("/hooks/{room}", Hooks),
+        WebSocketRoute("/provided", Provided),
+        WebSocketRoute("/seen", Seen),
+        WebSocketRoute("/view", view),
+    ]
+)
+
+
+LIFE = ("websocket.connect", "websocket.receive", "websocket.disconnect")
+
+
+async def live(path: str, *kinds: str) -> None:
+    """Serve a connection that says one thing and leaves, or does what is given."""
+    events = [{"type": kind, "text": "hello"} for kind in kinds or LIFE]
+
+    async def receive() -> Any:
+        await checkpoint()
+        return events.pop(0)
+
+    async def send(event: Any) -> None:
+        await checkpoint()
+
+    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": []}
+    with anyio.fail_after(PATIENCE):
+        await app(scope, receive, send)
+
+
+@pytest.fixture
+def collected() -> Iterator[list[Any]]:
+    """Have what is garbage kept, and not collected before it is asked for."""
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    yield gc.garbage
+    gc.set_debug(0)
+    gc.garbage.clear()
+    gc.enable()
+
+
+def ours(garbage: list[Any]) -> list[Any]:
+    """Return what is garbage and the framework's."""
+    gc.collect()
+    return [each for each in garbage if type(each).__module__.startswith("consumers")]
+
+
+async def test_no_garbage(collected: list[Any]) -> None:
+    """What served a connection is gone with it: none of it refers to itself."""
+    await live("/echo", "websocket.connect", "websocket.disconnect")
+
+    assert ours(collected) == []
+
+
+# A task that is cancelled on trio leaves garbage of trio's own, and what it refers to.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("path", ["/echo", "/hooks/lobby", "/provided", "/view"])
+async def test_no_garbage_after_messages_and_tasks(
+    path: str, collected: list[Any]
+) -> None:
+    """Nor where messages came, tasks were started, and hooks and providers ended."""
+    await live(path)
+
+    assert ours(collected) == []
+
+
+async def test_a_connection_that_has_ended_only_tells_so() -> None:
+    """Who has kept it gets what says that it is gone, and `end` does nothing."""
+    await live("/seen")
+    ended = seen.pop()
+
+    ended.end(1000)
+    with pytest.raises(ConnectionClosed):
+        await ended.send("too late")
+    with pytest.raises(ConnectionClosed):
+        await ended.close()
+    with pytest.raises(ConnectionClosed):
+        await ended.request("too late")
+    assert ended.close_event is not None
+
+
+async def test_the_server_s_context_is_as_it_was() -> None:
+    """A connection sets nothing that its server's task would keep."""
+
+    def values(context: Context) -> list[Any]:
+        return [each for each in context.values() if each is not None]
+
+    before = values(copy_context())
+    await live("/echo")
+
+    assert values(copy_context()) == before
