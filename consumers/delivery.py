@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -51,6 +51,9 @@ class Delivery(WebSocket):
     _publish_codec: Codec = CODECS["text"]
     # The same, where publications are sent as they are and can be stepped.
     _stepped: Codec | None = None
+    # What members have in common that are sent the same frames; None: this one is not
+    # sent ready ones.
+    _shares: Hashable | None = None
     _groups: Groups
     _memberships: dict[str, GroupName]
 
@@ -86,9 +89,35 @@ class Delivery(WebSocket):
         if not publication.internal:
             self._post(*self._encoded(publication), publication)
 
+    def posts(self, publication: Publication) -> bool:
+        """Send what can go out as a ready frame, and at once; tell if it does.
+
+        For the hub: every member of every publication passes here.
+        """
+        shares = self._shares
+        if (
+            shares is None
+            or self._outbox is not None
+            or self._stage is not OPEN
+            or not publication.is_plain
+        ):
+            return False
+        direct, frames = self._direct, publication.frames
+        frame = frames.get(shares)
+        if frame is None:
+            frame = direct.frame(self._encoded(publication)[0])  # type: ignore[union-attr]
+            frames[shares] = frame
+        return direct.post(frame)  # type: ignore[union-attr]
+
+    def _share_frames(self) -> None:
+        """Send publications as frames that are made once, where the server can."""
+        direct = self._direct
+        if direct is not None and direct.shares is not None:
+            codec = self._publish_codec
+            self._shares = codec if direct.shares == () else (codec, direct.shares)
+
     def sending(self, publication: Publication) -> Sending | None:
         """Return the sending of what can go out as it is, and at once. For the hub."""
-        # Every member of every publication passes here.
         codec = self._stepped
         if (
             codec is not None

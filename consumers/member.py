@@ -236,8 +236,10 @@ class GroupMember(Delivery):
             await self._do(Action.JOIN)
         for name in names:
             self._memberships[name.name] = name
-        if self._steps and not self._plan.interceptors:
-            self._stepped = self._publish_codec
+        if not self._plan.interceptors:
+            if self._steps:
+                self._stepped = self._publish_codec
+            self._share_frames()
         memberships = await self._groups.join(
             names, self, hold=hold, hears_presence=self._plan.on_presence is not None
         )

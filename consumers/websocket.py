@@ -22,6 +22,7 @@ from .backlog import Ledger, Published
 from .clock import move_on_after
 from .close import CloseEvent, catches, check_code, check_reason
 from .codecs import CODECS, Codec, Event
+from .direct import direct_of
 from .errors import ConnectionClosed, Rejected, StateError, shorten
 from .forms import Forms, Sending
 from .handshake import Handshake
@@ -75,6 +76,7 @@ class WebSocket(Handshake, Forms):
         self._asgi_receive = receive
         # Servers only read the events that they get; publications share theirs.
         self._asgi_send: EventSend = send  # type: ignore[assignment]
+        self._direct = direct_of(scope, receive, send)
         self._inbox = Inbox(receive, self._left)
         self._stage = State.CONNECTING
         self._connect_seen = False
@@ -283,6 +285,8 @@ class WebSocket(Handshake, Forms):
         if self._outbox is not None and not self._outbox.is_mine():
             if not await self._outbox.put_and_wait(event):
                 await self._raise_gone()
+            return
+        if (direct := self._direct) is not None and direct.write(event):
             return
         try:
             await self._asgi_send(event)

@@ -47,6 +47,14 @@ class Member(Protocol):
         """
         ...
 
+    def posts(self, publication: Publication) -> bool:
+        """Send it at once, without stepping anything; tell whether that was done.
+
+        Raises:
+            MessageNotEncodable: Its codec can't send the message.
+        """
+        ...
+
     def sending(self, publication: Publication) -> Coroutine[Any, Any, None] | None:
         """Return the sending of a publication, not yet begun; ``None``: deliver it.
 
@@ -239,6 +247,8 @@ class _Walk:
                 if publication.position is not None:
                     membership.held = membership.after = None
             try:
+                if member.posts(publication):
+                    continue
                 sending = member.sending(publication)
                 if sending is None:
                     member.deliver(publication)

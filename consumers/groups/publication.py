@@ -72,6 +72,7 @@ class Publication:
         "declared",
         "exclude",
         "forms",
+        "frames",
         "group",
         "history",
         "idempotency_key",
@@ -119,6 +120,8 @@ class Publication:
         """Whether members send it as it is, where nothing intercepts it."""
         self.forms: dict[Codec, tuple[Event, int]] = {}
         """``{codec: (event, its size)}``, as :meth:`encoded` has made them."""
+        self.frames: dict[Hashable, bytes] = {}
+        """``{what members share: the frame that they are sent}``."""
         self._id = ""
         self._payload: bytes | None = None
 

@@ -212,6 +212,10 @@ class Subscription:
         self._add(self._waiting, publication)
         self._more.set()
 
+    def posts(self, publication: Publication) -> bool:
+        """Tell that nothing is sent."""
+        return False
+
     def sending(self, publication: Publication) -> None:
         """Return nothing: what is read here is not sent."""
 

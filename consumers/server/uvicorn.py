@@ -312,22 +312,14 @@ class Protocol(asyncio.Protocol):
         exchange = self._exchange
         assert exchange is not None
         while True:
-            ready = self._ready
-            if ready:
-                return ready.pop()
+            event = self.take()
+            if event is not None:
+                return event
             frames = self._frames
-            if frames is not None:
-                messages = frames.messages
-                if messages:
-                    if len(messages) == 1:
-                        return messages.pop()
-                    messages.reverse()
-                    self._ready, frames.messages = messages, ready
-                    return messages.pop()
-                if frames.lagging:
-                    frames.feed(b"")
-                    self._attend(frames)
-                    continue
+            if frames is not None and frames.lagging:
+                frames.feed(b"")
+                self._attend(frames)
+                continue
             if exchange.disconnect is not None:
                 return exchange.disconnect
             if self._behind:
@@ -386,25 +378,10 @@ class Protocol(asyncio.Protocol):
         exchange = self._exchange
         assert exchange is not None
         if event["type"] == "websocket.send" and exchange.stage is OPEN:
-            while self._paused:
+            while not self.write(event):
+                if exchange.stage is not OPEN:
+                    raise ClientDisconnected
                 await self._writable()
-            frames = self._frames
-            assert frames is not None
-            text = event.get("text")
-            if text is not None and frames.deflate is None:
-                frame = text_frame(text.encode())
-            else:
-                frame = exchange.message(event)
-            if exchange.stage is not OPEN:
-                raise ClientDisconnected
-            if self._ready or frames.messages:
-                # More input waits: the replies to all of it can share a write.
-                self.gather(frame)
-            elif self._out:
-                self._out.append(frame)
-                self.flush()
-            else:
-                self._write(frame)
             return
         await self._send_other(exchange, event)
 
@@ -467,7 +444,41 @@ class Protocol(asyncio.Protocol):
             self._write(b"".join(out) if len(out) > 1 else out[0])
             out.clear()
 
-    # -- publications ---------------------------------------------------------------
+    # -- the extension: see `consumers.direct` ----------------------------------------
+
+    def take(self) -> Event | None:
+        """Return the next message, if one is there."""
+        if self._ready:
+            return self._ready.pop()
+        frames = self._frames
+        if frames is None or not frames.messages:
+            return None
+        messages = frames.messages
+        if len(messages) > 1:
+            messages.reverse()
+            self._ready, frames.messages = messages, self._ready
+        return messages.pop()
+
+    def write(self, event: Event) -> bool:
+        """Send a ``websocket.send`` event, unless it has to wait."""
+        exchange = self._exchange
+        if self._paused or exchange.stage is not OPEN:  # type: ignore[union-attr]
+            return False
+        frames = self._frames
+        text = event.get("text")
+        if text is not None and frames.deflate is None:  # type: ignore[union-attr]
+            frame = text_frame(text.encode())
+        else:
+            frame = exchange.message(event)  # type: ignore[union-attr]
+        if self._ready or frames.messages:  # type: ignore[union-attr]
+            # More input waits: the replies to all of it can share a write.
+            self.gather(frame)
+        elif self._out:
+            self._out.append(frame)
+            self.flush()
+        else:
+            self._write(frame)
+        return True
 
     def frame(self, event: Event) -> bytes:
         """Return the frame of a ``websocket.send`` event, for all that share it."""
