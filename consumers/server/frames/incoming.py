@@ -316,18 +316,20 @@ class Frames:
         opcode = first & 0x0F
         length = data[pos + 1] & 0x7F
         self._check_header(first, opcode, data[pos + 1])
-        if opcode & 0x08:
-            stop = pos + 6 + length
-            if stop > end:
-                return self._keep(data, pos)
-            mask = data[pos + 2 : pos + 6]
-            self._read_control(opcode, apply_mask(data[pos + 6 : stop], mask))
-            return stop if self.ended is None else -1
         start = pos + (6 if length < 126 else 8 if length == 126 else 14)
         if length >= 126:
             if end < start - 4:
                 return self._keep(data, pos)
             length = int.from_bytes(data[pos + 2 : start - 4], "big")
+        if opcode & 0x08:
+            if length > _LONGEST_SHORT:
+                raise _Failure(1002, "a control frame is too long")
+            stop = start + length
+            if stop > end:
+                return self._keep(data, pos)
+            mask = data[start - 4 : start]
+            self._read_control(opcode, apply_mask(data[start:stop], mask))
+            return stop if self.ended is None else -1
         room = self._max_size if message is None else self._max_size - len(message.body)
         if length > room:
             raise _Failure(1009, f"a message is larger than {self._max_size} bytes")
@@ -363,8 +365,6 @@ class Frames:
         elif opcode & 0x08:
             if not first & 0x80:
                 wrong = "a control frame is fragmented"
-            elif second & 0x7F > _LONGEST_SHORT:
-                wrong = "a control frame is too long"
         elif opcode == 0:
             if self._message is None:
                 wrong = "there is nothing to be continued"
@@ -374,7 +374,7 @@ class Frames:
             raise _Failure(1002, wrong)
 
     def _keep(self, data: bytes, pos: int) -> int:
-        # At most 130 bytes: one more, and it would be a whole control frame or header.
+        # At most 138 bytes: one more, and it would be a whole control frame or header.
         self._rest = data[pos:]
         return -1
 

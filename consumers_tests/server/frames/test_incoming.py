@@ -98,8 +98,12 @@ def test_a_character_may_be_cut_by_a_fragment() -> None:
 def test_lengths_may_be_longer_than_needed() -> None:
     """A length in more bytes than it needs is understood."""
     data = b"".join(client_frame(0x82, b"x", width=width) for width in (0, 2, 8))
+    ping = client_frame(0x89, b"?", width=8)
 
-    assert values(fed([data])) == [b"x"] * 3
+    frames = fed([data + ping[:11], ping[11:]])
+
+    assert values(frames) == [b"x"] * 3
+    assert frames.replies == [b"\x8a\x01?"]
 
 
 # What is wrong -> the first part of it that shows it, and the code that it is told.
@@ -125,8 +129,8 @@ WRONG = {
     "close that is not masked": (client_frame(0x88, mask=None), 1002),
     "ping in fragments": (client_frame(0x09)[:2], 1002),
     "close in fragments": (client_frame(0x08)[:2], 1002),
-    "long ping": (client_frame(0x89, b"x" * 126)[:2], 1002),
-    "longer pong": (client_frame(0x8A, b"x" * 70_000)[:2], 1002),
+    "long ping": (client_frame(0x89, b"x" * 126)[:4], 1002),
+    "longer pong": (client_frame(0x8A, b"x" * 70_000)[:10], 1002),
     "continuation of nothing": (client_frame(0x00)[:2], 1002),
     "end of nothing": (client_frame(0x80)[:2], 1002),
     "text within a message": (client_frame(0x01) + client_frame(0x81)[:2], 1002),
