@@ -80,8 +80,8 @@ class Dispatch(Answering):
         self._freed: anyio.Event | None = None  # the main task waits for room
         self._ready: deque[tuple[Lane, Call, Hashable]] = deque()  # to be begun
         self._calls: dict[Id, Call] = {}  # by what their senders call them
-        # What is called in the main task with nothing but the message.
         quick = self._consumer._plan.quick
+        # What is called in the main task with nothing but the message.
         self._quick: Mapping[type, str] = quick if concurrency == 1 else {}
         self._handling: Any = _NOTHING  # the id of what is handled in the main task
         self._unanswered: Id = None  # the same, once its sender has cancelled it
@@ -127,9 +127,9 @@ class Dispatch(Answering):
     async def _take_all(self, take: Callable[[], Awaitable[Event]]) -> bool:
         """Handle messages until a call is cancelled; tell whether there are no more."""
         consumer, reader, quick = self._consumer, self._reader, self._quick
-        receive, inbox = consumer._asgi_receive, consumer._inbox
-        watchdog, took = inbox.watchdog, inbox.took
-        untimed = consumer._bounds.idle_timeout is None
+        receive, take_now = consumer._asgi_receive, consumer._take_now
+        inbox = consumer._inbox
+        watchdog, untimed = inbox.watchdog, consumer._bounds.idle_timeout is None
         assert watchdog is not None
         if reader is not None:
             decode, kind, mark = reader.decode, reader.kind, reader.mark
@@ -138,16 +138,18 @@ class Dispatch(Answering):
             message = result = answer = None  # who waits keeps nothing of what was
             if untimed and inbox.waiting is None and not inbox.closed:
                 # Written out for what is common, as in `Runtime.run`.
-                watchdog.busy.pop(inbox, None)
-                if self._early:  # all that they could have overtaken was read
-                    self._early.clear()
-                event: Event = await receive()
-                if event["type"] == "websocket.receive" and not inbox.closed:
-                    watchdog.busy[inbox] = watchdog.tick
-                    if not watchdog.awake:
-                        watchdog.wake()
-                elif (event := took(event))["type"] == "websocket.disconnect":
-                    return True
+                event: Event | None = None if take_now is None else take_now()
+                if event is None:
+                    watchdog.busy.pop(inbox, None)
+                    if self._early:  # all that they could have overtaken was read
+                        self._early.clear()
+                    event = await receive()
+                    if event["type"] != "websocket.receive" or inbox.closed:
+                        inbox.took(event)  # the end
+                        return True
+                watchdog.busy[inbox] = watchdog.tick
+                if not watchdog.awake:
+                    watchdog.wake()
             else:
                 event = await take()
                 self._taken += 1
@@ -387,11 +389,10 @@ class Dispatch(Answering):
 
 def dispatch_for(runtime: Runtime) -> Dispatch | None:
     """Return what hands a connection's messages to methods, if its class needs it."""
-    consumer = runtime.consumer
-    plan = consumer._plan
+    plan = runtime.consumer._plan
     if plan.receivers:
         return Dispatch(runtime, plan.reader, plan.answers)
-    if consumer.concurrency > 1 and plan.any_receiver is not None:
+    if runtime.consumer.concurrency > 1 and plan.any_receiver is not None:
         return Dispatch(runtime, None, plan.answers)
     return None
 

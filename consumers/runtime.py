@@ -14,7 +14,7 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from starlette.websockets import WebSocketDisconnect
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .identity import Authenticate
 
 __all__ = ["Runtime", "serve"]
+
+_DISCONNECT: Final = "websocket.disconnect"
 
 
 def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
@@ -77,22 +79,23 @@ class Runtime(Life):
                 return
             inbox, following = consumer._inbox, self.following()
             receive, took, watchdog = consumer._asgi_receive, inbox.took, inbox.watchdog
+            take = consumer._take_now
             decode, untimed = consumer._plan.receive.decode, following == inbox.next
             assert watchdog is not None
             while True:
                 if untimed and inbox.waiting is None and not inbox.closed:
                     # `Inbox.next` and `Inbox.took`, written out for what is common.
-                    watchdog.busy.pop(inbox, None)
-                    event: Event = await receive()
-                    if event["type"] == "websocket.receive" and not inbox.closed:
-                        watchdog.busy[inbox] = watchdog.tick
-                        if not watchdog.awake:
-                            watchdog.wake()
-                    else:
-                        event = took(event)
-                else:
-                    event = took(await following())
-                if event["type"] == "websocket.disconnect":
+                    event: Event | None = None if take is None else take()
+                    if event is None:
+                        watchdog.busy.pop(inbox, None)
+                        event = await receive()
+                        if event["type"] != "websocket.receive" or inbox.closed:
+                            took(event)  # the end
+                            return
+                    watchdog.busy[inbox] = watchdog.tick
+                    if not watchdog.awake:
+                        watchdog.wake()
+                elif (event := took(await following()))["type"] == _DISCONNECT:
                     return
                 try:
                     await handle(decode(event))

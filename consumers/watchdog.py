@@ -45,7 +45,7 @@ class Watchdog:
 
     def __init__(self) -> None:
         self.busy: dict[Inbox, int] = {}
-        """``{inbox whose last event is worked on: since which look}``, oldest first."""
+        """``{inbox whose last event is worked on: since which look}``."""
         self.tick = 0
         """The number of the current look."""
         self.awake = False
@@ -112,11 +112,8 @@ class Watchdog:
             self._resting = None
 
     def _read_ahead(self) -> None:
-        long = []
-        for inbox, since in self.busy.items():
-            if self.tick - since < 2:  # a whole period at the least
-                break
-            long.append(inbox)
+        # In two looks a whole period has passed at the least.
+        long = [inbox for inbox, since in self.busy.items() if self.tick - since >= 2]
         for inbox in long:
             # Behind the others: its inbox may be full now, and have room later.
             del self.busy[inbox]

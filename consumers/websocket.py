@@ -76,7 +76,8 @@ class WebSocket(Handshake, Forms):
         self._asgi_receive = receive
         # Servers only read the events that they get; publications share theirs.
         self._asgi_send: EventSend = send  # type: ignore[assignment]
-        self._direct = direct_of(scope, receive, send)
+        self._direct = direct = direct_of(scope, receive, send)
+        self._take_now = None if direct is None else direct.take
         self._inbox = Inbox(receive, self._left)
         self._stage = State.CONNECTING
         self._connect_seen = False

@@ -39,6 +39,10 @@ log = logging.getLogger("consumers")
 # more than it gives.
 _DELIVERIES_BETWEEN_CHECKPOINTS: Final = 64
 
+_FRAMES_PER_DELIVERY: Final = 128
+"""So many ready frames that are added to others cost as much as one delivery, which is
+a system call. Publications that are made in one go then share a write."""
+
 _ECHO_TIMEOUT: Final = 5.0
 """Seconds that a publisher waits until this process's members have what the layer has
 already taken."""
@@ -159,7 +163,10 @@ class Local:
         positions = await self.layer.publish(publications)
         members = self.hub.members
         for publication in publications:
-            self._deliveries += len(members.get(publication.group, ()))
+            count = len(members.get(publication.group, ()))
+            if publication.frames:  # gathered, to be written when others have run
+                count = 1 + count // _FRAMES_PER_DELIVERY
+            self._deliveries += count
         if self._deliveries >= _DELIVERIES_BETWEEN_CHECKPOINTS:
             self._deliveries = 0
             await checkpoint()

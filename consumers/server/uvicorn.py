@@ -317,6 +317,7 @@ class Protocol(asyncio.Protocol):
                 return event
             frames = self._frames
             if frames is not None and frames.lagging:
+                await asyncio.sleep(0)  # a flood is not all that there is to do
                 frames.feed(b"")
                 self._attend(frames)
                 continue
