@@ -7,6 +7,8 @@ does the same from the command line, and counts the differences.
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -17,6 +19,7 @@ from consumers_tests.server.frames.clients import client_frame
 from consumers_tests.server.frames.differential import DIFFERENCES, compare, judge, run
 from consumers_tests.server.frames.streams import stream
 
+PAGE: Final = Path(__file__).parents[3] / "docs/explanation/frames.md"
 STREAMS: Final = int(os.environ.get("FRAME_STREAMS", "1200"))
 
 
@@ -62,6 +65,14 @@ def test_a_difference_that_is_not_listed_is_found(
         run(300)
 
     assert caught.value.__notes__[0].startswith("stream ")
+
+
+def test_the_page_on_frames_lists_them() -> None:
+    """The documentation gives a reason for each difference, and for no other."""
+    rows = re.findall(r"^\| (.*?) \|", PAGE.read_text(), re.MULTILINE)
+    start = rows.index("What this engine does")
+
+    assert rows[start + 1 :] == list(DIFFERENCES.values())
 
 
 def test_streams_are_the_same_each_time() -> None:
