@@ -3,6 +3,7 @@
 Pure functions and classes on bytes; no event loop is imported here.
 
 - ``incoming``: `Frames`, one connection: what comes in, checked; what goes out
+- ``message``: one message that comes in parts
 - ``outgoing``: frames as bytes, which are the same for each connection
 - ``handshake``: the request that opens a connection, and the answer to it
 - ``deflate``: permessage-deflate, agreed on in the handshake

@@ -13,12 +13,18 @@ never joined twice.
 
 from __future__ import annotations
 
-from codecs import utf_8_decode
 from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from consumers.close import CLOSE_CODES
 from consumers.server.frames.deflate import Corrupt, Deflate
+from consumers.server.frames.message import (
+    NOT_UTF8,
+    Failure,
+    Message,
+    apply_mask,
+    too_large,
+)
 from consumers.server.frames.outgoing import (
     BINARY,
     CLOSE,
@@ -30,11 +36,6 @@ from consumers.server.frames.outgoing import (
     ping_frame,
     text_frame,
 )
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # where the package was installed without a compiler
-    from websockets.utils import apply_mask
 
 __all__ = ["HIGH", "Ended", "Frames"]
 
@@ -57,9 +58,6 @@ _RECEIVED_CODES: Final = frozenset(
 ).union(range(3000, 5000))
 
 
-_NOT_UTF8: Final = "a text is not UTF-8"
-
-
 class Ended(NamedTuple):
     """Why nothing more can come in."""
 
@@ -71,43 +69,6 @@ class Ended(NamedTuple):
 
     failed: bool
     """Whether the client broke the protocol or a limit; else it said goodbye."""
-
-
-class _Failure(Exception):
-    """The connection has to be failed with a code, and a reason for the client."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
-
-
-class _Message:
-    """A message that is not whole yet, and where in its current frame we are."""
-
-    __slots__ = (
-        "body",
-        "compressed",
-        "final",
-        "frames",
-        "is_text",
-        "left",
-        "mask",
-        "undecided",
-    )
-
-    def __init__(self, is_text: bool, compressed: bool) -> None:
-        self.is_text = is_text
-        self.compressed = compressed
-        self.body = bytearray()
-        self.frames = 0
-        self.undecided = b""
-        """The beginning of a character: at most 3 bytes, already part of the body."""
-        self.left = 0
-        """Bytes of the current frame that have not come."""
-        self.mask = b""
-        """The frame's mask, turned to where the next byte begins."""
-        self.final = False
 
 
 class Frames:
@@ -177,7 +138,7 @@ class Frames:
         self._max_frames = max_frames
         self._rest = b""  # an unfinished header or control frame; all input if lagging
         self._at = 0  # where in it unread input begins
-        self._message: _Message | None = None
+        self._message: Message | None = None
 
     def feed(self, data: bytes) -> None:
         """Take what was received. Raises nothing, whatever it is.
@@ -245,10 +206,10 @@ class Frames:
                 if pos < 0:
                     return
         except UnicodeDecodeError:
-            self._fail(1007, _NOT_UTF8)
+            self._fail(1007, NOT_UTF8)
         except Corrupt:
             self._fail(1007, "compressed data can't be inflated")
-        except _Failure as failure:
+        except Failure as failure:
             self._fail(failure.code, failure.reason)
 
     def text(self, text: str) -> bytes:
@@ -304,7 +265,7 @@ class Frames:
         Returns where to go on, or -1 if that is not known yet.
 
         Raises:
-            _Failure, Corrupt, UnicodeDecodeError: The client's fault.
+            Failure, Corrupt, UnicodeDecodeError: The client's fault.
         """
         message = self._message
         if message is not None and message.left:
@@ -323,16 +284,15 @@ class Frames:
             length = int.from_bytes(data[pos + 2 : start - 4], "big")
         if opcode & 0x08:
             if length > _LONGEST_SHORT:
-                raise _Failure(1002, "a control frame is too long")
+                raise Failure(1002, "a control frame is too long")
             stop = start + length
             if stop > end:
                 return self._keep(data, pos)
             mask = data[start - 4 : start]
             self._read_control(opcode, apply_mask(data[start:stop], mask))
             return stop if self.ended is None else -1
-        room = self._max_size if message is None else self._max_size - len(message.body)
-        if length > room:
-            raise _Failure(1009, f"a message is larger than {self._max_size} bytes")
+        if length > (self._max_size if message is None else message.room):
+            raise too_large(self._max_size)
         if end < start:
             return self._keep(data, pos)
         mask = data[start - 4 : start]
@@ -341,13 +301,11 @@ class Frames:
             self._deliver(first == TEXT, apply_mask(data[start:stop], mask))
             return stop
         if message is None:
-            message = self._message = _Message(opcode == 1, bool(first & 0x40))
-        message.frames += 1
+            deflate = self.deflate if first & 0x40 else None
+            message = self._message = Message(opcode == 1, self._max_size, deflate)
+        message.begin_frame(length, mask, bool(first & 0x80))
         if message.frames > self._max_frames:
-            raise _Failure(1008, f"a message has more than {self._max_frames} frames")
-        message.left = length
-        message.mask = mask
-        message.final = bool(first & 0x80)
+            raise Failure(1008, f"a message has more than {self._max_frames} frames")
         return self._read_payload(message, data, start)
 
     def _check_header(self, first: int, opcode: int, second: int) -> None:
@@ -371,7 +329,7 @@ class Frames:
         elif self._message is not None:
             wrong = "a message begins before the last one has ended"
         if wrong:
-            raise _Failure(1002, wrong)
+            raise Failure(1002, wrong)
 
     def _keep(self, data: bytes, pos: int) -> int:
         # At most 138 bytes: one more, and it would be a whole control frame or header.
@@ -390,52 +348,21 @@ class Frames:
             code = int.from_bytes(payload[:2], "big")
             reason = payload[2:].decode()
             if len(payload) < 2 or code not in _RECEIVED_CODES:
-                raise _Failure(1002, "a close frame has no valid code")
+                raise Failure(1002, "a close frame has no valid code")
         self.ended = Ended(code, reason, failed=False)
         self._message = None
         if not self.close_sent:
             self.close_sent = True
             self.replies.append(frame(CLOSE, payload))
 
-    def _read_payload(self, message: _Message, data: bytes, pos: int) -> int:
-        """Read as much of the current frame as there is."""
-        stop = min(pos + message.left, len(data))
-        taken = stop - pos
-        self._extend(message, apply_mask(data[pos:stop], message.mask))
-        message.left -= taken
+    def _read_payload(self, message: Message, data: bytes, pos: int) -> int:
+        stop = message.read(data, pos)
         if message.left:
-            if turn := taken & 3:
-                message.mask = message.mask[turn:] + message.mask[:turn]
             return -1
         if message.final:
             self._message = None
-            if message.compressed:
-                self._extend(message, None)
-            self._deliver(message.is_text, bytes(message.body))
+            self._deliver(message.is_text, message.finish())
         return stop
-
-    def _extend(self, message: _Message, part: bytes | None) -> None:
-        """Add a part to a message; None is the end of a compressed one."""
-        body = message.body
-        if message.compressed:
-            assert self.deflate is not None, "RSV1 is refused without it"
-            room = self._max_size - len(body)
-            if part is None:
-                part = self.deflate.finish(room)
-            else:
-                part = self.deflate.inflate(part, room)
-            if len(part) > room:
-                raise _Failure(1009, f"a message is larger than {self._max_size} bytes")
-        assert part is not None, "only a compressed message needs its end"
-        if message.is_text:
-            # Only told apart here, not kept: a text that is whole is decoded at once.
-            undecided = message.undecided + part
-            _, decided = utf_8_decode(undecided, "strict", False)
-            message.undecided = rest = undecided[decided:]
-            # Half of a surrogate pair, which the codec judges by its third byte only.
-            if b"\xed\xa0" <= rest < b"\xee":
-                raise _Failure(1007, _NOT_UTF8)
-        body += part
 
     def _deliver(self, is_text: bool, payload: bytes) -> None:
         # Decoded also where nobody wants it: what is wrong has to fail the connection.
