@@ -52,6 +52,10 @@ _LONG: Final = [
         r"test_chat_valkey\.py::test_two_workers_are_one_chat\[trio",
         r"test_chat_valkey\.py::test_a_killed_broker_loses_no_line",
         r"test_dashboard\.py::test_one_process_measures_for_all",
+        # Conformance: the other loop, all of the suites, and what starts processes.
+        r"conformance/test_.*\[asyncio",
+        r"conformance/test_autobahn\.py::test_(all_that|compressed|a_failure)",
+        r"conformance/test_applications\.py::test_channels",
         # Servers: the older implementations, and the attacks that are drawn by lot.
         r"integration/test_(crowds|endings|hostile)\.py::.*\[(legacy|wsproto|sansio(?!-uv))",
         r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",

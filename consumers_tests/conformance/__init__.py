@@ -1,0 +1,1 @@
+"""What every server of ours must do, asked by others' suites and with plain bytes."""

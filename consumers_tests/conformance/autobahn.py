@@ -1,0 +1,148 @@
+"""All of Autobahn's own cases against each server, and a table of what came of it.
+
+`make autobahn`; 517 cases take about ten minutes for each server. Autobahn's own runner
+is for Python 2.7, which has to be there; `kosoku` runs most of its cases without, among
+the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from consumers_tests.faults.report import machine
+from consumers_tests.server.live import Process
+
+__all__ = ["CHAPTERS", "Result", "page", "read"]
+
+Result = Mapping[str, tuple[str, str]]
+"""``{case: (what was said of its messages, what of its closing)}``."""
+
+APP: Final = "consumers_tests.server.apps:app"
+SERVERS: Final = {
+    "asyncio": ("--backend", "asyncio", "--loop", "asyncio"),
+    "uvloop": ("--backend", "asyncio", "--loop", "uvloop"),
+    "trio": ("--backend", "trio"),
+}
+CHAPTERS: Final = {
+    "1": "framing",
+    "2": "pings and pongs",
+    "3": "reserved bits",
+    "4": "opcodes",
+    "5": "fragments",
+    "6": "UTF-8",
+    "7": "closing",
+    "9": "up to 16 MiB, and many messages",
+    "10": "automatic fragments",
+    "12": "compression: sizes",
+    "13": "compression: parameters",
+}
+# What the suite itself counts as passed.
+HARMLESS: Final = ("OK", "NON-STRICT", "INFORMATIONAL")
+
+
+def read(report: str) -> Result:
+    """Read the file that lists what came of each case, for the one server in it."""
+    (cases,) = json.loads(report).values()
+    return {
+        case: (found["behavior"], found["behaviorClose"])
+        for case, found in cases.items()
+    }
+
+
+def page(results: Mapping[str, Result], said: str) -> str:
+    """Return the table: a row for each server, a column for each chapter."""
+    lines = [
+        f"`make autobahn`, {said}",
+        "",
+        "| server | " + " | ".join(CHAPTERS) + " | all | not strict | failed |",
+        "|---|" + "---:|" * (len(CHAPTERS) + 3),
+    ]
+    for name, result in results.items():
+        chapters = Counter(case.partition(".")[0] for case in result)
+        failed = _failed(result)
+        bad = Counter(case.partition(".")[0] for case in failed)
+        # Not those that say only how a server likes to do it.
+        loose = sum("NON-STRICT" in said for said in result.values())
+        cells = [f"{chapters[one] - bad[one]}/{chapters[one]}" for one in CHAPTERS]
+        total = f"{len(result) - len(failed)}/{len(result)}"
+        lines.append(
+            f"| {name} | {' | '.join(cells)} | {total} | {loose} | {len(failed)} |"
+        )
+    lines += ["", *(f"{number}: {about}  " for number, about in CHAPTERS.items())]
+    for name, result in results.items():
+        for case in _failed(result):
+            messages, closing = result[case]
+            lines.append(f"- {name}, {case}: {messages}, closing {closing}")
+    return "\n".join([*lines, ""])
+
+
+def _failed(result: Result) -> Sequence[str]:
+    return [
+        case
+        for case, said in result.items()
+        if any(word not in HARMLESS for word in said)
+    ]
+
+
+def run(
+    wstest: Path, name: str, cases: Sequence[str], compress: bool, out: Path
+) -> Result:
+    """Serve, and let Autobahn's own runner ask."""
+    options = [*SERVERS[name], "--port", "0", "--no-access-log", "--ws-max-size"]
+    options += ["20971520", *(["--ws-per-message-deflate"] if compress else [])]
+    with Process(*options, APP) as process:
+        server = process.server()
+        url = f"ws://{server.host}:{server.port}/echo"
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "spec.json").write_text(
+            json.dumps(
+                {
+                    "outdir": str(out),
+                    "servers": [{"agent": name, "url": url}],
+                    "cases": list(cases),
+                    # Without compression the server has nothing to say to these.
+                    "exclude-cases": [] if compress else ["12.*", "13.*"],
+                    "exclude-agent-cases": {},
+                }
+            )
+        )
+        command = [str(wstest), "--mode", "fuzzingclient", "--spec", "spec.json"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=out)
+    return read((out / "index.json").read_text())
+
+
+def main() -> None:
+    """Run what the command line says, write the page, and fail if a case has."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wstest", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="a folder for reports")
+    parser.add_argument("--out", type=Path, required=True, help="the page to write")
+    parser.add_argument("--servers", default=",".join(SERVERS))
+    parser.add_argument("--cases", default="*", help="such as 7.*,9.1.1")
+    given = parser.parse_args()
+
+    begun = time.monotonic()
+    results = {}
+    for name in given.servers.split(","):
+        for compress in (False, True):
+            row = f"{name}, compressed" if compress else name
+            out = given.work.resolve() / row.replace(", ", "-")
+            results[row] = run(
+                given.wstest.absolute(), name, given.cases.split(","), compress, out
+            )
+            print(f"{row}: {len(_failed(results[row]))} of {len(results[row])} failed")
+    said = f"{time.monotonic() - begun:.0f} s. {machine()}"
+    given.out.write_text(page(results, said))
+    if any(map(_failed, results.values())):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
