@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
-from weakref import WeakKeyDictionary
+from typing import Protocol
 
-__all__ = ["Cork", "Corked", "cork_of"]
+__all__ = ["Cork", "Corked"]
 
 
 class Corked(Protocol):
@@ -18,7 +17,7 @@ class Corked(Protocol):
 
 
 class Cork:
-    """Those connections of one event loop that have gathered something."""
+    """Those connections of one server that have gathered something."""
 
     __slots__ = ("_held", "_loop")
 
@@ -36,14 +35,3 @@ class Cork:
         held, self._held = self._held, []
         for connection in held:
             connection.flush()
-
-
-_corks: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Cork]] = WeakKeyDictionary()
-
-
-def cork_of(loop: asyncio.AbstractEventLoop) -> Cork:
-    """Return the cork of an event loop."""
-    cork = _corks.get(loop)
-    if cork is None:
-        cork = _corks[loop] = Cork(loop)
-    return cork

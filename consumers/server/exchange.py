@@ -77,22 +77,23 @@ class Exchange:
 
     def __init__(
         self,
-        handshake: Handshake,
+        handshake: Handshake | None,
         settings: Settings,
         headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Begin with a handshake that the application has yet to answer.
 
         Args:
-            handshake: What the client asks for.
+            handshake: What the client asks for; ``None``: that is no handshake, the
+                application never learns of it, and the exchange is over.
             settings: What the server allows.
             headers: Of every answer: who serves, and when.
         """
-        self._handshake: Handshake | None = handshake
+        self._handshake = handshake
         self._settings = settings
         self._headers = headers
         self._head: bytes | None = None  # of a response in place of the handshake
-        self.stage = Stage.HANDSHAKE
+        self.stage = Stage.OVER if handshake is None else Stage.HANDSHAKE
         """How far it is."""
         self.frames: Frames | None = None
         """The engine, once the handshake was accepted."""

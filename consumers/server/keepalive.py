@@ -63,12 +63,9 @@ class Keepalive:
             self.watch(connection)
 
     def forget(self, connection: Alive) -> None:
-        """Leave a connection alone."""
+        """Leave a connection alone. Where nobody is left the timer runs out."""
         self._pings.pop(connection, None)
         self._answers.pop(connection, None)
-        if self._timer is not None and not self._pings and not self._answers:
-            self._timer.cancel()
-            self._timer = None
 
     def _wait(self, seconds: float) -> None:
         self._timer = self._loop.call_later(max(seconds, _GRAIN), self._look)

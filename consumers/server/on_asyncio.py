@@ -1,4 +1,4 @@
-"""uvicorn, started and ended by us."""
+"""uvicorn, started and ended by us, with a WebSocket protocol of ours."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from consumers.server.tls import tls_context
 __all__ = ["serve_on_asyncio"]
 
 logger: Final = logging.getLogger("consumers.server")
+
+_OWN: Final = "consumers.server.uvicorn:Protocol"
 
 _POLL: Final = 0.02
 """Seconds between two looks at who is still connected, during a shutdown."""
@@ -60,7 +62,7 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
         lambda: app,
         factory=True,
         interface="asgi3",
-        ws=options.ws,
+        ws=_OWN if options.ws == "auto" else options.ws,
         ws_max_size=options.ws_max_size,
         ws_ping_interval=options.ws_ping_interval,
         ws_ping_timeout=options.ws_ping_timeout,

@@ -9,6 +9,7 @@ from consumers_tests.conftest import without_uvloop
 from .live import KINDS, Live, serve
 
 MARKS = {
+    "ours-uvloop": without_uvloop,
     "sansio-uvloop": without_uvloop,
     # uvicorn calls the old half of `websockets` in a way that was old there already.
     "legacy": pytest.mark.filterwarnings("ignore:remove second arg:DeprecationWarning"),

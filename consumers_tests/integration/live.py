@@ -30,6 +30,8 @@ with warnings.catch_warnings():
     import uvicorn.protocols.websockets.websockets_impl  # noqa: F401
 
 KINDS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "ours": ("asyncio", {}, "auto"),
+    "ours-uvloop": ("asyncio", {"use_uvloop": True}, "auto"),
     "sansio": ("asyncio", {}, "websockets-sansio"),
     "sansio-uvloop": ("asyncio", {"use_uvloop": True}, "websockets-sansio"),
     "wsproto": ("asyncio", {}, "wsproto"),

@@ -186,7 +186,7 @@ def test_empty_fragments_take_nothing() -> None:
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
 
-    assert after - before < 500
+    assert after - before < 4000  # two bytes each would be more
 
 
 def test_an_idle_connection_is_small() -> None:

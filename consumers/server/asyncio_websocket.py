@@ -1,0 +1,385 @@
+"""One WebSocket on asyncio: ASGI's receive and send, on a transport and the engine.
+
+Replies to messages that came together, and publications that are due together, go out
+in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from consumers.server.corking import Cork
+from consumers.server.exchange import OPEN, Event, Exchange, Settings, Stage
+from consumers.server.frames import Frames, text_frame
+from consumers.server.keepalive import Keepalive
+
+__all__ = ["CLOSE_TIMEOUT", "Connection", "PeerGone", "Shared"]
+
+CLOSE_TIMEOUT: Final = 10.0
+"""Seconds that a peer has to answer our close frame, and to read what was sent."""
+
+_GATHER: Final = 64
+"""So many frames are written together at most, and a frame of so many KiB at once."""
+
+_BEHIND: Final = 64 * 1024
+"""Bytes that may come for an application that is behind before reading pauses."""
+
+_EARLY: Final = 64 * 1024
+"""Bytes that a client may send before its handshake is answered."""
+
+_pack: Final = struct.Struct("!I").pack
+
+
+class PeerGone(OSError):
+    """Sending to a peer that is gone. ASGI asks for an ``OSError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the connections of one server have in common."""
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    keepalive: Keepalive
+    cork: Cork
+
+
+class Connection(asyncio.Protocol):
+    """One WebSocket, from the moment that its request was read."""
+
+    __slots__ = (
+        "_behind",
+        "_deadline",
+        "_early",
+        "_exchange",
+        "_frames",
+        "_out",
+        "_paused",
+        "_ping",
+        "_reading",
+        "_ready",
+        "_shared",
+        "_waiter",
+        "_write",
+        "_writers",
+        "shares",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+    _exchange: Exchange  # once the request was read
+
+    def __init__(self, shared: Shared) -> None:
+        """Begin without a transport."""
+        self._shared = shared
+        self._frames: Frames | None = None  # once it is open
+        self._early = b""
+        # What the application has to receive: the last one comes first.
+        self._ready: list[dict[str, Any]] = []
+        self._waiter: asyncio.Future[None] | None = None  # of who receives
+        self._writers: Sequence[asyncio.Future[None]] = ()  # those who wait to send
+        self._out: list[bytes] = []  # gathered, to be written together
+        self._paused = False  # the transport has enough to write
+        self._reading = True  # reading is not paused
+        self._behind = 0  # bytes that came while nobody received
+        self._ping = 0  # the number of the latest
+        self._deadline: asyncio.TimerHandle | None = None
+        self.shares: Hashable | None = ()
+        """Connections with the same value may be sent the same bytes; ``None``: each
+        needs its own."""
+
+    # -- asyncio.Protocol -------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection over from whoever has read its request."""
+        # Not asked whether it is one: uvloop's transports are none of asyncio's.
+        self.transport = transport  # type: ignore[assignment]
+        self._write = self.transport.write
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the peer sends."""
+        frames = self._frames
+        if frames is None:
+            # The client may not send yet; what came with the answer is kept.
+            self._early += data
+            if len(self._early) > _EARLY:
+                self.transport.abort()
+            return
+        frames.feed(data)
+        if frames.replies or frames.ended or frames.pong is not None:
+            self._attend(frames)
+        waiter = self._waiter
+        if waiter is not None:
+            if frames.messages:
+                self._waiter = None
+                if not waiter.done():
+                    waiter.set_result(None)
+        elif frames.messages:
+            # Nobody receives: the application is busy.
+            self._behind += len(data)
+            if frames.lagging or self._behind > _BEHIND:
+                self._pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the application, and whoever waits."""
+        self._shared.keepalive.forget(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._exchange.lost()
+        self._out.clear()
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Have senders wait: the peer reads more slowly than they send."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Let senders go on."""
+        self._paused = False
+        writers, self._writers = self._writers, ()
+        for writer in writers:
+            if not writer.done():
+                writer.set_result(None)
+        if self._waiter is not None:
+            self._resume_reading()
+
+    # -- receiving --------------------------------------------------------------------
+
+    async def receive(self) -> Event:
+        """Return the application's next event."""
+        exchange = self._exchange
+        while True:
+            event = self.take()
+            if event is not None:
+                return event
+            frames = self._frames
+            if frames is not None and frames.lagging:
+                await asyncio.sleep(0)  # a flood is not all that there is to do
+                frames.feed(b"")
+                self._attend(frames)
+                continue
+            if exchange.disconnect is not None:
+                return exchange.disconnect
+            self._resume_reading()
+            waiter = self._waiter
+            if waiter is not None and not waiter.done():
+                # Two tasks receive. Cancelling one must not reach the other.
+                await asyncio.wait((waiter,))
+                continue
+            self._waiter = waiter = self._shared.loop.create_future()
+            await waiter
+
+    def _pause_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        self._behind = 0
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _attend(self, frames: Frames) -> None:
+        """Do what frames other than messages ask for."""
+        if frames.pong is not None:
+            if frames.pong == self._payload():
+                self._shared.keepalive.answered(self)
+            frames.pong = None
+        if frames.replies:
+            self.flush()
+            self._write(b"".join(frames.replies))
+            frames.replies.clear()
+            if self._paused:
+                # It pings, and does not read the answers: nothing more is read of it.
+                self._pause_reading()
+        ended = frames.ended
+        exchange = self._exchange
+        if ended is None or exchange.stage is Stage.OVER:
+            return
+        exchange.ended(ended)
+        self._shared.keepalive.forget(self)
+        self._set_deadline()
+        self._wake()
+        self.resume_writing()
+        if ended.failed and self.transport.can_write_eof():
+            # What the client goes on sending is read and dropped: were the connection
+            # cut with some of that unread, our close frame might not arrive.
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    # -- sending ----------------------------------------------------------------------
+
+    async def send(self, event: Event) -> None:
+        """Send what the application says; wait while the peer's buffers are full."""
+        exchange = self._exchange
+        if event["type"] == "websocket.send" and exchange.stage is OPEN:
+            while not self.write(event):
+                if exchange.stage is not OPEN:
+                    raise PeerGone
+                await self._writable()
+            return
+        await self._send_other(exchange, event)
+
+    async def _send_other(self, exchange: Exchange, event: Event) -> None:
+        stage, kind = exchange.stage, event["type"]
+        if stage is Stage.CLOSING or stage is Stage.OVER:
+            raise PeerGone
+        if stage is OPEN and kind == "websocket.close":
+            code, reason = event.get("code"), event.get("reason") or ""
+            self._close(1000 if code is None else code, reason)
+            return
+        while self._paused:
+            await self._writable()
+        data = exchange.sent(event)
+        if data:
+            self._write(data)
+        if exchange.stage is OPEN:
+            self._opened(exchange)
+        elif exchange.stage is Stage.OVER:
+            self._finish(b"")
+        if stage is Stage.HANDSHAKE:
+            self._answered(event)
+
+    def _opened(self, exchange: Exchange) -> None:
+        frames = self._frames = exchange.frames
+        assert frames is not None
+        if frames.deflate is not None:
+            self.shares = frames.deflate.shared
+        self._shared.keepalive.watch(self)
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+
+    def _answered(self, event: Event) -> None:
+        """The application has answered the handshake with this."""
+
+    async def _writable(self) -> None:
+        writer = self._shared.loop.create_future()
+        self._writers = [*self._writers, writer]
+        await writer
+
+    def gather(self, frame: bytes) -> None:
+        """Write a frame together with others, at the loop's next turn at the latest."""
+        out = self._out
+        if not out:
+            self._shared.cork.hold(self)
+        out.append(frame)
+        if len(out) >= _GATHER or len(frame) >= _GATHER * 1024:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        out = self._out
+        if out:
+            self._write(b"".join(out) if len(out) > 1 else out[0])
+            out.clear()
+
+    # -- the extension: see `consumers.direct` ----------------------------------------
+
+    def take(self) -> Event | None:
+        """Return the next message, if one is there."""
+        if self._ready:
+            return self._ready.pop()
+        frames = self._frames
+        if frames is None or not frames.messages:
+            return None
+        messages = frames.messages
+        if len(messages) > 1:
+            messages.reverse()
+            self._ready, frames.messages = messages, self._ready
+        return messages.pop()
+
+    def write(self, event: Event) -> bool:
+        """Send a ``websocket.send`` event, unless it has to wait."""
+        exchange, frames = self._exchange, self._frames
+        if self._paused or frames is None or exchange.stage is not OPEN:
+            return False
+        text = event.get("text")
+        if text is not None and frames.deflate is None:
+            frame = text_frame(text.encode())
+        else:
+            frame = exchange.message(event)
+        if self._ready or frames.messages:
+            # More input waits: the replies to all of it can share a write.
+            self.gather(frame)
+        elif self._out:
+            self._out.append(frame)
+            self.flush()
+        else:
+            self._write(frame)
+        return True
+
+    def frame(self, event: Event) -> bytes:
+        """Return the frame of a ``websocket.send`` event, for all that share it."""
+        return self._exchange.message(event)
+
+    def post(self, frame: bytes) -> bool:
+        """Write a ready frame without waiting; tell whether there was room for it."""
+        if self._paused or self._exchange.stage is not OPEN:
+            return False
+        self.gather(frame)
+        return True
+
+    # -- keepalive, and the end -------------------------------------------------------
+
+    def ping(self) -> None:
+        """Send a ping."""
+        self._ping += 1
+        frames = self._frames
+        assert frames is not None
+        self.flush()
+        self._write(frames.ping(self._payload()))
+
+    def _payload(self) -> bytes:
+        return _pack(self._ping)
+
+    def not_answered(self) -> None:
+        """Drop a peer that has not answered a ping in time."""
+        if not self._reading and not self._paused:
+            # Its answer may be among what was not read: the application is behind.
+            self._shared.keepalive.watch(self)
+            return
+        exchange = self._exchange
+        if exchange.stage is OPEN:
+            self.flush()
+            self._write(exchange.close(1011, "keepalive ping timeout"))
+        self.transport.abort()
+
+    def _close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake."""
+        exchange = self._exchange
+        closing = exchange.close(code, reason)
+        self._ready.clear()
+        self.flush()
+        self._write(closing)
+        self._shared.keepalive.forget(self)
+        self._set_deadline()
+        self._resume_reading()
+        self._wake()
+        self.resume_writing()
+
+    def _finish(self, data: bytes) -> None:
+        """Write the last bytes, and end the connection."""
+        if data:
+            self._write(data)
+        self._set_deadline()
+        self.transport.close()
+        self._wake()
+
+    def _set_deadline(self) -> None:
+        if self._deadline is None:
+            self._deadline = self._shared.loop.call_later(
+                CLOSE_TIMEOUT, self.transport.abort
+            )
