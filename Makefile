@@ -22,6 +22,7 @@ BIN := $(VENV)/bin
 # Stamps: what is there need not be installed again until pyproject.toml changes.
 APP := $(VENV)/.installed-app
 DEV := $(VENV)/.installed-dev
+PEERS := $(VENV)/.installed-peers
 NPM := $(VENV)/.installed-npm
 SOURCES := $(shell find consumers consumers_tests docs/examples -name '*.py' 2>/dev/null)
 
@@ -67,7 +68,7 @@ docs: $(DEV) ## Build the documentation, each warning an error
 	$(BIN)/sphinx-build -q -n -T -W --keep-going -b html docs docs/_build/html
 	@echo "The documentation is at docs/_build/html/index.html"
 
-bench: $(DEV) ## Measure beside raw ASGI, Starlette, Litestar and Channels
+bench: $(PEERS) ## Measure beside raw ASGI, other frameworks and servers
 	$(BIN)/python -m consumers_tests.benchmarks $(ARGS)
 
 faults: $(DEV) ## Kill brokers and servers, stall links, and judge what clients get
@@ -106,6 +107,11 @@ $(APP): pyproject.toml | $(BIN)/python
 $(DEV): $(APP)
 	$(BIN)/python -m pip install -q --disable-pip-version-check \
 		--group test --group lint --group docs --group bench
+	@touch $@
+
+# Frameworks and servers that only the benchmarks need.
+$(PEERS): $(DEV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --group peers
 	@touch $@
 
 # AsyncAPI's parser and TypeScript's compiler, for the tests of schemas; these skip

@@ -1,6 +1,8 @@
 """The benchmarks: each workload runs, and a wrong answer is never counted."""
 
 import os
+import resource
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -12,26 +14,28 @@ if not hasattr(os, "sched_setaffinity"):
     pytest.skip("the benchmarks need Linux", allow_module_level=True)
 
 from consumers_tests.benchmarks import __main__ as command_line
-from consumers_tests.benchmarks import frames, report
+from consumers_tests.benchmarks import contests, frames, rows
 from consumers_tests.benchmarks.catalogue import (
-    BROKER_PEERS,
+    CORE,
+    KIBIBYTE,
     MESSAGE,
-    PEERS,
-    REFERENCE,
-    SERVERS,
-    STOCK,
     WORKLOADS,
-    Peer,
+    Workload,
+    allowed,
 )
 from consumers_tests.benchmarks.jobs import Job, Plan, Sample, Server, Side
-from consumers_tests.benchmarks.measure import MeasurementError, Pair, load, running
+from consumers_tests.benchmarks.measure import MeasurementError, load, running
 from consumers_tests.benchmarks.processes import ServerError, serve
+from consumers_tests.benchmarks.rows import OURS, REFERENCE, Peer
+from consumers_tests.benchmarks.servers import SERVERS, STOCK
+
+COMMAND = SERVERS[STOCK].command
 
 
 @pytest.fixture(scope="module")
 def raw() -> Iterator[list[Server]]:
     """Serve the raw ASGI application."""
-    with serve(SERVERS[STOCK], REFERENCE.app) as server:
+    with serve(COMMAND, REFERENCE.app) as server:
         yield [server]
 
 
@@ -54,13 +58,20 @@ def briefly(plan: Plan, servers: Sequence[Server], *, patience: float = 10) -> S
     return sample
 
 
+def here(peers: Sequence[Peer]) -> list[Peer]:
+    """Return those peers whose packages are installed."""
+    return [peer for peer in peers if not peer.missing()]
+
+
 @pytest.mark.parametrize(
-    "name", [name for name, each in WORKLOADS.items() if each.peers is PEERS]
+    "name",
+    [*CORE, "typed1", "request", "request1", "large", "compressed-kibibyte"],
 )
 def test_each_workload_runs(name: str, raw: list[Server]) -> None:
     """Each workload gives a cost against raw ASGI, with fewer connections."""
     sample = briefly(WORKLOADS[name].plan, raw)
 
+    assert sample.compressed is (True if "compressed" in name else None)
     if name == "memory":
         assert sample.rate is None
     else:
@@ -71,7 +82,33 @@ def test_each_workload_runs(name: str, raw: list[Server]) -> None:
         assert 0 < sample.busy <= 1
 
 
-@pytest.mark.parametrize("peer", BROKER_PEERS, ids=lambda peer: peer.name)
+@pytest.mark.parametrize("peer", here(rows.BROADCAST), ids=lambda peer: peer.name)
+def test_each_peer_broadcasts(peer: Peer) -> None:
+    """Each peer's members get all of several messages on their way, each once."""
+    plan = msgspec.structs.replace(WORKLOADS["broadcast16"].plan, compress=True)
+    workload = Workload("", plan, [peer])
+
+    with running(SERVERS[STOCK], peer, workload) as side:
+        sample = briefly(side.plan, side.servers)
+
+    assert sample.cost > 0
+
+
+@pytest.mark.parametrize("name", [name for name in SERVERS if name != STOCK])
+def test_each_server_serves(name: str) -> None:
+    """Each server that is installed answers, and its CPU time is found."""
+    peer = replace(REFERENCE, server=SERVERS[name])
+    if peer.missing():
+        assert contests.Contest("", peer, peer).missing() == peer.missing()
+        return
+
+    with running(SERVERS[STOCK], peer, WORKLOADS["echo1"]) as side:
+        sample = briefly(side.plan, side.servers)
+
+    assert sample.cost > 1
+
+
+@pytest.mark.parametrize("peer", here(rows.BY_BROKER), ids=lambda peer: peer.name)
 def test_each_peer_broadcasts_through_a_broker(peer: Peer) -> None:
     """Each peer's members get what is sent, each once, by way of the broker."""
     workload = replace(WORKLOADS["redis"], processes=1)
@@ -103,7 +140,8 @@ def test_each_kind_of_groups_runs(name: str, ours: list[Server]) -> None:
     [
         pytest.param("echo1", "/json", id="text-changed"),
         pytest.param("json", "/echo", id="json-not-changed"),
-        pytest.param("broadcast", "/echo", id="not-delivered-to-all"),
+        pytest.param("broadcast16", "/echo", id="not-delivered-to-all"),
+        pytest.param("compressed-kibibyte", "/json", id="compressed-changed"),
         pytest.param("churn", "/nowhere", id="refused"),
         pytest.param("memory", "/nowhere", id="idle-refused"),
     ],
@@ -111,7 +149,7 @@ def test_each_kind_of_groups_runs(name: str, ours: list[Server]) -> None:
 def test_a_wrong_answer_is_noticed(name: str, path: str, raw: list[Server]) -> None:
     """A workload on a route that answers something else fails and gives no figure."""
     plan = msgspec.structs.replace(WORKLOADS[name].plan, path=path)
-    if name == "echo1":
+    if path == "/json":
         body = msgspec.json.encode(MESSAGE).decode()
         plan = msgspec.structs.replace(plan, body=body)
 
@@ -125,7 +163,7 @@ def test_a_server_that_does_not_start_is_told() -> None:
 
     with (
         pytest.raises(ServerError, match="Could not import module"),
-        serve(SERVERS[STOCK], absent.app),
+        serve(COMMAND, absent.app),
     ):
         raise AssertionError
 
@@ -136,10 +174,10 @@ def test_an_error_in_the_server_is_told() -> None:
 
     with (
         pytest.raises(ServerError, match="logged an error"),
-        serve(SERVERS[STOCK], no_application) as server,
+        serve(COMMAND, no_application) as server,
         pytest.raises(frames.WrongReplyError),
     ):
-        frames.connect(server.port, "/echo")
+        frames.connect(server.port, WORKLOADS["echo1"].plan)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 19, 200])
@@ -172,50 +210,62 @@ def test_each_byte_of_each_reply_is_checked(data: bytes) -> None:
         replies.feed(data)
 
 
-def test_a_long_frame_has_a_longer_header() -> None:
-    """A payload of 126 bytes takes two more bytes of length (RFC 6455 5.2)."""
-    short, long = frames.server_frame(b"x" * 125), frames.server_frame(b"x" * 126)
+def test_compressed_replies_are_read() -> None:
+    """What differs in bytes is the same reply as long as it says the same."""
+    deflate = zlib.compressobj(wbits=-15)
 
-    assert (len(short), len(long)) == (127, 130)
-    assert frames.payload_of(long) == b"x" * 126
+    def compressed(text: bytes) -> bytes:
+        data = deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        return frames.server_frame(data.removesuffix(frames.TAIL), 0x40 | frames.TEXT)
 
+    stream = compressed(b"abcabc") + compressed(b"abcabc")
+    replies = frames.CompressedReplies(b"abcabc")
 
-def test_the_ratio_is_taken_within_each_pair() -> None:
-    """A table shows the median and the range of the rounds' own ratios."""
-    slow = Pair(Sample(20.0, 50.0, 0.5), Sample(40.0, 25.0, 0.5))
-    fast = Pair(Sample(10.0, 100.0, 0.5), Sample(10.0, 100.0, 0.5))
-
-    text = report.table("Echo", "us", {"gone": [], "peer": [slow, fast, fast]})
-
-    assert text.splitlines()[-4:] == [
-        "| peer | us | ratio | min-max | per s | client busy |",
-        "|---|---:|---:|---:|---:|---:|",
-        "| peer | 10.00 | **1.00** | 0.50-1.00 | 100 | 0.50 |",
-        "| gone | failed |  |  |  |  |",
-    ]
+    assert [replies.feed(stream[at : at + 1]) for at in range(len(stream))].count(
+        1
+    ) == 2
+    assert replies.feed(frames.server_frame(b"abcabc")) == 1
+    for wrong in (compressed(b"abcabd"), frames.server_frame(b"abcabc", opcode=2)):
+        with pytest.raises(frames.WrongReplyError, match="expected"):
+            frames.CompressedReplies(b"abcabc").feed(wrong)
 
 
-def test_delays_are_shown_where_they_were_measured() -> None:
-    """Half and 99 of a hundred deliveries have columns in a broadcast's table."""
-    sample = Sample(20.0, 50.0, 0.5, 1.25, 4.5)
+@pytest.mark.parametrize(("size", "header"), [(125, 2), (126, 4), (65536, 10)])
+def test_a_long_frame_has_a_longer_header(size: int, header: int) -> None:
+    """A payload of 126 bytes takes two more bytes of length, 64 KiB eight."""
+    frame = frames.server_frame(b"x" * size)
 
-    text = report.table("Broadcast", "us", {"peer": [Pair(sample, sample)]})
-
-    assert "| client busy | p50 ms | p99 ms |" in text
-    assert text.splitlines()[-1].endswith("| 0.50 | 1.25 | 4.50 |")
+    assert len(frame) == size + header
+    assert frames.payload_of(frame) == b"x" * size
+    assert len(KIBIBYTE) == 1024
 
 
 def test_peers_and_workloads_are_chosen_by_parts_of_names() -> None:
-    """Parts of names with commas between choose in the catalogue's order; none, all."""
-    names = [peer.name for peer in PEERS]
+    """Parts with commas between choose in the catalogue's order; none, all."""
+    names = [peer.name for peer in rows.FRAMEWORKS]
 
-    assert command_line.chosen(names, "") == names
-    assert command_line.chosen(names, "channels,RAW") == ["raw ASGI", "Channels"]
+    assert contests.chosen(names, "") == names
+    assert contests.chosen(names, "starlette,RAW") == [
+        *("raw ASGI", "Starlette endpoint", "Starlette function"),
+    ]
+    assert contests.chosen(names, "Channels,consumers") == ["consumers", "Channels"]
+
+
+def test_no_more_connections_than_files() -> None:
+    """A machine that allows fewer connections than wanted gets fewer."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    assert allowed(10) == 10
+    assert allowed(10 * most) < most
+    assert allowed(10 * most, 2) < most / 2
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--rounds", "0"], ["--seconds", "30"], ["--only", "nobody"], ["--server", "x"]],
+    [
+        *(["--rounds", "0"], ["--seconds", "30"], ["--only", "nobody"]),
+        *(["--server", "x"], ["--against", "nowhere"], ["--pairs", "nobody"]),
+    ],
 )
 def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
     """A wrong argument ends the command with 2, before a server is started."""
@@ -227,12 +277,25 @@ def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
 
 def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """One short round prints the machine, a table and the peer's ratio."""
-    arguments = "--rounds 1 --seconds 0.05 --only starlette --loads json"
+    arguments = "--rounds 1 --seconds 0.05 --only function --loads json"
 
     assert command_line.main(arguments.split()) == 0
 
     printed = capsys.readouterr().out
-    assert "CPUs, load average" in printed
-    assert "### Echo of JSON, one field changed, 64 connections" in printed
-    assert "| Starlette | " in printed
+    assert "CPUs, " in printed
+    assert "**Echo of JSON, one field changed, 64 connections" in printed
+    assert "| Starlette function | " in printed
     assert "failed" not in printed
+
+
+def test_what_is_not_here_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer whose package is missing has a row that says so, and nothing fails."""
+    absent = replace(OURS, name="later", needs=["no_such_package"])
+    workload = replace(WORKLOADS["echo1"], peers=[REFERENCE, absent])
+    monkeypatch.setitem(WORKLOADS, "echo1", workload)
+
+    assert command_line.main(["--only", "later", "--loads", "echo1"]) == 0
+
+    assert "| later | not here: no_such_package |" in capsys.readouterr().out

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+GROUPS: dict[str, list[str]] = PYPROJECT["dependency-groups"]
 
 
 def requirements() -> list[Requirement]:
@@ -23,7 +24,7 @@ def requirements() -> list[Requirement]:
     groups: list[list[str]] = [
         PROJECT["dependencies"],
         *EXTRAS.values(),
-        *PYPROJECT["dependency-groups"].values(),
+        *(group for name, group in GROUPS.items() if name != "peers"),  # not in CI
     ]
     found = (Requirement(text) for group in groups for text in group)
     return [one for one in found if one.name != PROJECT["name"]]

@@ -24,9 +24,12 @@ _LONG: Final = [
     re.compile(pattern)
     for pattern in (
         # Benchmarks: that each of them can be run; one workload of each kind stays.
-        r"test_benchmarks\.py::test_each_peer_broadcasts_through_a_broker\[(?!consumers)",
+        r"test_benchmarks\.py::test_each_peer_broadcasts_through_a_broker\[(?!consumers\])",
         r"test_benchmarks\.py::test_each_kind_of_groups_runs",
-        r"test_benchmarks\.py::test_each_workload_runs\[(typed1|request1|echo16)",
+        r"test_benchmarks\.py::test_each_workload_runs\[(typed1?|request1|echo1|json)\]",
+        r"test_benchmarks\.py::test_each_workload_runs\[(broadcast|large)\]",
+        r"test_benchmarks\.py::test_each_peer_broadcasts\[(?!consumers \(own server\))",
+        r"test_benchmarks\.py::test_each_server_serves\[(?!consumers-trio)",
         # Faults: the other loop, and controls, which are long because they wait.
         r"faults/test_broker\.py::test_nobody_misses_.*\[(trio|uvloop-stalled)",
         r"faults/test_broker\.py::test_without_the_guard_it_fails\[(?!killed)",

@@ -25,7 +25,7 @@ extensions = [
 ]
 exclude_patterns = [
     *("_build", "changelog.d", "examples", "__pycache__"),
-    "project/fault-runs",  # parts of a page
+    *("project/benchmarks", "project/fault-runs"),  # parts of pages
 ]
 
 html_theme = "furo"

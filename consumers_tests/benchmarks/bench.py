@@ -112,7 +112,7 @@ class Bench:
                 spent.append(await self.turn(crowd, length))
             order.reverse()
         return [
-            _mean(spent[WARM_UP:], sorted(crowd.delays))
+            _mean(spent[WARM_UP:], crowd)
             for crowd, spent in zip(crowds, costs, strict=True)
         ]
 
@@ -137,17 +137,23 @@ class Cost(NamedTuple):
 
 
 def _spent(crowd: "Crowd") -> float:
-    return sum(cpu_seconds(server.pid) for server in crowd.side.servers)
+    return sum(cpu_seconds(pid) for pid in crowd.pids)
 
 
-def _mean(costs: Sequence[Cost], delays: Sequence[float]) -> Sample:
+def _mean(costs: Sequence[Cost], crowd: "Crowd") -> Sample:
     units = sum(cost.units for cost in costs)
     spent = sum(cost.spent for cost in costs)
     took = sum(cost.took for cost in costs)
     idle = sum(cost.idle for cost in costs)
-    sample = Sample(spent / units * 1e6, units / took, 1 - idle / took)
-    if not delays:
+    sample = Sample(
+        spent / units * 1e6,
+        units / took,
+        1 - idle / took,
+        compressed=crowd.compressed,
+    )
+    if not crowd.delays:
         return sample
+    delays = sorted(crowd.delays)
     median, slowest = (delays[int(len(delays) * part)] * 1e3 for part in (0.5, 0.99))
     passed = sum(cost.passed for cost in costs) / took
     return msgspec.structs.replace(

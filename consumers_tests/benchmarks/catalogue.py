@@ -1,49 +1,60 @@
-"""What can be measured: the peers, the servers and the workloads."""
+"""The workloads: what clients do, with which peers, and how the tables explain it."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import random
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
+from consumers_tests.benchmarks import rows
 from consumers_tests.benchmarks.jobs import Plan
-from consumers_tests.benchmarks.processes import Command
+from consumers_tests.benchmarks.rows import TEXT, Peer
 
-TEXT = "x" * 64
 MESSAGE = {"type": "chat.message", "text": "jackdaws love my big sphinx of quartz"}
 SAY = {"type": "say", "text": "jackdaws love my big sphinx of quartz"}
 SAID = {**SAY, "type": "said"}
 REPLY = {**MESSAGE, "type": "chat.reply"}
+# The same words in an order without sense: half of it is left when it is compressed,
+# about as much as of what people write.
+WORDS = (
+    "the room is open and three people wait for her to say when they can begin with "
+    "what was left undone yesterday because nobody had brought the key so this time "
+    "Anna holds it"
+)
+KIBIBYTE = " ".join(random.Random(1).choices(WORDS.split(), k=300))[:1024]
+OPEN_FILES = 100  # that the load generator has beside its connections
 
 
 @dataclass(frozen=True)
-class Peer:
-    """An application in one framework's style."""
+class Curve:
+    """What a workload is one point of, by the number of its connections."""
 
     name: str
-    """How the tables call it."""
+    """How files call it."""
 
-    app: str
-    """MODULE:APP, an ASGI application with the routes that `peers` describes."""
+    axis: str
+    """What grows."""
 
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables that its processes are started with."""
+    unit: str
+    """What is counted."""
 
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    """What its plan has otherwise than the workload's."""
+
+MEMBERS = Curve("members", "members of the group", "us per delivery")
+CONNECTIONS = Curve("connections", "connections, all busy", "us per message")
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What the clients do, with which peers, and how the tables explain it."""
+    """What the clients do, with which peers."""
 
     title: str
 
     plan: Plan
 
     peers: Sequence[Peer]
-    """The first is the reference. A pair of it with itself shows the noise."""
+    """The first is the reference."""
 
     processes: int = 1
     """How many servers an application has."""
@@ -51,170 +62,229 @@ class Workload:
     broker: bool = False
     """Whether each application has a broker, too; `BROKER_URL` tells where."""
 
+    curve: Curve | None = None
+
     @property
     def reference(self) -> Peer:
         """What the others are compared with."""
         return self.peers[0]
 
-
-def uvicorn(ws: str, loop: str) -> Command:
-    """Stock uvicorn; clients offer no compression, so it is off."""
-
-    def command(app: str, port: int) -> Sequence[str]:
-        flags = ["--ws", ws, "--loop", loop, "--log-level", "warning"]
-        return ["uvicorn", app, "--port", str(port), *flags, "--no-access-log"]
-
-    return command
+    @property
+    def unit(self) -> str:
+        """What a cost is counted in."""
+        return "KiB" if self.plan.kind == "memory" else "us of CPU"
 
 
-def _peer(name: str, module: str, **environment: str) -> Peer:
-    app = f"consumers_tests.benchmarks.peers.{module}:app"
-    return Peer(name, app, environment)
+def allowed(wanted: int, crowds: int = 1) -> int:
+    """Return how many connections this machine allows, at most those that are wanted.
+
+    Args:
+        wanted: How many were wanted.
+        crowds: So many times that one process opens them at once.
+    """
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return wanted
+    return min(wanted, (files - OPEN_FILES) // crowds)
 
 
-def _ours(name: str, **changes: Any) -> Peer:
-    return Peer(name, "consumers_tests.benchmarks.peers.groups_app:app", {}, changes)
+def _number(wanted: int, crowds: int = 1) -> str:
+    """Write how many connections there are, and why they are fewer than wanted."""
+    found = allowed(wanted, crowds)
+    if found == wanted:
+        return f"{wanted:,}"
+    return f"{found:,} (not {wanted:,}: no more files may be open)"
 
 
-REFERENCE = _peer("raw ASGI", "raw")
-OURS = _peer("consumers", "consumers_app")
-PEERS = [
-    REFERENCE,
-    OURS,
-    _peer("Starlette", "starlette_app"),
-    _peer("Litestar", "litestar_app"),
-    _peer("Channels", "channels_app"),
-]
-BROKER_PEERS = [
-    OURS,
-    _peer("Starlette by hand", "starlette_redis_app"),
-    _peer("Litestar", "litestar_app"),
-    _peer("Channels", "channels_app"),
-    _peer("Channels, pub/sub", "channels_app", LAYER="pubsub"),
-]
-SIZES = [
-    _ours("100 members"),
-    _ours("10 members", connections=10),
-    _ours("1,000 members", connections=1000),
-]
-NUMBERS = [
-    _ours("one group of all", path="/broadcast"),
-    _ours("50 groups of 5", path="/few/50"),
-    _ours("10,000 groups of 5", path="/few/10000", settle=3.0),
-]
-PASSING = [
-    _ours("deliveries alone"),
-    _ours("beside 500 joins and leaves a second", passing=500),
-]
+def _echo(body: str, connections: int = 64, window: int = 16) -> Plan:
+    return Plan("echo", "/echo", body, connections=connections, window=window)
 
-SERVERS = {
-    f"uvicorn-{ws}-{loop}": uvicorn(ws, loop)
-    for ws in ("websockets-sansio", "websockets", "wsproto")
-    for loop in ("uvloop", "asyncio")
-}
-STOCK = "uvicorn-websockets-sansio-uvloop"
 
+def _members(number: int) -> Workload:
+    return Workload(
+        f"Broadcast of 64 bytes to {number:,} members, 1 in flight (per delivery)",
+        Plan("broadcast", "/broadcast", TEXT, connections=number),
+        rows.FEW,
+        curve=MEMBERS,
+    )
+
+
+def _connections(number: int) -> Workload:
+    return Workload(
+        f"Echo of 64 bytes, 1 in flight on each of {_number(number, 2)} connections "
+        "(per message)",
+        _echo(TEXT, allowed(number, 2), 1),
+        rows.FEW,
+        curve=CONNECTIONS,
+    )
+
+
+_JSON = Plan("echo", "/json", json.dumps(MESSAGE), REPLY, connections=64, window=16)
+_TYPED = Plan("echo", "/typed", json.dumps(SAY), SAID, connections=64, window=16)
 _REQUEST = Plan(
     "echo",
     "/request",
     json.dumps({"type": "request", "id": 1, "message": SAY}),
     {"type": "reply", "id": 1, "message": SAID},
     subprotocol="consumers.v1+json",
+    welcome=1,
     connections=64,
     window=16,
 )
 _BROADCAST = Plan("broadcast", "/broadcast", TEXT, connections=500)
 _SIZES = Plan("broadcast", "/broadcast", TEXT, connections=100)
 _PASSING = Plan("broadcast", "/broadcast", TEXT, connections=50, pace=0.01)
-WORKLOADS = {
+_CHURN = Plan("churn", "/echo", connections=16)
+_MEMORY = Plan("memory", "/echo", connections=2000)
+_replace = msgspec.structs.replace
+
+CORE = {
     "echo1": Workload(
         "Echo of 64 bytes, 64 connections, 1 in flight on each (per message)",
-        Plan("echo", "/echo", TEXT, connections=64, window=1),
-        PEERS,
+        _echo(TEXT, window=1),
+        rows.ECHO,
     ),
     "echo16": Workload(
         "Echo of 64 bytes, 64 connections, 16 in flight on each (per message)",
-        Plan("echo", "/echo", TEXT, connections=64, window=16),
-        PEERS,
+        _echo(TEXT),
+        rows.ECHO,
     ),
     "json": Workload(
         "Echo of JSON, one field changed, 64 connections, 16 in flight (per message)",
-        Plan("echo", "/json", json.dumps(MESSAGE), REPLY, connections=64, window=16),
-        PEERS,
+        _JSON,
+        rows.JSON,
     ),
     "typed": Workload(
         "A message of two types, answered by one of a third, 16 in flight",
-        Plan("echo", "/typed", json.dumps(SAY), SAID, connections=64, window=16),
-        [REFERENCE, OURS],
-    ),
-    "typed1": Workload(
-        "The same, 1 in flight on each of 64 connections (per message)",
-        Plan("echo", "/typed", json.dumps(SAY), SAID, connections=64, window=1),
-        [REFERENCE, OURS],
-    ),
-    "request": Workload(
-        "A request over consumers.v1 and its reply, 16 in flight (per request)",
-        _REQUEST,
-        [REFERENCE, OURS],
-    ),
-    "request1": Workload(
-        "The same, 1 in flight on each of 64 connections (per request)",
-        msgspec.structs.replace(_REQUEST, window=1),
-        [REFERENCE, OURS],
+        _TYPED,
+        rows.TYPED,
     ),
     "broadcast": Workload(
         "Broadcast of 64 bytes to 500 members, 1 in flight (per delivery)",
         _BROADCAST,
-        PEERS,
+        rows.BROADCAST,
+    ),
+    "broadcast16": Workload(
+        "Broadcast of 64 bytes to 500 members, 16 in flight (per delivery)",
+        _replace(_BROADCAST, window=16),
+        rows.BROADCAST,
     ),
     "churn": Workload(
-        "Open and close, 16 at a time (per connection)",
-        Plan("churn", "/echo", connections=16),
-        PEERS,
+        "Open and close, 16 at a time (per connection)", _CHURN, rows.FRAMEWORKS
     ),
     "memory": Workload(
-        "Resident memory, 2000 idle connections (per connection)",
-        Plan("memory", "/echo", connections=2000),
-        PEERS,
+        "Resident memory, 2,000 idle connections (per connection)",
+        _MEMORY,
+        rows.FRAMEWORKS,
     ),
+}
+"""What is measured where nothing else is asked for."""
+
+WORKLOADS = {
+    **CORE,
+    "json1": Workload(
+        "Echo of JSON, 1 in flight on each of 64 connections (per message)",
+        _replace(_JSON, window=1),
+        rows.JSON,
+    ),
+    "typed1": Workload(
+        "A message of two types, 1 in flight on each of 64 connections (per message)",
+        _replace(_TYPED, window=1),
+        rows.TYPED,
+    ),
+    "request": Workload(
+        "A request over consumers.v1 and its reply, 16 in flight (per request)",
+        _REQUEST,
+        rows.REQUEST,
+    ),
+    "request1": Workload(
+        "The same, 1 in flight on each of 64 connections (per request)",
+        _replace(_REQUEST, window=1),
+        rows.REQUEST,
+    ),
+    "kibibyte": Workload(
+        "Echo of 1 KiB, 64 connections, 16 in flight on each (per message)",
+        _echo(KIBIBYTE),
+        rows.FRAMEWORKS,
+    ),
+    "large": Workload(
+        "Echo of 64 KiB, 16 connections, 1 in flight on each (per message)",
+        _echo("x" * 65536, connections=16, window=1),
+        rows.FRAMEWORKS,
+    ),
+    "compressed": Workload(
+        "Echo of JSON, compression offered, 64 connections, 16 in flight (per message)",
+        _replace(_JSON, compress=True),
+        rows.FRAMEWORKS,
+    ),
+    "compressed-kibibyte": Workload(
+        "Echo of 1 KiB, compression offered, 64 connections, 16 in flight",
+        _replace(_echo(KIBIBYTE), compress=True),
+        rows.FRAMEWORKS,
+    ),
+    "compressed-broadcast": Workload(
+        "Broadcast of 1 KiB to 500 members, compression offered (per delivery)",
+        _replace(_BROADCAST, body=KIBIBYTE, compress=True),
+        rows.FRAMEWORKS,
+    ),
+    "compressed-memory": Workload(
+        "Resident memory, 2,000 idle connections that compress (per connection)",
+        _replace(_MEMORY, compress=True),
+        rows.FRAMEWORKS,
+    ),
+    "idle": Workload(
+        f"Resident memory, {_number(10_000)} idle connections (per connection)",
+        _replace(_MEMORY, connections=allowed(10_000)),
+        rows.FEW,
+    ),
+    **{
+        f"servers-{name}": Workload(
+            f"{CORE[name].title}, raw ASGI on each server",
+            CORE[name].plan,
+            rows.ON_SERVERS,
+        )
+        for name in ("echo1", "echo16", "broadcast", "churn", "memory")
+    },
+    **{f"members-{n}": _members(n) for n in (10, 100, 1000, 5000)},
+    **{f"connections-{n}": _connections(n) for n in (100, 1000, 3000, 10_000)},
     "redis": Workload(
         "Broadcast through Valkey, 2 processes with 250 members each (per delivery)",
         _BROADCAST,
-        BROKER_PEERS,
+        rows.BY_BROKER,
         processes=2,
         broker=True,
     ),
     "sizes": Workload(
-        "Broadcast in groups of different sizes (per delivery)", _SIZES, SIZES
+        "Broadcast in groups of different sizes (per delivery)", _SIZES, rows.SIZES
     ),
     "sizes-valkey": Workload(
         "The same through Valkey, 2 processes (per delivery)",
         _SIZES,
-        SIZES,
+        rows.SIZES,
         processes=2,
         broker=True,
     ),
     "numbers": Workload(
         "250 deliveries, by one group or by 50 of many (per delivery)",
-        msgspec.structs.replace(_BROADCAST, connections=250),
-        NUMBERS,
+        _replace(_BROADCAST, connections=250),
+        rows.NUMBERS,
     ),
     "numbers-valkey": Workload(
         "The same in each of 2 processes, through Valkey (per delivery)",
         _BROADCAST,
-        NUMBERS,
+        rows.NUMBERS,
         processes=2,
         broker=True,
     ),
     "passing": Workload(
         "100 broadcasts a second to 50 members, beside others who come and go",
         _PASSING,
-        PASSING,
+        rows.PASSING,
     ),
     "passing-valkey": Workload(
         "The same through Valkey, 2 processes",
         _PASSING,
-        PASSING,
+        rows.PASSING,
         processes=2,
         broker=True,
     ),

@@ -4,15 +4,16 @@ No task or future is made per message, and no reply is parsed.
 """
 
 import asyncio
-import socket
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar, cast
 
 from consumers_tests.benchmarks import frames
 from consumers_tests.benchmarks.bench import Bench
-from consumers_tests.benchmarks.frames import WrongReplyError
+from consumers_tests.benchmarks.frames import Opened, WrongReplyError
 from consumers_tests.benchmarks.jobs import Side
+from consumers_tests.benchmarks.processes import family
 
 
 class Crowd(ABC):
@@ -30,6 +31,21 @@ class Crowd(ABC):
         self.running = False  # clients go on sending
         self.units = 0  # messages, deliveries or connections so far
         self.delays: list[float] = []  # of deliveries, in seconds
+        self.compressed: bool | None = None
+        self.pids: list[int] = []
+        self.bursts: list[bytes] = []  # so many messages as the place in the list says
+
+    async def prepare(self) -> None:
+        """Make the connections, and find the processes that serve them.
+
+        Some servers start a process for them, so it is looked for afterwards.
+
+        Raises:
+            WrongReplyError: The server refused a connection or answered wrongly.
+            OSError: A connection failed or timed out.
+        """
+        await self.open()
+        self.pids = [pid for server in self.side.servers for pid in family(server.pid)]
 
     @abstractmethod
     async def open(self) -> None:
@@ -58,9 +74,14 @@ class Client(asyncio.Protocol, ABC):
 
     transport: asyncio.WriteTransport
 
-    def __init__(self, crowd: Crowd, reply: bytes) -> None:
+    replies: frames.Replies | frames.CompressedReplies
+
+    def __init__(self, crowd: Crowd, reply: bytes, opened: Opened) -> None:
         self.crowd = crowd
-        self.replies = frames.Replies(reply, crowd.plan.window)
+        if opened.compressed:
+            self.replies = frames.CompressedReplies(frames.payload_of(reply))
+        else:
+            self.replies = frames.Replies(reply, crowd.plan.window)
         self.due = 0  # how many replies it must get in all
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -86,27 +107,41 @@ class Client(asyncio.Protocol, ABC):
         self.crowd.bench.fail(reason)
 
 
-async def adopt(clients: Sequence[Client], sockets: Sequence[socket.socket]) -> None:
-    """Hand each client its connection."""
-    loop = asyncio.get_running_loop()
-    for client, sock in zip(clients, sockets, strict=True):
-        await _attach(loop, client, sock)
+ClientT = TypeVar("ClientT", bound=Client)
+
+
+async def arrive(
+    crowd: Crowd, make: Callable[[bytes, Opened], ClientT]
+) -> list[ClientT]:
+    """Connect the clients of a crowd, and build what they send.
+
+    Raises:
+        WrongReplyError: The server refused a connection or answered wrongly.
+        OSError: A connection failed or timed out.
+    """
+    loop, plan = asyncio.get_running_loop(), crowd.plan
+    reply = frames.first_reply(crowd.side)
+    clients = []
+    for opened in frames.connect_all(crowd.side):
+        clients.append(make(reply, opened))
+        await _attach(loop, clients[-1], opened)
+        crowd.compressed = opened.compressed if plan.compress else None
+    frame = frames.client_frame(plan.body.encode(), compressed=bool(crowd.compressed))
+    crowd.bursts = [frame * count for count in range(plan.window + 1)]
+    return clients
 
 
 async def _attach(
-    loop: asyncio.AbstractEventLoop, client: Client, sock: socket.socket
+    loop: asyncio.AbstractEventLoop, client: Client, opened: Opened
 ) -> None:
-    await loop.create_connection(lambda: client, sock=sock)
+    await loop.create_connection(lambda: client, sock=opened.sock)
 
 
 class Echoes(Crowd):
     """Each connection keeps a window of messages in flight."""
 
     async def open(self) -> None:
-        reply = frames.first_reply(self.side)
-        count = self.plan.connections
-        self.clients = [Echo(self, reply) for _ in range(count)]
-        await adopt(self.clients, frames.connect_all(self.side))
+        self.clients = await arrive(self, partial(Echo, self))
 
     def begin(self) -> None:
         for client in self.clients:
@@ -119,15 +154,10 @@ class Echoes(Crowd):
 class Echo(Client):
     """Sends as many messages as were answered."""
 
-    def __init__(self, crowd: Crowd, reply: bytes) -> None:
-        super().__init__(crowd, reply)
-        frame = frames.client_frame(crowd.plan.body.encode())
-        self.bursts = [frame * count for count in range(crowd.plan.window + 1)]
-
     def answered(self, count: int) -> None:
         if count and self.crowd.running:
             self.due += count
-            self.transport.write(self.bursts[count])
+            self.transport.write(self.crowd.bursts[count])
 
 
 class Visitors(Crowd):
@@ -167,8 +197,8 @@ class Visit(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.WriteTransport", transport)
         self.crowd.bench.steps += 1
-        port, path = self.crowd.side.servers[0].port, self.crowd.plan.path
-        self.transport.write(frames.request(port, path))
+        port = self.crowd.side.servers[0].port
+        self.transport.write(frames.request(port, self.crowd.plan))
 
     def data_received(self, data: bytes) -> None:
         self.crowd.bench.steps += 1

@@ -2,10 +2,13 @@
 
 import json
 import socket
+import zlib
+from typing import NamedTuple
 
-from consumers_tests.benchmarks.jobs import Side
+from consumers_tests.benchmarks.jobs import Plan, Side
 
 TEXT, CLOSE = 1, 8
+FINAL, COMPRESSED = 0x80, 0x40  # bits of a frame's first byte
 # RFC 6455 5.3 wants a new random mask per frame. A fixed one costs the server the
 # same to undo and lets the client send the same bytes again and again.
 MASK = b"\x37\xfa\x21\x3d"
@@ -13,37 +16,71 @@ MASK = b"\x37\xfa\x21\x3d"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 BYE = (1000).to_bytes(2, "big")
+OFFER = "permessage-deflate; client_max_window_bits"  # as browsers put it
+TAIL = b"\x00\x00\xff\xff"  # what RFC 7692 7.2.1 takes off a compressed message
+# Smaller than what any server asks for: what it gets reaches back within one message.
+WINDOW_BITS = 9
 
 
 class WrongReplyError(Exception):
     """The server answered something else than the workload expects."""
 
 
-def client_frame(payload: bytes, opcode: int = TEXT) -> bytes:
-    """Return one whole masked frame; the payload is below 64 KiB."""
+class Opened(NamedTuple):
+    """A connection whose handshake is done."""
+
+    sock: socket.socket
+
+    compressed: bool
+    """Whether both sides may compress."""
+
+
+def client_frame(
+    payload: bytes, opcode: int = TEXT, *, compressed: bool = False
+) -> bytes:
+    """Return one whole masked frame.
+
+    A compressed one refers to nothing before it, so that it can be sent again, by any
+    connection.
+    """
+    first = FINAL | opcode
+    if compressed:
+        first |= COMPRESSED
+        deflate = zlib.compressobj(wbits=-WINDOW_BITS)
+        payload = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        payload = payload.removesuffix(TAIL)
     masked = bytes(byte ^ MASK[i % 4] for i, byte in enumerate(payload))
-    return bytes([0x80 | opcode]) + _length(len(payload), 0x80) + MASK + masked
+    return bytes([first]) + _length(len(payload), 0x80) + MASK + masked
 
 
 def server_frame(payload: bytes, opcode: int = TEXT) -> bytes:
     """Return the same frame as a server sends it, not masked."""
-    return bytes([0x80 | opcode]) + _length(len(payload), 0) + payload
+    return bytes([FINAL | opcode]) + _length(len(payload), 0) + payload
 
 
 def _length(size: int, mask_bit: int) -> bytes:
     if size < 126:
         return bytes([mask_bit | size])
-    return bytes([mask_bit | 126]) + size.to_bytes(2, "big")
+    if size < 65536:
+        return bytes([mask_bit | 126]) + size.to_bytes(2, "big")
+    return bytes([mask_bit | 127]) + size.to_bytes(8, "big")
 
 
-def request(port: int, path: str, subprotocol: str = "") -> bytes:
-    """Return an opening handshake that offers no extension."""
-    offer = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
-    ).encode()
+def request(port: int, plan: Plan) -> bytes:
+    """Return the opening handshake that a plan asks for."""
+    lines = [
+        f"GET {plan.path} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {KEY}",
+        "Sec-WebSocket-Version: 13",
+    ]
+    if plan.subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {plan.subprotocol}")
+    if plan.compress:
+        lines.append(f"Sec-WebSocket-Extensions: {OFFER}")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def accepted(head: bytes) -> bool:
@@ -51,17 +88,17 @@ def accepted(head: bytes) -> bool:
     return head.startswith(b"HTTP/1.1 101 ") and ACCEPT in head
 
 
-def connect(port: int, path: str, subprotocol: str = "") -> socket.socket:
+def connect(port: int, plan: Plan) -> Opened:
     """Open a WebSocket connection, blocking for at most 10 seconds.
 
-    With a subprotocol, the server's first message is read, too.
+    Says hello and reads the messages of welcome, where the plan has such.
 
     Raises:
         WrongReplyError: The server refused the handshake.
     """
     sock = socket.create_connection(("127.0.0.1", port), timeout=10)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(request(port, path, subprotocol))
+    sock.sendall(request(port, plan))
     head = b""
     while b"\r\n\r\n" not in head:
         chunk = sock.recv(4096)
@@ -72,72 +109,87 @@ def connect(port: int, path: str, subprotocol: str = "") -> socket.socket:
     if not accepted(head):
         sock.close()
         raise WrongReplyError(f"expected to be accepted, got {head[:200]!r}")
-    if subprotocol:
-        read_frame(sock, rest)
-    return sock
+    if plan.hello:
+        sock.sendall(client_frame(plan.hello.encode()))
+    if plan.welcome:
+        read_frames(sock, plan.welcome, rest)
+    return Opened(sock, b"permessage-deflate" in head)
 
 
-def connect_all(side: Side) -> list[socket.socket]:
+def connect_all(side: Side) -> list[Opened]:
     """Open all connections that the plan asks for, the servers' in turns.
 
     Raises:
         WrongReplyError: A server refused the handshake.
     """
     ports = [server.port for server in side.servers]
-    plan = side.plan
     return [
-        connect(ports[n % len(ports)], plan.path, plan.subprotocol)
-        for n in range(plan.connections)
+        connect(ports[n % len(ports)], side.plan) for n in range(side.plan.connections)
     ]
 
 
-def read_frame(sock: socket.socket, data: bytes = b"") -> bytes:
-    """Read one whole frame, header included; it is the only one on its way.
+def read_frames(sock: socket.socket, count: int, data: bytes = b"") -> bytes:
+    """Read so many frames, and return the last whole; no more are on their way.
 
     Raises:
-        WrongReplyError: The connection ended, or the frame is none of a plain text.
+        WrongReplyError: The connection ended, or they are not whole texts.
     """
-    while len(data) < 4 or len(data) < _size(data):
-        chunk = sock.recv(65536)
-        if not chunk:
-            raise WrongReplyError(f"expected a reply, got the end after {data!r}")
-        data += chunk
-    if data[0] != 0x80 | TEXT or len(data) != _size(data):
-        raise WrongReplyError(f"expected one text frame, got {data[:200]!r}")
-    return data
+    begin = 0
+    for left in reversed(range(count)):
+        while not (span := _span(data, begin)):
+            chunk = sock.recv(65536)
+            if not chunk:
+                raise WrongReplyError(f"expected a reply, got the end after {data!r}")
+            data += chunk
+        end = span[1]
+        if data[begin] != FINAL | TEXT or (not left and len(data) != end):
+            got = data[begin : begin + 200]
+            raise WrongReplyError(f"expected one text frame, got {got!r}")
+        if left:
+            begin = end
+    return data[begin:]
 
 
-def _size(data: bytes) -> int:
-    """Size of the frame that starts here, header included."""
-    length = data[1]
-    return 4 + int.from_bytes(data[2:4], "big") if length == 126 else 2 + length
+def _span(data: bytes, at: int) -> tuple[int, int] | None:
+    """Return where a frame's payload begins and ends; None before it is whole."""
+    if len(data) - at < 2:
+        return None
+    size, wide = data[at + 1], 0
+    if size > 125:
+        wide = 2 if size == 126 else 8
+        size = int.from_bytes(data[at + 2 : at + 2 + wide], "big")
+    begin = at + 2 + wide
+    return (begin, begin + size) if len(data) >= begin + size else None
 
 
 def payload_of(frame: bytes) -> bytes:
     """Return what a server's whole frame carries."""
-    return frame[4:] if frame[1] == 126 else frame[2:]
+    span = _span(frame, 0)
+    assert span is not None
+    return frame[slice(*span)]
 
 
 def first_reply(side: Side) -> bytes:
     """Send one message on a connection of its own; return the reply's whole frame.
 
     Frameworks write JSON differently. So this reply is checked by what it says, and
-    all others have to be the same bytes.
+    all others have to say it in the same way. This connection offers no compression.
 
     Raises:
         WrongReplyError: The reply is not what the application should answer.
     """
     plan = side.plan
-    with connect(side.servers[0].port, plan.path, plan.subprotocol) as sock:
+    with connect(side.servers[0].port, plan.plain()).sock as sock:
         sock.sendall(client_frame(plan.body.encode()))
-        reply = read_frame(sock)
+        reply = read_frames(sock, 1)
         sock.sendall(client_frame(BYE, CLOSE))
         while sock.recv(4096):
             pass
     got = payload_of(reply).decode()
     right = got == plan.body if plan.reply is None else json.loads(got) == plan.reply
     if not right:
-        raise WrongReplyError(f"expected {plan.reply or plan.body!r}, got {got!r}")
+        expected = repr(plan.reply or plan.body)
+        raise WrongReplyError(f"expected {expected[:200]}, got {got[:200]!r}")
     return reply
 
 
@@ -172,3 +224,46 @@ class Replies:
         count, self._at = divmod(at + len(data), self._size)
         self.received += count
         return count
+
+
+class CompressedReplies:
+    """The same of a server that compresses: the bytes differ, what they say does not.
+
+    Args:
+        payload: What each reply says.
+    """
+
+    __slots__ = ("_inflate", "_payload", "_rest", "received")
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._rest = b""  # of an unfinished frame
+        self._inflate = zlib.decompressobj(-15)
+        self.received = 0
+
+    def feed(self, data: bytes) -> int:
+        """Return how many replies these bytes complete.
+
+        Raises:
+            WrongReplyError: A reply says something else.
+        """
+        data, at, count = self._rest + data, 0, 0
+        while span := _span(data, at):
+            payload = data[slice(*span)]
+            if data[at] == FINAL | COMPRESSED | TEXT:
+                payload = self._inflated(payload)
+            elif data[at] != FINAL | TEXT:
+                raise WrongReplyError(f"expected a text, got {data[at : at + 200]!r}")
+            if payload != self._payload:
+                expected = self._payload[:200]
+                raise WrongReplyError(f"expected {expected!r}, got {payload[:200]!r}")
+            at, count = span[1], count + 1
+        self._rest = data[at:]
+        self.received += count
+        return count
+
+    def _inflated(self, payload: bytes) -> bytes:
+        try:
+            return self._inflate.decompress(payload + TAIL)
+        except zlib.error as error:
+            raise WrongReplyError(f"expected compressed text, got {error}") from error

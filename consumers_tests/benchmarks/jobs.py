@@ -21,7 +21,16 @@ class Plan(msgspec.Struct, frozen=True):
     """The JSON object that comes back, however it is written."""
 
     subprotocol: str = ""
-    """What the clients offer. A server that takes it sends one message first."""
+    """What the clients offer."""
+
+    compress: bool = False
+    """Whether they offer compression, as browsers do, and compress if it is taken."""
+
+    hello: str = ""
+    """What each client says before anything is counted."""
+
+    welcome: int = 0
+    """How many messages the server sends to each before that."""
 
     connections: int = 1
     """How many are open at once."""
@@ -38,12 +47,16 @@ class Plan(msgspec.Struct, frozen=True):
     passing: int = 0
     """How many groups a second are joined and left beside the broadcasts."""
 
+    def plain(self) -> "Plan":
+        """Return the same without compression."""
+        return msgspec.structs.replace(self, compress=False)
+
 
 class Server(msgspec.Struct, frozen=True):
     """A server that accepts connections."""
 
     pid: int
-    """The process that does the work: its CPU time and memory are measured."""
+    """The process that is measured, with those that it has started."""
 
     port: int
     """Where it listens, on 127.0.0.1."""
@@ -90,6 +103,9 @@ class Sample(msgspec.Struct, frozen=True):
 
     passed: float | None = None
     """Groups that were joined and left per second beside them."""
+
+    compressed: bool | None = None
+    """Whether the server took the offer to compress, where there was one."""
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

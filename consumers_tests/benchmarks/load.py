@@ -17,7 +17,7 @@ from consumers_tests.benchmarks.bench import Bench
 from consumers_tests.benchmarks.clients import Crowd, Echoes, Visitors
 from consumers_tests.benchmarks.frames import WrongReplyError
 from consumers_tests.benchmarks.jobs import Done, Failure, Job, Sample, Side
-from consumers_tests.benchmarks.processes import resident_kib
+from consumers_tests.benchmarks.processes import family, resident_kib
 from consumers_tests.benchmarks.rooms import Room
 
 CROWDS: dict[str, type[Crowd]] = {
@@ -32,7 +32,7 @@ async def alternate(job: Job) -> list[Sample]:
     bench = Bench(job.patience)
     crowds = [CROWDS[side.plan.kind](bench, side) for side in job.sides]
     for crowd in crowds:
-        await crowd.open()
+        await crowd.prepare()
     # The last to come may not be in its group yet.
     await bench.wait(max(side.plan.settle for side in job.sides))
     return await bench.alternate(crowds, job.seconds)
@@ -44,19 +44,22 @@ def memory(side: Side) -> Sample:
     Some come and go before, so that what a server makes only once is not counted.
     """
     for _ in range(50):
-        frames.connect(side.servers[0].port, side.plan.path).close()
+        frames.connect(side.servers[0].port, side.plan).sock.close()
     time.sleep(side.plan.settle)
     before = _resident(side)
-    sockets = frames.connect_all(side)
+    everyone = frames.connect_all(side)
     time.sleep(side.plan.settle)
     after = _resident(side)
-    for sock in sockets:
-        sock.close()
-    return Sample((after - before) / side.plan.connections)
+    for opened in everyone:
+        opened.sock.close()
+    compressed = everyone[0].compressed if side.plan.compress else None
+    kib = (after - before) / side.plan.connections
+    return Sample(kib, compressed=compressed)
 
 
 def _resident(side: Side) -> int:
-    return sum(resident_kib(server.pid) for server in side.servers)
+    pids = (pid for server in side.servers for pid in family(server.pid))
+    return sum(resident_kib(pid) for pid in pids)
 
 
 def perform(job: Job) -> list[Sample]:

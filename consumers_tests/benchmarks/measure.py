@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from consumers_tests.benchmarks.catalogue import Peer, Workload
+from consumers_tests.benchmarks.catalogue import Workload
+from consumers_tests.benchmarks.contests import Contest
 from consumers_tests.benchmarks.jobs import Done, Failure, Job, Sample, Side
-from consumers_tests.benchmarks.processes import ROOT, Command, cpu, pin, serve
+from consumers_tests.benchmarks.processes import ROOT, cpu, pin, serve
+from consumers_tests.benchmarks.rows import Peer
+from consumers_tests.benchmarks.servers import SERVERS, STOCK, Recipe
 from consumers_tests.valkey import Valkey
 
 LOAD_TIMEOUT = 120.0  # seconds; a measurement takes 20 at most
@@ -63,12 +66,18 @@ def load(job: Job) -> list[Sample]:
 
 
 @contextmanager
-def running(command: Command, peer: Peer, workload: Workload) -> Iterator[Side]:
+def running(stock: Recipe, peer: Peer, workload: Workload) -> Iterator[Side]:
     """Run a peer's processes, and a broker between them, until the block ends.
+
+    Args:
+        stock: What serves a peer that says nothing of a server.
+        peer: What is served.
+        workload: How many processes, whether with a broker, and what clients do.
 
     Raises:
         ServerError: A server did not start, or logged an error.
     """
+    command = (peer.server or stock).command
     with ExitStack() as stack:
         environment = dict(peer.environment)
         if workload.broker:
@@ -77,22 +86,24 @@ def running(command: Command, peer: Peer, workload: Workload) -> Iterator[Side]:
             broker = stack.enter_context(Valkey(*settings))
             environment["BROKER_URL"] = broker.url
         servers = [
-            stack.enter_context(serve(command, peer.app, environment))
+            stack.enter_context(
+                serve(command, peer.app, environment, peer.tree or ROOT)
+            )
             for _ in range(workload.processes)
         ]
         plan = msgspec.structs.replace(workload.plan, **peer.changes)
         yield Side(plan, servers)
 
 
-def measure(command: Command, workload: Workload, peer: Peer, seconds: float) -> Pair:
-    """Measure the workload's reference and a peer in turns, all processes fresh.
+def measure(workload: Workload, contest: Contest, seconds: float) -> Pair:
+    """Measure the two of a contest in turns, all processes fresh.
 
     Raises:
         MeasurementError: A reply was wrong or missing.
         ServerError: A server did not start, or logged an error.
     """
     with (
-        running(command, workload.reference, workload) as first,
-        running(command, peer, workload) as second,
+        running(SERVERS[STOCK], contest.first, workload) as first,
+        running(contest.stock, contest.second, workload) as second,
     ):
         return Pair(*load(Job([first, second], seconds)))

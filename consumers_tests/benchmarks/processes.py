@@ -1,6 +1,7 @@
 """Servers in processes of their own, and what they cost."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -38,11 +39,26 @@ def pin(pid: int, place: int) -> None:
         os.sched_setaffinity(pid, {cpu(place)})
 
 
+def family(pid: int) -> list[int]:
+    """Return a process, and all that it has started and that are still there."""
+    everyone = [pid]
+    for one in everyone:
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            everyone += map(int, task.read_text().split())
+    return everyone
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process, all its threads, has used so far."""
     # What clock_getcpuclockid(3) computes: exact to the nanosecond, where
     # /proc/PID/stat counts in ticks of 10 ms.
     return time.clock_gettime(~pid << 3 | 2)
+
+
+def open_many_files() -> None:
+    """Let this process, and those that it starts, open as many files as they may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def resident_kib(pid: int) -> int:
@@ -53,7 +69,10 @@ def resident_kib(pid: int) -> int:
 
 @contextmanager
 def serve(
-    command: Command, app: str, environment: Mapping[str, str] = MappingProxyType({})
+    command: Command,
+    app: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    tree: Path = ROOT,
 ) -> Iterator[Server]:
     """Run a server on the first CPU and on a free port until the block ends.
 
@@ -61,6 +80,7 @@ def serve(
         command: How it is started.
         app: What it serves, as MODULE:APP.
         environment: Variables to add to its environment.
+        tree: The folder that it is started in, and takes this project's modules from.
 
     Raises:
         ServerError: It did not start within 20 seconds, or it logged a traceback.
@@ -70,7 +90,7 @@ def serve(
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *command(app, port)],
-            cwd=ROOT,
+            cwd=tree,
             env={**os.environ, **environment},
             stdout=log,
             stderr=log,

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
-from consumers_tests.benchmarks import frames
 from consumers_tests.benchmarks.bench import Bench
-from consumers_tests.benchmarks.clients import Client, Crowd, adopt
+from consumers_tests.benchmarks.clients import Client, Crowd, arrive
+from consumers_tests.benchmarks.frames import Opened
 from consumers_tests.benchmarks.jobs import Side
 
 PASSERS = 10  # connections that join and leave groups
@@ -35,73 +37,94 @@ class Alarm:
             self.timer.cancel()
 
 
-class Room(Crowd):
-    """One group: its first member sends when all have the last message.
+class Flight:
+    """A message that not all members have yet."""
 
-    With a pace it sends at fixed times. A message that has to wait for the last one is
+    __slots__ = ("due", "missing")
+
+    def __init__(self, due: float, missing: int) -> None:
+        self.due = due  # by the clock of `perf_counter`
+        self.missing = missing
+
+
+class Room(Crowd):
+    """One group: its first member keeps a window of messages on their way to all.
+
+    A message is there when every member has it. With a pace the first member sends at
+    fixed times, one message after the other: one that has to wait for the last is
     late, and its delays count from when it was due.
     """
 
     async def open(self) -> None:
-        reply = frames.first_reply(self.side)
-        count = self.plan.connections
-        self.members = [Member(self, reply) for _ in range(count)]
-        self.missing = 0
-        self.due = 0.0  # when the latest message was, by the clock of `perf_counter`
-        self.frame = frames.client_frame(self.plan.body.encode())
+        self.published = 0
+        self.flying: deque[Flight] = deque()
         self.alarm = Alarm(self._on_time)
-        await adopt(self.members, frames.connect_all(self.side))
+        self.members = await arrive(self, partial(Member, self))
         self.passers = Passers(self.bench, self.side, self)
         if self.plan.passing:
             await self.passers.open()
 
     def begin(self) -> None:
         self.alarm.clear()
-        self._publish(time.perf_counter())
+        self._publish(time.perf_counter(), self.plan.window)
         if self.plan.passing:
             self.passers.begin()
 
-    def _publish(self, due: float) -> None:
-        self.due = due
-        self.missing = len(self.members)
-        for member in self.members:
-            member.due += 1
-        self.members[0].transport.write(self.frame)
+    def _publish(self, due: float, count: int) -> None:
+        self.published += count
+        for _ in range(count):
+            self.flying.append(Flight(due, len(self.members)))
+        self.members[0].transport.write(self.bursts[count])
 
     def _on_time(self) -> None:
         if self.running:
-            self._publish(time.perf_counter())
+            self._publish(time.perf_counter(), 1)
 
-    def arrived(self, count: int) -> None:
-        """Send again when nobody waits any more."""
-        now = time.perf_counter()
-        self.delays += [now - self.due] * count
-        self.missing -= count
-        if self.missing or not self.running:
+    def arrived(self, upto: int, count: int) -> None:
+        """Send again for each message that nobody waits for any more.
+
+        Args:
+            upto: How many messages this member has got.
+            count: How many of them came now.
+        """
+        now, gone = time.perf_counter(), self.published - len(self.flying)
+        if upto > self.published:
+            self.bench.fail(f"expected {self.published} messages, got {upto}")
             return
-        due = self.due + self.plan.pace if self.plan.pace else now
+        for number in range(upto - count - gone, upto - gone):
+            flight = self.flying[number]
+            flight.missing -= 1
+            self.delays.append(now - flight.due)
+        done, due = 0, now
+        while self.flying and not self.flying[0].missing:
+            due = self.flying.popleft().due
+            done += 1
+        if not done or not self.running:
+            return
+        due = due + self.plan.pace if self.plan.pace else now
         if due > now:
             self.alarm.set(due - now)
         else:
-            self._publish(due)
+            self._publish(due, done)
 
     def passed(self) -> int:
         return self.passers.units
 
     def pending(self) -> bool:
-        waiting = any(m.replies.received != m.due for m in self.members)
+        published = self.published
+        waiting = any(m.replies.received != published for m in self.members)
         return waiting or self.passers.pending()
 
 
 class Member(Client):
     """Gets what the first member of its room sends."""
 
-    def __init__(self, room: Room, reply: bytes) -> None:
-        super().__init__(room, reply)
+    def __init__(self, room: Room, reply: bytes, opened: Opened) -> None:
+        super().__init__(room, reply, opened)
         self.room = room
 
     def answered(self, count: int) -> None:
-        self.room.arrived(count)
+        self.room.arrived(self.replies.received, count)
 
 
 class Passers(Crowd):
@@ -118,9 +141,7 @@ class Passers(Crowd):
         self.clients: list[Passer] = []
 
     async def open(self) -> None:
-        reply = frames.first_reply(self.side)
-        self.clients = [Passer(self, reply) for _ in range(self.plan.connections)]
-        await adopt(self.clients, frames.connect_all(self.side))
+        self.clients = await arrive(self, partial(Passer, self))
 
     def begin(self) -> None:
         for number, client in enumerate(self.clients):
@@ -133,11 +154,10 @@ class Passers(Crowd):
 class Passer(Client):
     """Asks again at its time, if the last one was answered."""
 
-    def __init__(self, crowd: Passers, reply: bytes) -> None:
-        super().__init__(crowd, reply)
+    def __init__(self, crowd: Passers, reply: bytes, opened: Opened) -> None:
+        super().__init__(crowd, reply, opened)
         self.room = crowd.room
         self.interval = PASSERS / crowd.plan.passing
-        self.frame = frames.client_frame(crowd.plan.body.encode())
         self.alarm = Alarm(self.go)
 
     def go(self) -> None:
@@ -145,7 +165,7 @@ class Passer(Client):
             return
         if self.replies.received == self.due:
             self.due += 1
-            self.transport.write(self.frame)
+            self.transport.write(self.crowd.bursts[1])
         self.alarm.set(self.interval)
 
     def answered(self, count: int) -> None:

@@ -8,6 +8,11 @@ sends a text to every connection on that route, the sender's included. Where
 `raw` and `consumers_app` have two more: `/typed` answers `say` with `said`, and
 `/request` does it over `consumers.v1`, after one message of welcome.
 
-`starlette_redis_app` has the last only, and `groups_app` what is measured of this
-framework alone: groups of different sizes and numbers.
+The modules named `…_server` have no application but a server of their own, which runs
+as `python -m MODULE PORT`.
+
+`broadcaster_app` and `starlette_redis_app` have `/broadcast` only, `chanx_app` has a
+`/typed` of its own, and `socketio_app` answers `echo` and `cast` on its one path.
+`groups_app` is what is measured of this framework alone: groups of different sizes and
+numbers.
 """
