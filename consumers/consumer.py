@@ -13,7 +13,7 @@ from .protocol import PROTOCOLS, spoken
 from .protocol.writing import FRAMED
 from .settings import SETTINGS, check_settings
 from .signatures import callers_locals
-from .state import Action, State
+from .state import ENDED, OPEN, Action
 
 if TYPE_CHECKING:
     from anyio import TaskHandle
@@ -224,7 +224,7 @@ class WebSocketConsumer(GroupMember):
             StateError: The connection has ended. What should outlive it goes to
                 ``app.start_soon``.
         """
-        if self._stage is State.ENDED:
+        if self._stage is ENDED:
             raise self._mistake("start_soon")
         return self._runtime.start(function, *args, name=name)
 
@@ -261,13 +261,13 @@ class WebSocketConsumer(GroupMember):
             StateError: It does not speak `consumers.v1`.
             ConnectionClosed: It is gone.
         """
-        if self._stage is State.ENDED:
+        if self._stage is ENDED:
             await self._do(Action.SEND)
         return await self._runtime.session("request").asking.ask(message, returns)
 
     def end(self, code: int, reason: str = "") -> None:
         """Begin to close from outside, without waiting. For ``groups.disconnect``."""
-        if self._stage is State.OPEN:
+        if self._stage is OPEN:
             self._runtime.end(code, reason)
 
     # -- what the runtime does at these points --------------------------------------
@@ -311,7 +311,7 @@ class WebSocketConsumer(GroupMember):
             await session.subscribed(name, snapshot, recovery, since, asked)
 
     async def _unsubscribed(self, groups: Sequence[str]) -> None:
-        if self._protocol is not None and self._stage is State.OPEN:
+        if self._protocol is not None and self._stage is OPEN:
             await self._runtime.session("leave").unsubscribed(groups)
 
     async def _accepted(self) -> None:
@@ -334,7 +334,7 @@ class WebSocketConsumer(GroupMember):
         self._runtime.spawn(self._write)
 
     def _overflowed(self, publication: Published) -> None:
-        if self._stage is State.OPEN:
+        if self._stage is OPEN:
             super()._overflowed(publication)
             self._runtime.overflowed()
 

@@ -13,7 +13,7 @@ from .connection import Connection
 from .errors import Rejected, StateError
 from .headers import Headers, checked_headers, checked_subprotocol
 from .refusal import Refusal
-from .state import Action, State
+from .state import OPEN, Action, State
 
 if TYPE_CHECKING:
     from starlette.types import Receive
@@ -108,7 +108,7 @@ class Handshake(Connection):
                 f"a refusal's status must be 400-599, got {status!r}; "
                 "redirects do not work for WebSockets"
             )
-        if self._stage is State.OPEN:
+        if self._stage is OPEN:
             await self.close(1008)
         else:
             await self._read_connect()

@@ -21,7 +21,7 @@ from .errors import StateError
 from .farewell import Farewell
 from .hooks import Hooks
 from .limits import DEFAULT_LIMITS
-from .state import State
+from .state import CLOSING, CONNECTING, ENDED, OPEN
 from .tasks import MAIN, Task, Tasks
 from .verdict import Verdict
 from .watchdog import current_watchdog
@@ -120,7 +120,7 @@ class Life:
                 await group.__aexit__(None, None, None)
         finally:
             self.tasks.leave(self._outside)
-            self.consumer._stage = State.ENDED
+            self.consumer._stage = ENDED
             failures = self._end() if self._raises else None
         if failures is not None:
             failures.raise_failures()
@@ -137,7 +137,7 @@ class Life:
         try:
             if not self._scope.__exit__(kind, error, traceback) and error is not None:
                 raise error
-            if consumer._stage is State.CLOSING:
+            if consumer._stage is CLOSING:
                 closer = self.tasks.of("work").get(self._closer)
                 called = self._closer is not None
                 await self._leaving().let_out(closer, all_out=called)
@@ -231,13 +231,13 @@ class Life:
     def closed_elsewhere(self) -> bool:
         """Tell whether it is over, and by no doing of the caller's."""
         stage, caller = self.consumer._stage, self.tasks.caller()
-        if stage is State.CLOSING:
+        if stage is CLOSING:
             return caller is not self._closer
-        return stage is State.ENDED and caller is None
+        return stage is ENDED and caller is None
 
     def end(self, code: int, reason: str) -> None:
         """Begin to close from outside, without waiting."""
-        if self.consumer._stage is not State.OPEN:
+        if self.consumer._stage is not OPEN:
             return
         self._set_closed(code, reason)
         self._leave_groups()
@@ -298,13 +298,13 @@ class Life:
         """Decide how the connection ends after ``error``; tell whether it ends now."""
         # A view learns of the client's leaving by this, and has to deal with it.
         in_view = self._pull and not self._connecting and self.tasks.caller() is MAIN
-        silent = not in_view or self.consumer._stage is State.CLOSING
+        silent = not in_view or self.consumer._stage is CLOSING
         return self._verdict.judge(error, silent=silent, over=self.tasks.over)
 
     def _set_closed(self, code: int, reason: str) -> None:
         """Make the end known at once; the close frame follows."""
         consumer = self.consumer
-        consumer._stage = State.CLOSING
+        consumer._stage = CLOSING
         consumer._inbox.closed = True
         consumer.close_event = CloseEvent(code, reason, None, "server")
 
@@ -312,9 +312,9 @@ class Life:
         """End everything but the farewell: groups, tasks, the chance to start more."""
         self._leave_groups()
         stage = self.consumer._stage
-        if stage is State.OPEN:
+        if stage is OPEN:
             self._set_closed(*self._verdict.of_open())
-        elif stage is State.CONNECTING:
+        elif stage is CONNECTING:
             late = self._scope.cancelled_caught  # by handshake_timeout
             self._verdict.refusal = self._verdict.of_connecting(late=late)
         self.consumer._give_up()
@@ -323,7 +323,7 @@ class Life:
     def _say_farewell(self) -> None:
         consumer, tasks = self.consumer, self.tasks
         due = self._entered and consumer._plan.on_disconnect is not None
-        if not due and consumer._stage not in (State.CONNECTING, State.CLOSING):
+        if not due and consumer._stage not in (CONNECTING, CLOSING):
             return  # the client left, and nobody wants to know
         hook = self._on_disconnect if due else None
         work = tasks.of("work").values()

@@ -13,7 +13,7 @@ from .delivery import Delivery
 from .errors import NotAllowed
 from .groups import Groups, Membership, Past, Target
 from .history import Position, Recovery
-from .state import Action, State
+from .state import CONNECTING, OPEN, Action
 
 if TYPE_CHECKING:
     from .groups import GroupName
@@ -29,7 +29,7 @@ class GroupMember(Delivery):
         """What names this connection, in all processes: see ``groups.send``."""
         if not self._id:
             name = super().id
-            if self._stage is not State.CONNECTING or hasattr(self, "_groups"):
+            if self._stage is not CONNECTING or hasattr(self, "_groups"):
                 self._groups.named(self)
             return name
         return self._id
@@ -232,7 +232,7 @@ class GroupMember(Delivery):
     async def _join(
         self, names: Sequence[GroupName], presence: Any, *, hold: bool = False
     ) -> list[Membership]:
-        if self._stage is not State.OPEN:
+        if self._stage is not OPEN:
             await self._do(Action.JOIN)
         for name in names:
             self._memberships[name.name] = name
@@ -244,9 +244,9 @@ class GroupMember(Delivery):
             names, self, hold=hold, hears_presence=self._plan.on_presence is not None
         )
         for name in names:
-            if name.group.presence is not None and self._stage is State.OPEN:
+            if name.group.presence is not None and self._stage is OPEN:
                 await self._groups.enter(name, self, presence)
-        if self._stage is not State.OPEN:  # it ended while the layer was asked
+        if self._stage is not OPEN:  # it ended while the layer was asked
             self._groups.leave([name.name for name in names], self)
             await self._do(Action.JOIN)
         return memberships

@@ -29,7 +29,7 @@ from .errors import ConnectionClosed, MessageError, NotAllowed
 from .groups import user_group
 from .life import Life
 from .session import Session, no_session
-from .state import State
+from .state import CLOSED, CONNECTING, OPEN
 
 if TYPE_CHECKING:
     from .codecs import Event
@@ -123,7 +123,7 @@ class Runtime(Life):
         """Go as far as ``on_connect``, or through a view; tell if messages follow."""
         consumer, plan = self.consumer, self.consumer._plan
         await consumer._read_connect()
-        if consumer._stage is State.CLOSED:
+        if consumer._stage is CLOSED:
             return False
         bounds = consumer._bounds
         authenticate = None if self._app is None else self._app.authenticate
@@ -150,7 +150,7 @@ class Runtime(Life):
         if not asks and not self._pull:
             return await self._connect(arguments)
         async with AsyncExitStack() as stack:
-            if asks and consumer._stage in (State.CONNECTING, State.OPEN):
+            if asks and consumer._stage in (CONNECTING, OPEN):
                 assert first is not None
                 # Before accept, so that one that refuses does it with a status.
                 arguments |= await self.hooks.fill(first, stack)
@@ -161,9 +161,9 @@ class Runtime(Life):
     ) -> bool:
         """Accept; go through ``on_connect`` or a view; tell if messages follow."""
         consumer = self.consumer
-        if consumer.auto_accept and consumer._stage is State.CONNECTING:
+        if consumer.auto_accept and consumer._stage is CONNECTING:
             await consumer.accept()
-        if consumer._stage not in (State.CONNECTING, State.OPEN):
+        if consumer._stage not in (CONNECTING, OPEN):
             return False
         self._entered = True
         if self._pull:
@@ -174,7 +174,7 @@ class Runtime(Life):
         if consumer._plan.on_connect is not None:
             await consumer.on_connect(**arguments)
         self._connecting = False
-        return consumer._stage is not State.CONNECTING  # else it is refused with 403
+        return consumer._stage is not CONNECTING  # else it is refused with 403
 
     async def _view(self, arguments: dict[str, Any], providers: AsyncExitStack) -> None:
         # Torn down before the close: a commit that fails must not be told as 1000.

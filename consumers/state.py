@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
-__all__ = ["CLOSING", "OPEN", "TRANSITIONS", "WHY", "Action", "State"]
+__all__ = [
+    "CLOSED",
+    "CLOSING",
+    "CONNECTING",
+    "ENDED",
+    "OPEN",
+    "REFUSED",
+    "TRANSITIONS",
+    "WHY",
+    "Action",
+    "State",
+]
 
 
 class State(Enum):
@@ -25,11 +36,16 @@ class State(Enum):
     ENDED = auto()
     """``on_disconnect`` runs, or has run."""
 
+    __hash__ = object.__hash__  # Enum's own is a call of a function
 
+
+# For what every connection passes: before Python 3.12 an attribute of an enum is slow.
+CONNECTING: Final = State.CONNECTING
 OPEN: Final = State.OPEN
-"""For what every message passes: before Python 3.12 an attribute of an enum is slow."""
 CLOSING: Final = State.CLOSING
-"""The same."""
+CLOSED: Final = State.CLOSED
+REFUSED: Final = State.REFUSED
+ENDED: Final = State.ENDED
 
 
 class Action(Enum):
@@ -43,6 +59,8 @@ class Action(Enum):
     JOIN = "join"
     LEAVE = "learn that the client left"
     END = "end"
+
+    __hash__ = object.__hash__
 
 
 TRANSITIONS: Final[Mapping[State, Mapping[Action, State]]] = {

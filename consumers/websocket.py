@@ -31,7 +31,7 @@ from .limits import DEFAULT_LIMITS
 from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
 from .policies import Loss
 from .refusal import closing_by
-from .state import OPEN, TRANSITIONS, WHY, Action, State
+from .state import CLOSED, CLOSING, CONNECTING, OPEN, REFUSED, TRANSITIONS, WHY, Action
 
 __all__ = ["WebSocket"]
 
@@ -79,7 +79,7 @@ class WebSocket(Handshake, Forms):
         self._direct = direct = direct_of(scope, receive, send)
         self._take_now = None if direct is None else direct.take
         self._inbox = Inbox(receive, self._left)
-        self._stage = State.CONNECTING
+        self._stage = CONNECTING
         self._connect_seen = False
         self._close_sent = False
         self._sends = 0
@@ -126,7 +126,7 @@ class WebSocket(Handshake, Forms):
         """
         check_code(code)
         check_reason(reason)
-        if self._stage is State.CONNECTING:
+        if self._stage is CONNECTING:
             await self._read_connect()
             await self._refuse(403, None, None)
             return
@@ -142,7 +142,7 @@ class WebSocket(Handshake, Forms):
 
     async def ensure_closed(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, unless it is closed or the client is gone."""
-        if self._stage in (State.CONNECTING, State.OPEN):
+        if self._stage in (CONNECTING, OPEN):
             with suppress(ConnectionClosed):
                 await self.close(code, reason)
 
@@ -160,7 +160,7 @@ class WebSocket(Handshake, Forms):
 
     async def __aenter__(self) -> Self:
         """Accept the handshake, unless it was accepted."""
-        if self._stage is State.CONNECTING:
+        if self._stage is CONNECTING:
             await self.accept()
         return self
 
@@ -181,7 +181,7 @@ class WebSocket(Handshake, Forms):
             return False
         if isinstance(error, WebSocketDisconnect) and self._silences(error):
             return True
-        if isinstance(error, Exception) and self._stage is State.OPEN:
+        if isinstance(error, Exception) and self._stage is OPEN:
             await self.ensure_closed(*closing_by(error))
         return False
 
@@ -189,7 +189,7 @@ class WebSocket(Handshake, Forms):
         """Tell whether ``async with`` silences a disconnect."""
         own = getattr(error, "connection", self) is self
         caught = catches(self.caught_close_codes, error.code)
-        return own and (caught or self._stage is State.CLOSING)
+        return own and (caught or self._stage is CLOSING)
 
     # -- receiving ------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class WebSocket(Handshake, Forms):
         The client's disconnect is raised, for ``async with`` and the runtime to judge
         by ``caught_close_codes``.
         """
-        if self._stage is State.CLOSING:
+        if self._stage is CLOSING:
             raise StopAsyncIteration
         return await self.receive()
 
@@ -356,9 +356,9 @@ class WebSocket(Handshake, Forms):
         state = TRANSITIONS[self._stage].get(action)
         if state is not None:
             self._stage = state
-        elif self._stage is State.REFUSED:
+        elif self._stage is REFUSED:
             raise Rejected(self._status)
-        elif self._stage is State.CLOSED or self._closed_elsewhere():
+        elif self._stage is CLOSED or self._closed_elsewhere():
             await self._raise_gone()
         else:
             # A cancelled task gets its cancellation here, and not a complaint.
