@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from consumers.server.corking import Cork
 from consumers.server.exchange import OPEN, Event, Exchange, Settings, Stage
-from consumers.server.frames import Frames, text_frame
+from consumers.server.frames import TEXT_HEADERS, Frames, text_frame
 from consumers.server.keepalive import Keepalive
 
 __all__ = ["CLOSE_TIMEOUT", "Connection", "PeerGone", "Shared"]
@@ -22,8 +22,11 @@ __all__ = ["CLOSE_TIMEOUT", "Connection", "PeerGone", "Shared"]
 CLOSE_TIMEOUT: Final = 10.0
 """Seconds that a peer has to answer our close frame, and to read what was sent."""
 
-_GATHER: Final = 64
-"""So many frames are written together at most, and a frame of so many KiB at once."""
+_FEW: Final = 64
+"""So many frames are gathered at most before they are written together."""
+
+_SMALL: Final = 64 * 1024
+"""A frame of so many bytes is not kept waiting for others."""
 
 _BEHIND: Final = 64 * 1024
 """Bytes that may come for an application that is behind before reading pauses."""
@@ -276,7 +279,7 @@ class Connection(asyncio.Protocol):
         if not out:
             self._shared.cork.hold(self)
         out.append(frame)
-        if len(out) >= _GATHER or len(frame) >= _GATHER * 1024:
+        if len(out) >= _FEW or len(frame) >= _SMALL:
             self.flush()
 
     def flush(self) -> None:
@@ -308,14 +311,20 @@ class Connection(asyncio.Protocol):
             return False
         text = event.get("text")
         if text is not None and frames.deflate is None:
-            frame = text_frame(text.encode())
+            payload = text.encode()
+            size = len(payload)  # `text_frame`, written out for what is common
+            frame = TEXT_HEADERS[size] + payload if size < 126 else text_frame(payload)
         else:
             frame = exchange.message(event)
+        out = self._out
         if self._ready or frames.messages:
             # More input waits: the replies to all of it can share a write.
-            self.gather(frame)
-        elif self._out:
-            self._out.append(frame)
+            if out and len(out) < _FEW and len(frame) < _SMALL:
+                out.append(frame)
+            else:
+                self.gather(frame)
+        elif out:
+            out.append(frame)
             self.flush()
         else:
             self._write(frame)

@@ -19,6 +19,7 @@ from consumers.server.frames.handshake import (
 )
 from consumers.server.frames.incoming import HIGH, Ended, Frames
 from consumers.server.frames.outgoing import (
+    TEXT_HEADERS,
     binary_frame,
     close_frame,
     frame,
@@ -29,6 +30,7 @@ from consumers.server.frames.outgoing import (
 
 __all__ = [
     "HIGH",
+    "TEXT_HEADERS",
     "Deflate",
     "DeflateSettings",
     "Ended",

@@ -17,6 +17,7 @@ __all__ = [
     "PING",
     "PONG",
     "TEXT",
+    "TEXT_HEADERS",
     "binary_frame",
     "close_frame",
     "frame",
@@ -35,7 +36,8 @@ PONG: Final = 0x8A
 MAX_CONTROL: Final = 125
 """A control frame's payload has at most so many bytes (RFC 6455 5.5)."""
 
-_TEXT_HEADERS: Final = tuple(bytes((TEXT, size)) for size in range(126))
+TEXT_HEADERS: Final = tuple(bytes((TEXT, size)) for size in range(126))
+"""The header of each text frame that has no more than 125 bytes, by their number."""
 _BINARY_HEADERS: Final = tuple(bytes((BINARY, size)) for size in range(126))
 _pack_16: Final = struct.Struct("!BBH").pack
 _pack_64: Final = struct.Struct("!BBQ").pack
@@ -54,7 +56,7 @@ def frame(first: int, payload: bytes) -> bytes:
 def text_frame(payload: bytes) -> bytes:
     """Return a text frame. ``payload`` is not checked: it has to be UTF-8."""
     if len(payload) < 126:
-        return _TEXT_HEADERS[len(payload)] + payload
+        return TEXT_HEADERS[len(payload)] + payload
     return frame(TEXT, payload)
 
 
