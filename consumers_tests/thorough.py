@@ -60,7 +60,7 @@ _LONG: Final = [
         r"conformance/test_autobahn\.py::test_(all_that|compressed|a_failure)",
         r"conformance/test_applications\.py::test_channels",
         # Servers: the older implementations, and the attacks that are drawn by lot.
-        r"integration/test_(crowds|endings|hostile)\.py::.*\[(legacy|wsproto|sansio(?!-uv))",
+        r"integration/.*\[(legacy|wsproto|sansio)",
         r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",
         r"server/test_serve_hostile\.py::test_bystanders_are_served\[.*random",
         r"server/test_processes\.py::test_a_change_is_loaded\[trio",
@@ -69,7 +69,6 @@ _LONG: Final = [
         r"layers/test_redis_subscriptions\.py::test_ten_thousand_cycles.*\[(uvloop|asy)",
         r"layers/test_redis_overview\.py::test_a_cluster_is_looked_at.*\[(uvloop|asyncio)",
         r"client/test_javascript\.py::test_against_a_real_server\[trio",
-        r"integration/test_subprotocol\.py::.*\[(legacy|wsproto|sansio(?!-uv))",
         r"layers/test_model\.py::test_the_redis_layer.*\[trio-Presence",
         r"test_store\.py::test_a_program_that_listens",
         r"test_migration_examples\.py::test_several_workers\[before",
