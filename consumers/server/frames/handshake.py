@@ -250,8 +250,8 @@ def _tokens(value: bytes) -> list[bytes]:
 @lru_cache(maxsize=64)
 def _is_offer(value: bytes) -> bool:
     try:
-        parse_extension(value.decode("ascii"))
-    except (UnicodeDecodeError, InvalidHandshake):
+        parse_extension(value.decode("latin-1"))  # what is not ASCII is in no token
+    except InvalidHandshake:
         return False
     return True
 

@@ -345,9 +345,9 @@ class Frames:
             return
         code, reason = 1005, ""
         if payload:
-            code = int.from_bytes(payload[:2], "big")
+            code = int.from_bytes(payload[:2], "big")  # of one byte, no valid one
             reason = payload[2:].decode()
-            if len(payload) < 2 or code not in _RECEIVED_CODES:
+            if code not in _RECEIVED_CODES:
                 raise Failure(1002, "a close frame has no valid code")
         self.ended = Ended(code, reason, failed=False)
         self._message = None

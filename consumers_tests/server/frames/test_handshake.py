@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 from websockets.datastructures import Headers
@@ -149,6 +151,29 @@ def test_what_others_judge_otherwise(request_: str) -> None:
 
     assert isinstance(answer, Refusal)
     assert (answer.status, judged_elsewhere(headers)) == (status, elsewhere)
+
+
+def test_random_requests_are_judged_alike() -> None:
+    """Requests that differ from a right one in one place are judged as elsewhere."""
+    random = Random(6455)
+    right = [*RIGHT, (PROTOCOL, b"a, b"), (EXTENSIONS, b'x; y=1; z="q", p')]
+    statuses = Counter[int]()
+    for _ in range(600):
+        headers = list(right)
+        number = random.randrange(1, len(headers))
+        name, value = headers[number]
+        at = random.randrange(len(value) + 1)
+        new = random.choice(["", *'aZ0+/=",;:\t \\é-']).encode("latin-1")
+        value = value[:at] + new + value[at + random.randrange(2) :]
+        headers[number] = (name, value.strip(b" \t"))
+
+        answer = check_handshake(b"GET", headers)
+
+        status = answer.status if isinstance(answer, Refusal) else 101
+        elsewhere = judged_elsewhere(headers)
+        assert status == elsewhere or (status, elsewhere) == (426, 400), headers
+        statuses[status] += 1
+    assert min(statuses[101], statuses[400], statuses[426]) > 50
 
 
 def test_other_versions_are_told_ours() -> None:

@@ -30,6 +30,15 @@ def test_whole_messages_of_each_size(size: int) -> None:
     assert values(fed([data])) == ["t" * size, b"\xff" * size]
 
 
+@pytest.mark.parametrize("cut", [1, 100, 10_000])
+def test_many_messages(cut: int) -> None:
+    """As many messages come out, in their order, as went in, however they are cut."""
+    sent = [str(number) * (number % 5) for number in range(1000)]
+    data = b"".join(client_frame(0x81, text.encode()) for text in sent)
+
+    assert values(fed(data[at : at + cut] for at in range(0, len(data), cut))) == sent
+
+
 def test_events_are_those_of_asgi() -> None:
     """A message is an event with its type and one of text and bytes."""
     frames = fed([client_frame(0x81, b"a") + client_frame(0x82, b"b")])
@@ -233,11 +242,12 @@ def test_a_close_within_a_message_is_a_close() -> None:
 
 def test_nothing_follows_a_close() -> None:
     """What a client sends after its close frame is not read."""
-    frames = fed([client_frame(0x88) + client_frame(0x81, b"late"), b"\xff" * 9])
+    for late in (client_frame(0x81, b"late"), client_frame(0x89), b"\xff" * 9):
+        frames = fed([client_frame(0x88) + late, late])
 
-    assert frames.ended == Ended(1005, "", failed=False)
-    assert values(frames) == []
-    assert frames.replies == [b"\x88\x00"]
+        assert frames.ended == Ended(1005, "", failed=False)
+        assert values(frames) == []
+        assert frames.replies == [b"\x88\x00"]
 
 
 @pytest.mark.parametrize("size", [0, 5, 200, 70_000])

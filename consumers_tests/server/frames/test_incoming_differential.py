@@ -20,7 +20,7 @@ from consumers_tests.server.frames.differential import DIFFERENCES, compare, jud
 from consumers_tests.server.frames.streams import stream
 
 PAGE: Final = Path(__file__).parents[3] / "docs/explanation/frames.md"
-STREAMS: Final = int(os.environ.get("FRAME_STREAMS", "1200"))
+STREAMS: Final = int(os.environ.get("FRAME_STREAMS", "800"))
 
 
 def test_random_streams_are_judged_alike() -> None:
@@ -73,6 +73,19 @@ def test_the_page_on_frames_lists_them() -> None:
     start = rows.index("What this engine does")
 
     assert rows[start + 1 :] == list(DIFFERENCES.values())
+
+
+def test_it_can_be_run_by_hand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command counts what was judged alike, and each difference."""
+    monkeypatch.setattr("sys.argv", ["differential", "--streams", "9", "--seed", "33"])
+
+    differential.main()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(int(line.split()[0]) for line in lines[:-1]) == 9
+    assert len(lines) == len(DIFFERENCES) + 2
 
 
 def test_streams_are_the_same_each_time() -> None:

@@ -82,7 +82,7 @@ PATTERNS: dict[str, Callable[[int], list[bytes]]] = {
         client_frame(0x81, b"12345678") * (n // 14)
     ),
     "pings in single bytes": lambda n: (
-        bytewise(client_frame(0x89, b"x" * 125) * 9) * (n // 1200)
+        bytewise(client_frame(0x89, b"x" * 125) * 9) * (n // 700)
     ),
     "one message in fragments of one byte": lambda n: [
         client_frame(0x02) + client_frame(0x00, b"x") * n + client_frame(0x80)
@@ -108,8 +108,8 @@ def test_work_grows_with_the_bytes_only(pattern: str) -> None:
     """Four times the input is four times the work, however it comes."""
     make = PATTERNS[pattern]
 
-    once, few = work(make(1200), max_frames=LIMIT, deflate=_deflate())
-    often, many = work(make(4800), max_frames=LIMIT, deflate=_deflate())
+    once, few = work(make(700), max_frames=LIMIT, deflate=_deflate())
+    often, many = work(make(2800), max_frames=LIMIT, deflate=_deflate())
 
     assert few.ended is many.ended is None
     assert often < 4.2 * once
@@ -146,7 +146,7 @@ def _deflate() -> Any:
 @pytest.mark.parametrize("first", [0x81, 0x82])
 def test_a_message_in_single_bytes_takes_its_own_size(first: int) -> None:
     """What is kept of an unfinished message is its bytes, and not a piece for each."""
-    size = 12_000
+    size = 8_000
     data = client_frame(first, b"x" * size)[:-1]
     frames = Frames(LIMIT)
 
