@@ -75,6 +75,10 @@ class Inbox:
         """Tell nobody any more: the connection has ended."""
         self._left = _nobody
 
+    def put_back(self, event: Event) -> None:
+        """Have an event come again that was read and not yet given to :meth:`took`."""
+        self.waiting = deque([event])
+
     def next(self) -> Awaitable[Event]:
         """Return what to await for the next event; give that to :meth:`took` at once.
 

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from anyio import CancelScope, TaskHandle, create_task_group, get_cancelled_exc_class
+from anyio import CancelScope, TaskHandle, get_cancelled_exc_class
 
-from .application import APP_KEY, Application, groups_of
+from .application import APP_KEY, IDENTITY_KEY, Application, groups_of
 from .clock import current_clock
 from .close import CloseEvent
 from .consumer import WebSocketConsumer
@@ -50,6 +50,7 @@ class Life:
         "_farewell",
         "_finishing",
         "_hooks",
+        "_idle",
         "_outside",
         "_pull",
         "_raises",
@@ -78,6 +79,7 @@ class Life:
         self.tasks = Tasks(self)
         """The connection's."""
         self._scope = CancelScope()  # around the main task's work
+        self._idle = self._begins_idle()  # whether nothing of the application's ran
         self._dispatch: Dispatch | None = None  # where on_receive is not all
         self._outside: object = None  # what the main task was before
         self._raises = True  # at its end; not where providers end after it
@@ -92,14 +94,39 @@ class Life:
         )
         consumer._inbox.bound(consumer._bounds)
 
+    def _begins_idle(self) -> bool:
+        consumer, app = self.consumer, self._app
+        scope = consumer.scope
+        if not consumer._plan.begins_idle or scope.get("subprotocols"):
+            return False
+        known = "user" in scope or IDENTITY_KEY in scope
+        return not known and (app is None or app.authenticate is None)
+
     # -- around the main task's work ------------------------------------------------
     # Not a generator: it would have a frame, for as long as the connection lives.
 
     async def __aenter__(self) -> None:
         """Begin: what is raised from now on ends the connection, and no more."""
+        if not self._idle:
+            await self._open()
+        self._scope.__enter__()
+
+    async def _open(self) -> None:
+        """Get ready for the application's work: for tasks, and for what takes long."""
         current_watchdog().watch(self.consumer._inbox, self)
         self._outside = self.tasks.enter()
-        self.tasks.group = await create_task_group().__aenter__()
+        await self.tasks.open()
+
+    async def _rouse(self) -> None:
+        """Open after all, while nobody has had the connection in hand.
+
+        Until then it can't have tasks, nor are there scopes of the application's, which
+        the task group would have to be outside of.
+        """
+        self._idle = False
+        self._scope.__exit__(None, None, None)
+        await self._open()
+        self._scope = CancelScope()
         self._scope.__enter__()
 
     async def __aexit__(
@@ -109,17 +136,21 @@ class Life:
         traceback: TracebackType | None,
     ) -> bool:
         """End: with what the main task has raised, if anything."""
-        group = self.tasks.group
+        tasks = self.tasks
         try:
             try:
                 await self._leave(kind, error, traceback)
             except BaseException as cancelled:
-                if not await group.__aexit__(type(cancelled), cancelled, None):
+                if tasks.group is None or not await tasks.group.__aexit__(
+                    type(cancelled), cancelled, None
+                ):
                     raise
             else:
-                await group.__aexit__(None, None, None)
+                if tasks.group is not None:
+                    await tasks.group.__aexit__(None, None, None)
         finally:
-            self.tasks.leave(self._outside)
+            if not self._idle:
+                tasks.leave(self._outside)
             self.consumer._stage = ENDED
             failures = self._end() if self._raises else None
         if failures is not None:
@@ -147,11 +178,10 @@ class Life:
                 raise
             self._judge(raised)
         finally:
-            watchdog = consumer._inbox.watchdog
-            assert watchdog is not None
-            watchdog.forget(consumer._inbox)
+            if (watchdog := consumer._inbox.watchdog) is not None:
+                watchdog.forget(consumer._inbox)
             self._wind_up()
-            self._say_farewell()
+            await self._say_farewell()
 
     def _end(self) -> Verdict | None:
         """Take apart what refers to each other; return the verdict if it has failures.
@@ -320,13 +350,16 @@ class Life:
         self.consumer._give_up()
         self.tasks.end()
 
-    def _say_farewell(self) -> None:
+    async def _say_farewell(self) -> None:
         consumer, tasks = self.consumer, self.tasks
         due = self._entered and consumer._plan.on_disconnect is not None
         if not due and consumer._stage not in (CONNECTING, CLOSING):
             return  # the client left, and nobody wants to know
         hook = self._on_disconnect if due else None
         work = tasks.of("work").values()
+        if tasks.group is None:
+            await tasks.open()
+        assert tasks.group is not None
         self._leaving().begin(tasks.group, self._verdict.refusal, hook, work)
 
     async def _on_disconnect(self, code: int) -> None:

@@ -31,6 +31,7 @@ from .receivers import (
     read_receivers,
     receiver_of_all,
 )
+from .settings import SETTINGS
 from .signatures import Signature, read_signature
 from .subscribers import Subscriber, read_subscribers
 
@@ -50,6 +51,17 @@ _GIVEN: Final = {
     "on_disconnect": ("code",),
     "on_presence": ("group", "diff"),
     "on_gap": ("group", "recovery"),
+}
+# What a class may have of its own that is not used before the first message, and what
+# is, though the framework has none of its own.
+_ASKED_LATER: Final = {
+    *("on_receive", "on_disconnect", "on_presence", "on_gap", *SETTINGS),
+    *("_namespace", "_plan", "_publish_codec", "_receive_codec", "_send_codec"),
+    "_abc_impl",
+}
+_ASKED: Final = {
+    *("__init__", "__new__", "__await__"),
+    *("__getattr__", "__getattribute__", "__setattr__"),
 }
 # What other frameworks, and browsers, call these.
 _ELSEWHERE: Final = {
@@ -96,6 +108,9 @@ class Plan:
     """``on_receive``, where it takes all messages."""
     speaks: bool = False
     """Whether it can speak `consumers.v1`: that carries what has a form in JSON."""
+    begins_idle: bool = False
+    """Whether no code of the application's runs for a connection before its first
+    message, unless it authenticates."""
     owner: str = ""
     """The class's name, for errors."""
     _frame_readers: dict[str, FrameReader] = field(default_factory=dict, init=False)
@@ -228,6 +243,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         owner=cls.__qualname__,
         message=_message(annotation, receive),
         any_receiver=any_receiver,
+        begins_idle=_begins_idle(cls, base),
         speaks={receive.name, send.name} <= {"json", "msgpack", "text"},
         providers=all_providers(signatures),
         **hooks,
@@ -327,6 +343,13 @@ def _interceptors(
                     f"got {found[kind]!r} and {name!r} for {kind.__name__}"
                 )
     return found
+
+
+def _begins_idle(cls: type, base: type) -> bool:
+    own = attributes_beside(base, cls).keys() - _ASKED_LATER
+    known = (name for name in own if not name.startswith("__"))
+    asked = not own.isdisjoint(_ASKED) or any(hasattr(base, name) for name in known)
+    return not asked and bool(getattr(cls, "auto_accept", True))
 
 
 def _message(annotation: Any, receive: Codec) -> Any:

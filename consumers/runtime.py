@@ -24,7 +24,7 @@ from .application import identify
 from .clock import move_on_after
 from .close import CloseEvent
 from .consumer import WebSocketConsumer
-from .dispatch import dispatch_for
+from .dispatch import Dispatch, dispatch_for
 from .errors import ConnectionClosed, MessageError, NotAllowed
 from .groups import user_group
 from .life import Life
@@ -67,7 +67,7 @@ class Runtime(Life):
         of callers, whose frames are seldom in the processor's cache by then.
         """
         async with self:
-            if not await self._begin():
+            if not await self._begin() or (self._idle and not await self._wake()):
                 return
             consumer, dispatch = self.consumer, self._dispatch
             if dispatch is not None:
@@ -195,20 +195,38 @@ class Runtime(Life):
         """The handshake was accepted."""
         if self._timed:
             self._clock.cancel_after(self._scope, math.inf)
+        if self._idle:
+            return  # what follows would be for the first message, or for a known user
         consumer = self.consumer
         # Before on_connect: that may ask the client, and wait for what overtakes.
         if consumer.protocol is None:
-            dispatch = self._dispatch = dispatch_for(self)
+            self._dispatch_to(dispatch_for(self))
         else:
-            dispatch = self._dispatch = Session(self, consumer.protocol)
-            await dispatch.welcome()
-        if dispatch is not None:
-            consumer._inbox.urgent = dispatch.urgent
+            session = self._dispatch = Session(self, consumer.protocol)
+            await session.welcome()
+            self._dispatch_to(session)
         user = consumer.user
         if user.is_authenticated and user.identity:
             name = user_group(user.identity)
             self.memberships[name.name] = name
             await consumer._groups.join([name], consumer)
+
+    def _dispatch_to(self, dispatch: Dispatch | None) -> None:
+        self._dispatch = dispatch
+        if dispatch is not None:
+            self.consumer._inbox.urgent = dispatch.urgent
+
+    async def _wake(self) -> bool:
+        """Wait for the first message, and make what it needs; tell if one came."""
+        inbox = self.consumer._inbox
+        event = await self.following()()
+        if event["type"] == _DISCONNECT:
+            inbox.took(event)
+            return False
+        await self._rouse()
+        self._dispatch_to(dispatch_for(self))
+        inbox.put_back(event)
+        return True
 
     def _busy(self) -> None:
         """Have the client's leaving noticed while a first hook runs."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
-from anyio import TaskHandle, get_cancelled_exc_class
+from anyio import TaskHandle, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup
 
 __all__ = ["MAIN", "Kind", "Task", "Tasks"]
@@ -42,10 +42,14 @@ class Tasks:
         """Begin with none, for whoever is told what they raise."""
         self._owner = owner
         self._started: dict[Task, tuple[Kind, TaskHandle[Any]]] | None = None
-        self.group: TaskGroup
-        """Where they live; set once it is open."""
+        self.group: TaskGroup | None = None
+        """Where they live, once it is open."""
         self.over = False
         """Whether none may start any more."""
+
+    async def open(self) -> None:
+        """Open the group where they live; whoever calls leaves it at the end."""
+        self.group = await create_task_group().__aenter__()
 
     def start(
         self,
@@ -74,7 +78,9 @@ class Tasks:
             finally:
                 started.pop(task, None)
 
-        handle = (group or self.group).start_soon(
+        group = group or self.group
+        assert group is not None
+        handle = group.start_soon(
             run, name=name or getattr(function, "__qualname__", repr(function))
         )
         started[task] = (kind, handle)

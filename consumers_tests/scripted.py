@@ -107,8 +107,9 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
             finally:  # at its end the connection lets go of it
                 dispatches.append(self._runtime._dispatch)
 
-    if route.consumer._view is not None:
-        Watched._plan = route.consumer._plan
+    plan = route.consumer._plan
+    if route.consumer._view is not None or plan.begins_idle:
+        Watched._plan = plan
     groups = Groups(declared=getattr(route.consumer, "declared", ()))
     app = App([WebSocketRoute("/", Watched)], groups=groups)
     server = ScriptedServer(script.events, stalls=script.stalls)

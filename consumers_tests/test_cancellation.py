@@ -73,6 +73,18 @@ def _hooks(journal: list[str]) -> type[WebSocketConsumer]:
     return Hooks
 
 
+def _idle(journal: list[str]) -> type[WebSocketConsumer]:
+    class Idle(Ending):
+        async def on_receive(self, message: str) -> None:
+            journal.append("entered")
+            await self.join("room")
+            await self.send(message)
+
+    Idle.journal = journal
+    assert Idle.prepare().begins_idle
+    return Idle
+
+
 def _view(journal: list[str]) -> Callable[..., Any]:
     async def view(ws: Any) -> None:
         journal.append("entered")
@@ -242,6 +254,8 @@ FRAMES = [
 
 SCRIPTS = {
     "hooks": Script(_hooks, [text("one"), text("two"), LEAVES]),
+    "idle": Script(_idle, [text("one"), LEAVES]),
+    "silent": Script(_idle, [LEAVES]),
     "view": Script(_view, [text("one"), LEAVES]),
     "concurrency": Script(_concurrent, [*map(text, "abcde"), LEAVES]),
     "typed": Script(
@@ -343,7 +357,7 @@ class InTheServersTask(Runtime):
 
     __slots__ = ()
 
-    def _say_farewell(self) -> None:
+    async def _say_farewell(self) -> None:
         pass
 
     async def run(self) -> None:

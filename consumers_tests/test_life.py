@@ -144,3 +144,22 @@ async def test_the_server_s_context_is_as_it_was() -> None:
     await live("/echo")
 
     assert values(copy_context()) == before
+
+
+@pytest.mark.parametrize(
+    ("own", "idle"),
+    [
+        ({"on_disconnect": Hooks.on_disconnect}, True),
+        ({"value_type": "json", "helper": len}, True),
+        ({"on_connect": Seen.on_connect}, False),
+        ({"__init__": WebSocketConsumer.__init__}, False),
+        ({"accept": WebSocketConsumer.accept}, False),
+        ({"__getattr__": getattr}, False),
+        ({"auto_accept": False}, False),
+    ],
+)
+def test_who_begins_idle(own: dict[str, Any], idle: bool) -> None:
+    """A class whose own code may run before the first message is ready for it."""
+    made: Any = type("Made", (Echo,), own)
+
+    assert made.prepare().begins_idle is idle
