@@ -26,7 +26,7 @@ errors     the tree of exceptions
 identity   who is on the other side
 clock      the clock that all timers go by
 limits     all bounds
-server     running it: uvicorn on asyncio, Hypercorn behind a guard on trio
+server     running it: uvicorn on asyncio, a server of our own on trio
 testing    a client for tests, in process
 cli        the command line
 ========== ============================================================================

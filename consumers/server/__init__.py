@@ -1,4 +1,4 @@
-"""Serving an application: on asyncio with uvicorn, on trio with Hypercorn.
+"""Serving an application: on asyncio with uvicorn, on trio by itself.
 
 - ``options``: every setting of a server, its default, and what may not be combined
 - ``run``: the blocking call for a program's end; owns signals and the process

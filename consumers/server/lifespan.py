@@ -40,9 +40,9 @@ async def beside() -> AsyncIterator[TaskGroup]:
 class _Lifespan:
     """One run of the lifespan protocol.
 
-    Neither uvicorn's nor Hypercorn's: both end the process when start-up fails, which
-    a server inside somebody's event loop must not do, and uvicorn waits for the
-    application's shutdown for ever.
+    Not uvicorn's: that ends the process when start-up fails, which a server inside
+    somebody's event loop must not do, and waits for the application's shutdown for
+    ever.
     """
 
     def __init__(self, app: ASGIApplication) -> None:

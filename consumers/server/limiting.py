@@ -20,8 +20,9 @@ _HEADERS: Final = [
 def limited(app: ASGIApplication, limit: int) -> ASGIApplication:
     """Return an application that answers 503 beyond ``limit`` connections.
 
-    HTTP requests and WebSockets count alike. Hypercorn has no such limit, and uvicorn's
-    own does not look at WebSocket handshakes. Messages pass by without a wrapper.
+    HTTP requests and WebSockets count alike; uvicorn's own limit does not look at
+    WebSocket handshakes, and our server on trio has none. Messages pass by without a
+    wrapper.
     """
     served = 0
 

@@ -9,7 +9,7 @@ from consumers.server.options import Options
 
 __all__ = ["configure_logging"]
 
-_LOGGERS: Final = ("consumers", "uvicorn", "hypercorn")
+_LOGGERS: Final = ("consumers", "uvicorn")
 
 
 def configure_logging(options: Options) -> None:
@@ -41,5 +41,5 @@ def configure_logging(options: Options) -> None:
         }
     )
     if not options.access_log:
-        for name in ("uvicorn.access", "hypercorn.access"):
+        for name in ("uvicorn.access", "consumers.access"):
             logging.getLogger(name).disabled = True

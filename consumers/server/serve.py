@@ -30,10 +30,10 @@ async def serve(
 ) -> None:
     """Serve an application in the current event loop, until cancelled.
 
-    On asyncio with uvicorn, on trio with Hypercorn; the loop that runs decides, not
-    ``options.backend``. Signals, logging and the process are left alone, and so are
-    the options ``reload``, ``workers``, ``factory``, ``app_dir``, ``env_file`` and
-    ``loop``. In a test::
+    On asyncio with uvicorn, on trio with a server of our own; the loop that runs
+    decides, not ``options.backend``. Signals, logging and the process are left alone,
+    and so are the options ``reload``, ``workers``, ``factory``, ``app_dir``,
+    ``env_file`` and ``loop``. In a test::
 
         async with anyio.create_task_group() as group:
             host, port = await group.start(serve, app, Options(port=0))
@@ -105,14 +105,14 @@ def check_installed(backend: Backend) -> None:
     """Refuse a backend whose packages are missing.
 
     Raises:
-        ConfigurationError: trio or Hypercorn is not installed.
+        ConfigurationError: trio or h11 is not installed.
     """
     if backend == "trio":
         try:
             import consumers.server.on_trio  # noqa: F401
         except ModuleNotFoundError as error:
             raise ConfigurationError(
-                f"backend 'trio' needs Hypercorn and trio, got no {error.name!r}; "
+                f"backend 'trio' needs trio and h11, got no {error.name!r}; "
                 "pip install 'anyio-consumers[trio]'"
             ) from error
 

@@ -66,9 +66,7 @@ def prepare(sock: socket.socket, options: Options) -> None:
         and sock.family in (socket.AF_INET, socket.AF_INET6)
     ):
         # Accepted sockets inherit it. Without it a peer that stops reading is never
-        # evicted: uvicorn queues its ping behind what the peer does not read and
-        # waits for the buffer to drain at close, and on Hypercorn, whose send can't be
-        # cancelled, the ping waits for it.
+        # evicted where nothing is pinged: servers wait for their buffer to drain.
         milliseconds = max(1, round(options.unacknowledged_timeout * 1000))
         sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, milliseconds)
 

@@ -1,178 +1,327 @@
-"""Hypercorn's side of a WebSocket, with what its own leaves out.
-
-The application learns how the client closed, the client learns what was wrong with its
-frames, compression is an option, a client that answers no ping is dropped, and nothing
-is kept of a message that is too long.
-"""
+"""A WebSocket on trio."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 import trio
-from hypercorn.config import Config
-from hypercorn.protocol.events import Data, Event, StreamClosed
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
-from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import Event as ServerEvent
-from hypercorn.typing import WebsocketAcceptEvent
-from wsproto.events import CloseConnection, Message, Ping
-from wsproto.events import Event as Frame
-from wsproto.frame_protocol import CloseReason
 
-from consumers.server.options import Options
+from consumers.server.exchange import EXTENSION, OPEN, Exchange, Stage
+from consumers.server.frames import Frames, Handshake, text_frame
+from consumers.server.http1 import default_headers
+from consumers.server.trio_server import Server, target_of
+from consumers.server.trio_transport import HIGH, Gone, Transport
 
-__all__ = ["Context", "Protocol", "WebSocketStream"]
+__all__ = ["CLOSE_TIMEOUT", "WebSocket"]
 
-_LINGER: Final = 5.0
-"""Seconds that a client has to answer when its message was too long."""
+CLOSE_TIMEOUT: Final = 10.0
+"""Seconds that a client has to answer our close frame."""
+
+_EARLY: Final = 64 * 1024
+"""Bytes that a client may send before its handshake is answered."""
+
+_CHECKPOINT_MASK: Final = 63
 
 
-class Context(WorkerContext):
-    """What Hypercorn asks about the server, one for each connection."""
+class WebSocket:
+    """One WebSocket, from its handshake on.
+
+    Frames are read as they come, by whoever serves the sockets; the application's task
+    runs when it has something to receive. What comes while it does something else waits
+    here, and beyond a bound in the kernel.
+    """
+
+    __slots__ = (
+        "_behind",
+        "_early",
+        "_exchange",
+        "_frames",
+        "_heard",
+        "_pinged",
+        "_ready",
+        "_scope",
+        "_sends",
+        "_server",
+        "_task",
+        "shares",
+        "transport",
+    )
 
     def __init__(
-        self, ending: ServerEvent, options: Options, cut: Callable[[], None]
+        self,
+        server: Server,
+        transport: Transport,
+        scope: dict[str, Any],
+        handshake: Handshake,
+        early: bytes,
     ) -> None:
-        super().__init__(None)
-        self.terminated = ending
-        self.options = options
-        self.client_left = trio.Event()
-        self.cut = cut
+        self.transport = transport
+        self._server = server
+        self._exchange = Exchange(handshake, server.settings, default_headers())
+        self._frames: Frames | None = None  # once it is open
+        self._early = early  # what came before it was
+        # What the application has to receive: the last one comes first.
+        self._ready: list[dict[str, Any]] = [{"type": "websocket.connect"}]
+        self._task: trio.lowlevel.Task | None = None  # the one that receives
+        self._behind = 0  # bytes that came while nobody received
+        self._heard = False  # anything, since the last ping
+        self._pinged = False
+        self._sends = 0
+        self._scope: dict[str, Any] | None = scope  # for the log
+        self.shares: Hashable | None = ()
+        """Connections with the same value may be sent the same bytes; ``None``: each
+        needs its own."""
+        scope["extensions"][EXTENSION] = self
+        transport.receiver = self
+        transport.timer.set(None)
+        server.connections.add(self)
+        server.nursery.start_soon(self._run, scope)
 
-    async def sleep(self, wait: float) -> None:  # type: ignore[override]
-        """Sleep between two pings, but not when there is nobody to ping.
+    # -- what the transport tells ---------------------------------------------------
 
-        Hypercorn would, and keeps the socket of a client that left until the next one.
-        """
-        with trio.move_on_after(wait):
-            await self.client_left.wait()
-
-
-class Protocol(H11Protocol):
-    """HTTP/1.1, whose WebSockets are ours."""
-
-    _stream: HTTPStream | WSStream | None = None
-
-    # `_create_stream` names Hypercorn's class itself, and assigns what it makes here.
-    @property
-    def stream(self) -> HTTPStream | WSStream | None:
-        """What serves the current request."""
-        return self._stream
-
-    @stream.setter
-    def stream(self, made: HTTPStream | WSStream | None) -> None:
-        if isinstance(made, WSStream):
-            made = WebSocketStream(
-                self.app,
-                self.config,
-                self.context,
-                self.task_group,
-                self.ssl,
-                self.client,
-                self.server,
-                self.stream_send,
-                STREAM_ID,
-            )
-        self._stream = made
-
-
-class WebSocketStream(WSStream):
-    """One WebSocket."""
-
-    def __init__(self, app: Any, config: Config, context: Any, *rest: Any) -> None:
-        super().__init__(app, config, context, *rest)
-        self._connection: Context = context
-        # The first close is the one that counts, whoever's it was.
-        self._close: CloseConnection | None = None
-        self._handling = False
-        self._heard = trio.Event()
-
-    async def handle(self, event: Event) -> None:
-        """Take what came from the client."""
-        self._heard.set()
-        if (
-            isinstance(event, StreamClosed)
-            and self._close is not None
-            and self.app_put is not None
-            and not self.closed
-        ):
-            self.closed = True
-            # Where Hypercorn tells 1000 or 1006, whatever it was.
-            await self.app_put(
-                {
-                    "type": "websocket.disconnect",
-                    "code": int(self._close.code),
-                    "reason": self._close.reason or "",
-                }
-            )
+    def data_received(self, data: bytes) -> None:
+        """Take frames."""
+        frames = self._frames
+        if frames is None:
+            self._early += data
+            if len(self._early) > _EARLY:
+                self.transport.abort()
             return
-        self._handling = isinstance(event, Data)
-        try:
-            await super().handle(event)
-        finally:
-            self._handling = False
-
-    async def _handle_events(self) -> None:
-        for event in self.connection.events():
-            if isinstance(event, CloseConnection):
-                # wsproto tells of frames that it can't parse in the same way; there
-                # Hypercorn would drop the connection without a close frame.
-                await self._send_wsproto_event(event.response())
-                await self.send(StreamClosed(stream_id=self.stream_id))
-            elif isinstance(event, Ping):
-                await self._send_wsproto_event(event.response())
-            elif isinstance(event, Message) and self._close is None:
-                await self._handle_message(event)
-
-    async def _handle_message(self, event: Message[Any]) -> None:
-        try:
-            self.buffer.extend(event)
-        except FrameTooLargeError:
-            self.buffer.clear()
-            await self._send_wsproto_event(
-                CloseConnection(code=CloseReason.MESSAGE_TOO_BIG)
-            )
-            # The rest is read and forgotten, so that a client in the middle of its
-            # message comes to read the close frame.
-            self.task_group.spawn(self._linger)
-            return
-        if event.message_finished:
-            assert self.app_put is not None
-            await self.app_put(self.buffer.to_message())
-            self.buffer.clear()
-
-    async def _linger(self) -> None:
-        await self._connection.sleep(_LINGER)
-        await self.send(StreamClosed(stream_id=self.stream_id))
-
-    async def _send_wsproto_event(self, event: Frame) -> None:
-        if isinstance(event, CloseConnection) and self._close is None:
-            self._close = event
-        await super()._send_wsproto_event(event)
-
-    async def _accept(self, message: WebsocketAcceptEvent) -> None:
-        if not self._connection.options.ws_per_message_deflate:
-            self.handshake.extensions = None
-        await super()._accept(message)
-
-    async def _send_pings(self) -> None:
-        """Ping, and drop a client that sends nothing in answer."""
-        options = self._connection.options
-        assert options.ws_ping_interval is not None
-        while True:
-            await self._connection.sleep(options.ws_ping_interval)
-            if self.closed:
+        self._heard = True
+        frames.feed(data)
+        if frames.replies or frames.ended is not None:
+            self._attend(frames)
+        if frames.messages:
+            task = self._task
+            if task is not None:
+                self._task = None
+                trio.lowlevel.reschedule(task)
                 return
-            self._heard = trio.Event()
-            await self._send_wsproto_event(Ping())
-            if options.ws_ping_timeout is not None:
-                with trio.move_on_after(options.ws_ping_timeout):
-                    await self._heard.wait()
-                # While the application is behind with its messages nothing is read,
-                # and what the client sends can't be heard.
-                if not (self._heard.is_set() or self._handling):
-                    self._connection.cut()
+            # Nobody receives: the application is busy.
+            self._behind += len(data)
+            if frames.lagging or self._behind > HIGH:
+                self.transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """The client has left without a word."""
+        self._exchange.lost()
+        self.transport.close()
+        self._wake()
+
+    def lost(self) -> None:
+        """The connection is over."""
+        self._server.connections.discard(self)
+        self._exchange.lost()
+        self._wake()
+
+    def timed_out(self) -> None:
+        """Ping, or give up a client that has not answered in time."""
+        options, timer = self._server.options, self.transport.timer
+        silent = self._pinged and not self._heard and not self._behind
+        if silent or self._exchange.stage is not OPEN:
+            self.transport.abort()
+        else:
+            assert self._frames is not None
+            self._heard = False
+            self._pinged = options.ws_ping_timeout is not None
+            self.transport.write(self._frames.ping())
+            timer.set(options.ws_ping_timeout or options.ws_ping_interval)
+
+    def shutdown(self) -> None:
+        """Close with 1012: the server ends."""
+        exchange = self._exchange
+        if exchange.stage is OPEN:
+            self._close(1012, "")
+        elif exchange.stage in (Stage.HANDSHAKE, Stage.DENYING):
+            self._finish(exchange.refuse(503, b"The server is restarting.\n"))
+
+    def _attend(self, frames: Frames) -> None:
+        """Do what frames other than messages ask for."""
+        transport = self.transport
+        if frames.replies:
+            transport.write(b"".join(frames.replies))
+            frames.replies.clear()
+            if transport.is_full:
+                # It pings, and does not read the answers: nothing more is read of it.
+                self._behind += 1
+                transport.pause_reading()
+        ended = frames.ended
+        if ended is not None and self._exchange.stage is not Stage.OVER:
+            self._exchange.ended(ended)
+            transport.close(linger=ended.failed)
+            self._wake()
+
+    # -- the application ------------------------------------------------------------
+
+    async def _run(self, scope: dict[str, Any]) -> None:
+        """Call the application, and end what it leaves open."""
+        exchange = self._exchange
+        returned = await self._server.call(scope, self.receive, self.send)
+        if exchange.stage is OPEN:
+            self._close(1000 if returned else 1011, "")
+        elif exchange.stage in (Stage.HANDSHAKE, Stage.DENYING):
+            self._finish(exchange.refuse(500, b"Internal Server Error"))
+            self._log(500)
+
+    async def receive(self) -> Mapping[str, Any]:
+        """Return the application's next event. Cancelling is safe."""
+        while True:
+            event = self.take()
+            if event is not None:
+                return event
+            frames = self._frames
+            if frames is not None and frames.lagging:
+                frames.feed(b"")
+                self._attend(frames)
+                continue
+            if self._exchange.disconnect is not None:
+                await trio.lowlevel.checkpoint()
+                return self._exchange.disconnect
+            self.transport.flush()
+            if self._behind:
+                self._behind = 0
+                if not self.transport.is_full:
+                    self.transport.resume_reading()
+            if self._task is not None:
+                raise RuntimeError(
+                    "expected one task to receive, got a second one; receive in one "
+                    "and hand on what it gets"
+                )
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._give_up)
+
+    def _give_up(self, _: Any) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _wake(self) -> None:
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    async def send(self, event: Mapping[str, Any]) -> None:
+        """Send what the application says; wait while the client does not read.
+
+        Cancelling while it waits takes the message back.
+        """
+        exchange, transport = self._exchange, self.transport
+        if event["type"] != "websocket.send" or exchange.stage is not OPEN:
+            await self._send_other(event)
+            return
+        self._sends += 1
+        if not self._sends & _CHECKPOINT_MASK:
+            # Who sends on and on must let others run, and be cancelled.
+            await trio.lowlevel.checkpoint()
+        while not self.write(event):
+            if transport.is_gone or exchange.stage is not OPEN:
+                await self._raise_gone()
+            await transport.drain()
+
+    async def _send_other(self, event: Mapping[str, Any]) -> None:
+        exchange, transport = self._exchange, self.transport
+        stage = exchange.stage
+        if stage in (Stage.CLOSING, Stage.OVER) or transport.is_gone:
+            await self._raise_gone()
+        if stage is OPEN and event["type"] == "websocket.close":
+            code, reason = event.get("code"), event.get("reason") or ""
+            self._close(1000 if code is None else code, reason)
+            return
+        await transport.drain()
+        data = exchange.sent(event)
+        if data:
+            transport.write(data)
+        if stage is Stage.HANDSHAKE:
+            accepted = {"websocket.accept": "[accepted]", "websocket.close": 403}
+            self._log(accepted.get(event["type"]) or event.get("status"))
+        if exchange.stage is OPEN:
+            self._opened()
+        elif exchange.stage is Stage.OVER:
+            self._finish(b"")
+
+    async def _raise_gone(self) -> None:
+        # A loop that catches this and goes on must still let others run.
+        await trio.lowlevel.checkpoint()
+        raise Gone("the client is gone, nothing can be sent to it")
+
+    def _opened(self) -> None:
+        frames = self._frames = self._exchange.frames
+        assert frames is not None
+        if frames.deflate is not None:
+            self.shares = frames.deflate.shared
+        self.transport.timer.set(self._server.options.ws_ping_interval)
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+
+    def _log(self, outcome: object) -> None:
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            self._server.log_access(
+                scope["client"], '"WebSocket %s" %s', target_of(scope), outcome
+            )
+
+    # -- the extension: see `consumers.direct` ----------------------------------------
+
+    def take(self) -> Mapping[str, Any] | None:
+        """Return the next message, if one is there."""
+        if self._ready:
+            return self._ready.pop()
+        frames = self._frames
+        if frames is None or not frames.messages:
+            return None
+        messages = frames.messages
+        if len(messages) > 1:
+            messages.reverse()
+            self._ready, frames.messages = messages, self._ready
+        return messages.pop()
+
+    def write(self, event: Mapping[str, Any]) -> bool:
+        """Send a ``websocket.send`` event, unless it has to wait."""
+        exchange, transport, frames = self._exchange, self.transport, self._frames
+        if transport.is_full or transport.is_gone or exchange.stage is not OPEN:
+            return False
+        assert frames is not None
+        text = event.get("text")
+        if text is not None and frames.deflate is None:
+            frame = text_frame(text.encode())
+        else:
+            frame = exchange.message(event)
+        if self._ready or frames.messages:
+            # More input waits: the replies to all of it can share a write.
+            transport.gather(frame)
+        else:
+            transport.write(frame)
+        return True
+
+    def frame(self, event: Mapping[str, Any]) -> bytes:
+        """Return the frame of a ``websocket.send`` event, for all that share it."""
+        return self._exchange.message(event)
+
+    def post(self, frame: bytes) -> bool:
+        """Write a ready frame without waiting; tell whether there was room for it."""
+        transport = self.transport
+        if transport.is_full or transport.is_gone or self._exchange.stage is not OPEN:
+            return False
+        transport.gather(frame)
+        return True
+
+    # -- the end --------------------------------------------------------------------
+
+    def _close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake."""
+        transport = self.transport
+        closing = self._exchange.close(code, reason)
+        self._ready.clear()
+        transport.write(closing)
+        transport.timer.set(CLOSE_TIMEOUT)
+        self._behind = 0
+        transport.resume_reading()
+        self._wake()
+
+    def _finish(self, data: bytes) -> None:
+        """Write the last bytes, and end the connection."""
+        if data:
+            self.transport.write(data)
+        self.transport.close(linger=True)
+        self._wake()

@@ -103,7 +103,6 @@ class Probe:
         try:
             for _ in range(64):
                 await send({"type": "websocket.send", "bytes": b"x" * MIB})
-                # Hypercorn's send returns silently once the peer is gone.
         finally:
             self.released.set()
 

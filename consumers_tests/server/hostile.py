@@ -17,7 +17,7 @@ RESET = struct.pack("ii", 1, 0)
 _TEXT_FRAME: Final = b"\x81\x85\x00\x00\x00\x00hello"
 _GOOD: Final = handshake()
 
-ENDED_HYPERCORN: Final[dict[str, bytes]] = {
+ENDED_A_SERVER: Final[dict[str, bytes]] = {
     "subprotocol not ASCII": handshake(Sec_WebSocket_Protocol="ch\xe4t"),
     "extensions not ASCII": handshake(Sec_WebSocket_Extensions="permessage-d\xe9flate"),
     "window bits not a number": handshake(
@@ -27,10 +27,10 @@ ENDED_HYPERCORN: Final[dict[str, bytes]] = {
     "body with the handshake": handshake(Content_Length="5") + b"hello",
     "subprotocol of the application's own": handshake("/unoffered"),
 }
-"""``{name: bytes}``, each of which ended Hypercorn's own server on trio."""
+"""``{name: bytes}``, each of which ended one of the known servers."""
 
 HANDSHAKES: Final[dict[str, bytes]] = {
-    **ENDED_HYPERCORN,
+    **ENDED_A_SERVER,
     "nothing": b"",
     "one byte": b"G",
     "line end only": b"\r\n\r\n",

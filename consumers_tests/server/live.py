@@ -46,7 +46,7 @@ KINDS = {
     "sansio": Kind("asyncio", "websockets-sansio"),
     "sansio-uvloop": Kind("asyncio", "websockets-sansio", uvloop=True),
     "wsproto": Kind("asyncio", "wsproto"),
-    "hypercorn": Kind("trio"),
+    "trio": Kind("trio"),
 }
 
 

@@ -14,9 +14,8 @@ ECHO = "from consumers_tests.server.apps import app, make, wsgi, not_an_applicat
 _LOGGERS = (
     "consumers",
     "uvicorn",
-    "hypercorn",
     "uvicorn.access",
-    "hypercorn.access",
+    "consumers.access",
 )
 
 

@@ -19,7 +19,7 @@ def test_the_level_is_that_of_the_options(
     with Project(tmp_path).undone():
         configure_logging(Options(log_level="warning"))
         logging.getLogger("consumers.server").info("not this")
-        logging.getLogger("hypercorn.error").warning("but this")
+        logging.getLogger("uvicorn.error").warning("but this")
         logging.getLogger("shop").warning("not this either")
 
     said = capsys.readouterr().err
@@ -34,7 +34,7 @@ def test_the_access_log_can_be_off(
     with Project(tmp_path).undone():
         for on in (True, False):
             configure_logging(Options(access_log=on))
-            for name in ("uvicorn", "hypercorn"):
+            for name in ("uvicorn", "consumers"):
                 logging.getLogger(f"{name}.access").info("GET / on %s", on)
                 logging.getLogger(f"{name}.error").info("started")
 

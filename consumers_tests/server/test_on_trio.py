@@ -1,4 +1,4 @@
-"""What our part of Hypercorn does that Hypercorn's own would not."""
+"""What our server on trio does at its start and at its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import FileResponse
 from consumers_tests.server.apps import Probe
 from consumers_tests.server.live import KINDS, PATIENCE, handshake, in_thread
 
-TRIO = KINDS["hypercorn"]
+TRIO = KINDS["trio"]
 END_OF_FILE = Path(__file__).read_bytes()[-20:]
 
 

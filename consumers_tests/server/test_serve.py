@@ -239,9 +239,10 @@ async def test_a_taken_port_is_an_error(anyio_backend_name: str) -> None:
 
 
 def test_a_missing_backend_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without Hypercorn the trio backend is refused with what to install."""
-    monkeypatch.setitem(sys.modules, "hypercorn.config", None)
-    monkeypatch.delitem(sys.modules, "consumers.server.on_trio", False)
+    """Without h11 the trio backend is refused with what to install."""
+    monkeypatch.setitem(sys.modules, "h11", None)
+    for name in ("on_trio", "trio_http", "http1", "http1.cycle", "http1.requests"):
+        monkeypatch.delitem(sys.modules, f"consumers.server.{name}", False)
 
     with pytest.raises(ConfigurationError, match=r"pip install 'anyio-consumers\[trio"):
         check_installed("trio")

@@ -1,4 +1,4 @@
-"""What our WebSockets on Hypercorn do that Hypercorn's own do not."""
+"""WebSockets on trio: closing, failing, pings, what an application is told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from consumers.server import trio_websocket
+from consumers.server import trio_transport
 from consumers_tests.server.apps import MIB, Probe
 from consumers_tests.server.live import (
     KINDS,
@@ -23,7 +23,7 @@ from consumers_tests.server.live import (
     in_thread,
 )
 
-TRIO = KINDS["hypercorn"]
+TRIO = KINDS["trio"]
 OFFER = handshake(Sec_WebSocket_Extensions="permessage-deflate")
 MASK = b"\x00\x00\x00\x00"
 PING = 9
@@ -110,7 +110,7 @@ def test_a_frame_that_can_not_be_read_is_answered() -> None:
 
 def test_a_message_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that sends on after the close frame is dropped after a while."""
-    monkeypatch.setattr(trio_websocket, "_LINGER", 0.2)
+    monkeypatch.setattr(trio_transport, "_LINGER", 0.02)
     probe = Probe()
     with (
         in_thread(probe, TRIO, ws_max_size=1000) as server,
