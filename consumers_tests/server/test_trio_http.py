@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from queue import Empty, Queue
@@ -17,113 +15,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from consumers.server import trio_http
-from consumers_tests.server.live import KINDS, PATIENCE, Server, in_thread
-
-TRIO = KINDS["trio"]
-MIB = 1024 * 1024
-
-
-class Site:
-    """An application whose paths say what it does."""
-
-    def __init__(self) -> None:
-        self.told: Queue[Any] = Queue()
-        self.go = threading.Event()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return  # without a lifespan, and without WebSockets
-        await getattr(self, scope["path"].split("/")[1])(scope, receive, send)
-
-    async def echo(self, scope: Any, receive: Any, send: Any) -> None:
-        body, more = b"", True
-        while more:
-            event = await receive()
-            body, more = body + event["body"], event["more_body"]
-        await answer(send, body)
-
-    async def hello(self, scope: Any, receive: Any, send: Any) -> None:
-        await answer(send, b"hello " + scope["query_string"])
-
-    async def stream(self, scope: Any, receive: Any, send: Any) -> None:
-        await start(send)
-        for piece in (b"one", b"two", b""):
-            await body(send, piece, more=bool(piece))
-
-    async def short(self, scope: Any, receive: Any, send: Any) -> None:
-        await start(send, (b"content-length", b"10"))
-        await body(send, b"hello")
-
-    async def long(self, scope: Any, receive: Any, send: Any) -> None:
-        await start(send, (b"content-length", b"3"))
-        await body(send, b"hello")
-
-    async def split(self, scope: Any, receive: Any, send: Any) -> None:
-        await start(send, (b"x-evil", b"a\r\nset-cookie: b"))
-
-    async def twice(self, scope: Any, receive: Any, send: Any) -> None:
-        await answer(send, b"once")
-        try:
-            await start(send)
-        except RuntimeError as error:
-            self.told.put(str(error))
-        self.told.put((await receive())["type"])
-
-    async def nothing(self, scope: Any, receive: Any, send: Any) -> None:
-        pass
-
-    async def fails(self, scope: Any, receive: Any, send: Any) -> None:
-        raise ZeroDivisionError("a secret")
-
-    async def breaks(self, scope: Any, receive: Any, send: Any) -> None:
-        await start(send)
-        await body(send, b"half", more=True)
-        raise ZeroDivisionError("a secret")
-
-    async def hints(self, scope: Any, receive: Any, send: Any) -> None:
-        links = [b"</style.css>; rel=preload"]
-        await send({"type": "http.response.early_hint", "links": links})
-        await answer(send, b"at last")
-
-    async def waits(self, scope: Any, receive: Any, send: Any) -> None:
-        self.told.put("waiting")
-        while (event := await receive())["type"] != "http.disconnect":
-            pass
-        self.told.put(event["type"])
-        try:
-            await answer(send, b"too late")
-        except OSError as error:
-            self.told.put(error)
-
-    async def flood(self, scope: Any, receive: Any, send: Any) -> None:
-        await start(send)
-        sent = 0
-        try:
-            while True:
-                await body(send, b"x" * 65536, more=True)
-                sent += 65536
-                self.told.put(sent)
-        finally:
-            self.told.put("ended")
-
-    async def after(self, scope: Any, receive: Any, send: Any) -> None:
-        await answer(send, b"first")
-        await anyio.to_thread.run_sync(self.go.wait, PATIENCE)
-        self.told.put("worked on")
-
-
-async def start(send: Any, *headers: tuple[bytes, bytes]) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
-
-
-async def body(send: Any, data: bytes, *, more: bool = False) -> None:
-    await send({"type": "http.response.body", "body": data, "more_body": more})
-
-
-async def answer(send: Any, data: bytes) -> None:
-    await start(send, (b"content-length", str(len(data)).encode()))
-    await body(send, data)
+from consumers_tests.server.live import PATIENCE, Server, in_thread
+from consumers_tests.server.site import (
+    MIB,
+    TRIO,
+    Site,
+    answer,
+    exactly,
+    request,
+    response,
+    rest,
+)
 
 
 @pytest.fixture(scope="module")
@@ -141,50 +43,6 @@ def site(served: tuple[Site, Server]) -> Site:
 @pytest.fixture
 def server(served: tuple[Site, Server]) -> Server:
     return served[1]
-
-
-def request(path: str, *headers: str, method: str = "GET", data: bytes = b"") -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", *headers, "", ""]
-    return "\r\n".join(lines).encode() + data
-
-
-def response(sock: socket.socket) -> tuple[int, dict[bytes, bytes], bytes]:
-    """Read one response: status, headers, and the body as it came."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        piece = sock.recv(1)
-        assert piece, f"the connection ended after {head!r}"
-        head += piece
-    first, *lines = head[:-4].split(b"\r\n")
-    headers = dict(line.lower().split(b": ", 1) for line in lines)
-    if b"content-length" in headers:
-        size = int(headers[b"content-length"])
-        data = exactly(sock, size)
-    elif headers.get(b"transfer-encoding") == b"chunked":
-        data = b""
-        while not data.endswith(b"0\r\n\r\n"):
-            data += sock.recv(1)
-    else:
-        data = b""
-    return int(first.split()[1]), headers, data
-
-
-def exactly(sock: socket.socket, size: int) -> bytes:
-    """Read so many bytes."""
-    data = bytearray()
-    while len(data) < size:
-        piece = sock.recv(size - len(data))
-        assert piece, f"the connection ended after {len(data)} bytes"
-        data += piece
-    return bytes(data)
-
-
-def rest(sock: socket.socket) -> bytes:
-    """Read until the server ends the connection."""
-    data = b""
-    while piece := sock.recv(65536):
-        data += piece
-    return data
 
 
 def test_a_connection_serves_many_requests(server: Server) -> None:
@@ -306,113 +164,6 @@ def test_a_client_may_end_the_connection(server: Server, kept: str) -> None:
     """`Connection: close` is answered and done."""
     with server.raw(request("/hello", kept)) as sock:
         assert rest(sock).endswith(b"hello ")
-
-
-SMUGGLED = {
-    "length and chunks": ["Content-Length: 5", "Transfer-Encoding: chunked"],
-    "two lengths": ["Content-Length: 5", "Content-Length: 6"],
-    "lengths in a list": ["Content-Length: 5, 6"],
-    "length with a sign": ["Content-Length: +5"],
-    "length not a number": ["Content-Length: 5x"],
-    "length in digits of others": ["Content-Length: \u0665"],
-    "length without digits": ["Content-Length:"],
-    "chunked twice": ["Transfer-Encoding: chunked, chunked"],
-    "chunked before the last": ["Transfer-Encoding: chunked, identity"],
-    "chunked by a vertical tab": ["Transfer-Encoding: \x0bchunked"],
-    "space before the colon": ["Transfer-Encoding : chunked"],
-    "name that is no token": ["Transfer(Encoding: chunked"],
-    "a null": ["X: a\0b"],
-    "two hosts": ["Host: y"],
-    "a bare return": ["X: a\rTransfer-Encoding: chunked"],
-}
-
-
-@pytest.mark.parametrize("name", SMUGGLED)
-def test_what_could_be_smuggled_is_refused(server: Server, name: str) -> None:
-    """What two programs may read in two ways is answered with 400 or 501, and cut."""
-    smuggled = b"0\r\n\r\n" + request("/hello?smuggled")
-    sent = request("/echo", *SMUGGLED[name], method="POST", data=smuggled)
-    with server.raw(sent) as sock:
-        data = rest(sock)
-
-    assert data.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 "))
-    assert data.count(b"HTTP/1.1") == 1
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /hello HTTP/1.1\r\n\r\n",
-        b"GET  /hello HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /hel lo HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /hello HTTP/11\r\nHost: x\r\n\r\n",
-        b"GET /h\xe9llo HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"nonsense\r\n\r\n",
-        request("/echo", "Transfer-Encoding: chunked", method="POST", data=b"zz\r\n"),
-        request("/echo", "Transfer-Encoding: chunked", method="POST", data=b"-1\r\n"),
-    ],
-)
-def test_what_is_no_request_is_refused(server: Server, sent: bytes) -> None:
-    """What can't be read is answered with 400, and ends the connection."""
-    with server.raw(sent) as sock:
-        assert rest(sock).startswith(b"HTTP/1.1 400 ")
-
-
-@pytest.mark.parametrize("ended", [b"", b"\r\n\r\n"])
-def test_headers_that_are_too_large(server: Server, ended: bytes) -> None:
-    """More than 16 KiB of headers is a 431, whether they end or not."""
-    with server.raw(request("/hello")[:-4] + b"\r\nX: " + b"a" * 20_000) as sock:
-        sock.sendall(ended)
-        assert rest(sock).startswith(b"HTTP/1.1 431 ")
-
-
-@pytest.mark.parametrize("sent", [b"", b"GET / HT", request("/hello")[:-2]])
-def test_a_slow_head_is_not_waited_for(
-    sent: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who does not say what it wants is answered with 408; with nothing if it is mute.
-
-    However often it sends another byte.
-    """
-    monkeypatch.setattr(trio_http, "HEAD_TIMEOUT", 0.15)
-    with in_thread(Site(), TRIO) as server, server.raw(sent) as sock:
-        dripping = threading.Event()
-
-        def drip() -> None:
-            while sent and not dripping.wait(0.02):
-                try:
-                    sock.sendall(b"X")
-                except OSError:
-                    return
-
-        thread = threading.Thread(target=drip)
-        thread.start()
-        data = rest(sock)
-        dripping.set()
-        thread.join()
-
-    assert data[:13] == (b"HTTP/1.1 408 " if sent else b"")
-
-
-def test_a_slow_body_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that stops in its middle is answered with 408; the application knows."""
-    monkeypatch.setattr(trio_http, "BODY_TIMEOUT", 0.1)
-    site = Site()
-    with in_thread(site, TRIO) as server:
-        sent = request("/waits", "Content-Length: 9", method="POST", data=b"hello")
-        with server.raw(sent) as sock:
-            assert rest(sock).startswith(b"HTTP/1.1 408 ")
-        assert site.told.get(timeout=PATIENCE) == "waiting"
-        assert site.told.get(timeout=PATIENCE) == "http.disconnect"
-
-
-def test_a_connection_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without another request it is closed, and says nothing of it."""
-    monkeypatch.setattr(trio_http, "KEEP_ALIVE_TIMEOUT", 0.1)
-    with in_thread(Site(), TRIO) as server, server.raw(request("/hello")) as sock:
-        assert response(sock)[0] == 200
-        assert rest(sock) == b""
 
 
 def test_the_client_s_leaving_is_told(site: Site, server: Server) -> None:

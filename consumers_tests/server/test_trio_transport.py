@@ -4,97 +4,16 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import trio
 
 from consumers.server import trio_transport
 from consumers.server.trio_poller import Poller, TaskPoller, best_poller
-from consumers.server.trio_tls import TlsTransport
-from consumers.server.trio_transport import HIGH, Loop, Transport
+from consumers.server.trio_transport import HIGH, Transport
 from consumers_tests.server.hostile import RESET
-from consumers_tests.server.live import PATIENCE
-
-PEM = str(Path(__file__).parent / "localhost.pem")
-
-
-class Receiver:
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        self.data = b""
-        self.told: list[str] = []
-        self.changed = trio.Event()
-        self.closes = True
-
-    def _note(self, what: str) -> None:
-        self.told.append(what)
-        self.changed.set()
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-        self.changed.set()
-        if data == b"fail":
-            raise ZeroDivisionError
-
-    def eof_received(self) -> None:
-        self._note("eof")
-
-    def lost(self) -> None:
-        self._note("lost")
-
-    def timed_out(self) -> None:
-        self._note("timed out")
-        raise ZeroDivisionError
-
-    async def until(self, test: Callable[[], bool]) -> None:
-        while not test():
-            self.changed = trio.Event()
-            await self.changed.wait()
-
-    async def until_told(self, what: str) -> None:
-        await self.until(lambda: what in self.told)
-
-
-Test = Callable[[Transport, Receiver, socket.socket], Awaitable[None]]
-
-
-def run(test: Test, poller: Callable[[], Poller] = best_poller) -> None:
-    """Run a test with a connected transport, whose peer's buffers are small."""
-
-    async def main() -> None:
-        loop = Loop(poller())
-        with (
-            socket.create_server(("127.0.0.1", 0)) as listener,
-            socket.socket() as peer,
-        ):
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            peer.connect(listener.getsockname())
-            peer.settimeout(PATIENCE)
-            sock = listener.accept()[0]
-            sock.setblocking(False)
-            transport, receiver = Transport(sock, loop), Receiver()
-            transport.receiver = receiver
-            with trio.fail_after(PATIENCE):
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(loop.run)
-                    transport.start()
-                    await test(transport, receiver, peer)
-                    transport.abort()
-                    assert receiver.told.count("lost") == 1
-                    nursery.cancel_scope.cancel()
-
-    trio.run(main)
-
-
-def read(peer: socket.socket) -> bytes:
-    data = bytearray()
-    while piece := peer.recv(65536):
-        data += piece
-    return bytes(data)
+from consumers_tests.server.wires import Receiver, read, run
 
 
 @pytest.mark.parametrize("poller", [best_poller, TaskPoller])
@@ -276,52 +195,3 @@ def test_what_fails_ends_its_connection_only(caplog: pytest.LogCaptureFixture) -
             "a connection was dropped: ZeroDivisionError()"
         ]
         caplog.clear()
-
-
-def test_tls_is_spoken_in_any_pieces(caplog: pytest.LogCaptureFixture) -> None:
-    """Byte by byte, both ways, to the end of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(PEM)
-
-    async def test(
-        transport: Transport, receiver: Receiver, peer: socket.socket
-    ) -> None:
-        # The same socket, with TLS over it.
-        secure = TlsTransport(transport.sock.dup(), transport.loop, context)
-        secure.receiver = told = Receiver()
-        transport.abort()
-        secure.start()
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        client = ssl.create_default_context(cafile=PEM).wrap_bio(
-            incoming, outgoing, server_hostname="localhost"
-        )
-
-        async def step(call: Callable[[], bytes | None]) -> bytes | None:
-            while True:
-                try:
-                    result, waits = call(), False
-                except ssl.SSLWantReadError:
-                    waits = True
-                for byte in outgoing.read():
-                    peer.sendall(bytes([byte]))
-                if not waits:
-                    return result
-                incoming.write(await trio.to_thread.run_sync(peer.recv, 65536))
-
-        await step(client.do_handshake)
-        await step(lambda: bytes(client.write(b"hello")))
-        await told.until(lambda: told.data == b"hello")
-        secure.write(b"first ")
-        secure.gather(b"second")
-        assert await step(lambda: client.read(6)) == b"first "
-        assert await step(lambda: client.read(6)) == b"second"
-        with pytest.raises(ssl.SSLWantReadError):
-            client.unwrap()
-        peer.sendall(outgoing.read())
-        await told.until_told("eof")
-        secure.close()
-        assert told.told == ["eof", "lost"]
-        assert read(peer)  # the end of TLS
-
-    run(test)
-    assert caplog.records == []
