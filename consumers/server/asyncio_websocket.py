@@ -107,10 +107,7 @@ class Connection(asyncio.Protocol):
         """Take what the peer sends."""
         frames = self._frames
         if frames is None:
-            # The client may not send yet; what came with the answer is kept.
-            self._early += data
-            if len(self._early) > _EARLY:
-                self.transport.abort()
+            self._unopened(data)
             return
         frames.feed(data)
         if frames.replies or frames.ended or frames.pong is not None:
@@ -126,6 +123,12 @@ class Connection(asyncio.Protocol):
             self._behind += len(data)
             if frames.lagging or self._behind > _BEHIND:
                 self._pause_reading()
+
+    def _unopened(self, data: bytes) -> None:
+        # The client may not send yet; what came with the answer is kept.
+        self._early += data
+        if len(self._early) > _EARLY:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and whoever waits."""

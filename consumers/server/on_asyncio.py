@@ -13,16 +13,16 @@ import anyio.lowlevel
 import uvicorn
 
 from consumers.errors import ConfigurationError
+from consumers.server.entrance import Entrance
 from consumers.server.lifespan import ASGIApplication, beside, lifespan
 from consumers.server.options import Options
 from consumers.server.shutdown import CLEAN_UP_TIMEOUT, Shutdown
 from consumers.server.tls import tls_context
+from consumers.server.uvicorn import Protocol
 
 __all__ = ["serve_on_asyncio"]
 
 logger: Final = logging.getLogger("consumers.server")
-
-_OWN: Final = "consumers.server.uvicorn:Protocol"
 
 _POLL: Final = 0.02
 """Seconds between two looks at who is still connected, during a shutdown."""
@@ -62,7 +62,8 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
         lambda: app,
         factory=True,
         interface="asgi3",
-        ws=_OWN if options.ws == "auto" else options.ws,
+        http=Entrance,
+        ws=Protocol if options.ws == "auto" else options.ws,
         ws_max_size=options.ws_max_size,
         ws_ping_interval=options.ws_ping_interval,
         ws_ping_timeout=options.ws_ping_timeout,

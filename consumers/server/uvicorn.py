@@ -91,13 +91,18 @@ class Protocol(Connection):
         super().connection_made(transport)
         self._state.connections.add(self)  # type: ignore[arg-type]
 
-    def data_received(self, data: bytes) -> None:
-        """Take the request, which uvicorn hands over whole, and then frames."""
+    def _unopened(self, data: bytes) -> None:
+        """Take the request, which uvicorn hands over whole."""
         if self._begun:
-            super().data_received(data)
-        else:
-            self._begun = True
-            self._begin(data)
+            super()._unopened(data)
+            return
+        lines = data[:-4].split(b"\r\n")
+        method, target, _ = lines[0].split(b" ", 2)
+        headers = []
+        for line in lines[1:]:
+            name, _, value = line.partition(b":")
+            headers.append((name.lower(), value.strip()))
+        self.begin(method, target, headers)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and whoever waits."""
@@ -114,13 +119,11 @@ class Protocol(Connection):
         elif exchange.stage is Stage.OVER:
             self.transport.close()
 
-    def _begin(self, data: bytes) -> None:
-        lines = data[:-4].split(b"\r\n")
-        method, target, _ = lines[0].split(b" ", 2)
-        headers = []
-        for line in lines[1:]:
-            name, _, value = line.partition(b":")
-            headers.append((name.lower(), value.strip()))
+    def begin(
+        self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        """Judge the request, and run the application if it opens a WebSocket."""
+        self._begun = True
         config, state = self._config, self._state
         limit = config.limit_concurrency
         checked = check_handshake(method, headers)

@@ -5,7 +5,8 @@ Pure functions and classes on bytes; no event loop is imported here.
 - ``incoming``: `Frames`, one connection: what comes in, checked; what goes out
 - ``message``: one message that comes in parts
 - ``outgoing``: frames as bytes, which are the same for each connection
-- ``handshake``: the request that opens a connection, and the answer to it
+- ``request``: the request that asks for a connection, read in one go
+- ``handshake``: whether it may have one, and the answer to it
 - ``deflate``: permessage-deflate, agreed on in the handshake
 """
 
@@ -27,6 +28,7 @@ from consumers.server.frames.outgoing import (
     pong_frame,
     text_frame,
 )
+from consumers.server.frames.request import Request, read_request
 
 __all__ = [
     "HIGH",
@@ -37,6 +39,7 @@ __all__ = [
     "Frames",
     "Handshake",
     "Refusal",
+    "Request",
     "answer_handshake",
     "binary_frame",
     "check_handshake",
@@ -46,5 +49,6 @@ __all__ = [
     "negotiate",
     "ping_frame",
     "pong_frame",
+    "read_request",
     "text_frame",
 ]
