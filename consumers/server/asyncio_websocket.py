@@ -215,15 +215,15 @@ class Connection(asyncio.Protocol):
             return
         exchange.ended(ended)
         self._shared.keepalive.forget(self)
-        self._set_deadline()
         self._wake()
         self.resume_writing()
         if ended.failed and self.transport.can_write_eof():
             # What the client goes on sending is read and dropped: were the connection
             # cut with some of that unread, our close frame might not arrive.
+            self._set_deadline()
             self.transport.write_eof()
         else:
-            self.transport.close()
+            self._hang_up()
 
     # -- sending ----------------------------------------------------------------------
 
@@ -386,9 +386,14 @@ class Connection(asyncio.Protocol):
         """Write the last bytes, and end the connection."""
         if data:
             self._write(data)
-        self._set_deadline()
-        self.transport.close()
+        self._hang_up()
         self._wake()
+
+    def _hang_up(self) -> None:
+        """Close the transport; a peer that has something to read has time for it."""
+        if self.transport.get_write_buffer_size():
+            self._set_deadline()
+        self.transport.close()
 
     def _set_deadline(self) -> None:
         if self._deadline is None:
