@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from anyio import TaskHandle, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup
@@ -30,6 +30,8 @@ from .routing import Router, WebSocketRoute, check_table, consumers_in
 __all__ = ["App"]
 
 log = logging.getLogger("consumers")
+
+_FULL: Final = Match.FULL  # before Python 3.12 an attribute of an enum is slow
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
@@ -236,7 +238,7 @@ class App(Router):
         scope.setdefault("router", self._router)
         for route in self.routes:
             match, child = route.matches(scope)
-            if match is Match.FULL:
+            if match is _FULL:
                 scope.update(child)
                 return route.app if isinstance(route, WebSocketRoute) else route.handle
         return _not_found

@@ -68,12 +68,15 @@ class Handshake(Connection):
         """
         if subprotocol is None:
             subprotocol = self._negotiated()
+        if subprotocol is not None:
+            checked_subprotocol(subprotocol, self.subprotocols)
         event = {
             "type": "websocket.accept",
-            "subprotocol": checked_subprotocol(subprotocol, self.subprotocols),
+            "subprotocol": subprotocol,
             "headers": checked_headers(headers),
         }
-        await self._read_connect()
+        if not self._connect_seen:
+            await self._read_connect()
         await self._do(Action.ACCEPT)
         self._agreed(subprotocol)
         await self._hand_over(event)

@@ -166,7 +166,10 @@ class Inbox:
             return self._end or _END
         while self.waiting is not None:
             if self.waiting:
-                return self.waiting.popleft()
+                event = self.waiting.popleft()
+                if not self.waiting and not self.reading_ahead:
+                    self.waiting = None
+                return event
             if not self.reading_ahead:
                 self.waiting = None
                 break

@@ -78,7 +78,7 @@ class Life:
         self._closer: Task | None = None  # which task called close(), if one did
         self.tasks = Tasks(self)
         """The connection's."""
-        self._scope = CancelScope()  # around the main task's work
+        self._scope: CancelScope  # around the main task's work, once that is open
         self._idle = self._begins_idle()  # whether nothing of the application's ran
         self._dispatch: Dispatch | None = None  # where on_receive is not all
         self._outside: object = None  # what the main task was before
@@ -109,23 +109,18 @@ class Life:
         """Begin: what is raised from now on ends the connection, and no more."""
         if not self._idle:
             await self._open()
-        self._scope.__enter__()
 
     async def _open(self) -> None:
-        """Get ready for the application's work: for tasks, and for what takes long."""
+        """Get ready for the application's work: for tasks, and for what takes long.
+
+        For the first message at the latest. Until then nobody has had the connection in
+        hand: it can't have tasks, and there is nobody to end it. Later there could be
+        scopes of a hook's, which the task group has to be outside of.
+        """
+        self._idle = False
         current_watchdog().watch(self.consumer._inbox, self)
         self._outside = self.tasks.enter()
         await self.tasks.open()
-
-    async def _rouse(self) -> None:
-        """Open after all, while nobody has had the connection in hand.
-
-        Until then it can't have tasks, nor are there scopes of the application's, which
-        the task group would have to be outside of.
-        """
-        self._idle = False
-        self._scope.__exit__(None, None, None)
-        await self._open()
         self._scope = CancelScope()
         self._scope.__enter__()
 
@@ -166,7 +161,8 @@ class Life:
         """Begin what is done at the end; raise the cancellation, if that is the end."""
         consumer = self.consumer
         try:
-            if not self._scope.__exit__(kind, error, traceback) and error is not None:
+            caught = not self._idle and self._scope.__exit__(kind, error, traceback)
+            if error is not None and not caught:
                 raise error
             if consumer._stage is CLOSING:
                 closer = self.tasks.of("work").get(self._closer)
@@ -345,7 +341,8 @@ class Life:
         if stage is OPEN:
             self._set_closed(*self._verdict.of_open())
         elif stage is CONNECTING:
-            late = self._scope.cancelled_caught  # by handshake_timeout
+            # By handshake_timeout.
+            late = not self._idle and self._scope.cancelled_caught
             self._verdict.refusal = self._verdict.of_connecting(late=late)
         self.consumer._give_up()
         self.tasks.end()

@@ -223,7 +223,7 @@ class Runtime(Life):
         if event["type"] == _DISCONNECT:
             inbox.took(event)
             return False
-        await self._rouse()
+        await self._open()
         self._dispatch_to(dispatch_for(self))
         inbox.put_back(event)
         return True

@@ -101,8 +101,9 @@ class Tasks:
     def end(self) -> None:
         """Cancel them all, and let none start any more."""
         self.over = True
-        for kind in KINDS:
-            self.cancel(kind)
+        if self._started:
+            for kind in KINDS:
+                self.cancel(kind)
 
     def enter(self) -> object:
         """Count the current task as the main one; return what :meth:`leave` takes."""

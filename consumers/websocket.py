@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Final, NoReturn, Self
 
@@ -61,6 +62,17 @@ class WebSocket(Handshake, Forms):
     _receive_codec: ClassVar[Codec] = CODECS["text"]
     _send_codec: ClassVar[Codec] = CODECS["text"]
 
+    close_event: CloseEvent | None = None
+    """How the connection ended, once it has."""
+
+    # Not set where it is the same: Python keeps up to 30 attributes of an instance, the
+    # application's among them, in a quarter of the room that a dictionary takes.
+    _connect_seen = False
+    _close_sent = False
+    _bounds = DEFAULT_LIMITS
+    _retry: float | bool | None = None
+    _last: Event | None = None  # what was sent before the close frame
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap the three arguments of an ASGI application.
 
@@ -80,17 +92,16 @@ class WebSocket(Handshake, Forms):
         self._take_now = None if direct is None else direct.take
         self._inbox = Inbox(receive, self._left)
         self._stage = CONNECTING
-        self._connect_seen = False
-        self._close_sent = False
         self._sends = 0
         self._outbox: Outbox | None = None  # there only while something waits
-        self._ledger = Ledger()
-        self._steps = can_step(self._asgi_send)
-        self._bounds = DEFAULT_LIMITS
-        self._retry: float | bool | None = None
-        self._last: Event | None = None  # what was sent before the close frame
-        self.close_event: CloseEvent | None = None
-        """How the connection ended, once it has."""
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger()
+
+    @cached_property
+    def _steps(self) -> bool:
+        return can_step(self._asgi_send)
 
     def __repr__(self) -> str:
         name, path = type(self).__name__, self.scope.get("path")
