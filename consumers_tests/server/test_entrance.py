@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from consumers import App, WebSocketConsumer, WebSocketRoute
-from consumers.server.on_asyncio import Entrance
+from consumers.server.entrance import Entrance
 from consumers.testing import LiveServer
 from consumers_tests.server.frames.test_request import USUAL
 
