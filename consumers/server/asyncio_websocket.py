@@ -7,14 +7,13 @@ in one write.
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from consumers.server.corking import Cork
 from consumers.server.exchange import OPEN, Event, Exchange, Settings, Stage
-from consumers.server.frames import TEXT_HEADERS, Frames, text_frame
+from consumers.server.frames import TEXT_HEADERS, Frames, ping_frame, text_frame
 from consumers.server.keepalive import Keepalive
 
 __all__ = ["CLOSE_TIMEOUT", "Connection", "PeerGone", "Shared"]
@@ -25,8 +24,9 @@ CLOSE_TIMEOUT: Final = 10.0
 _FEW: Final = 64
 """So many frames are gathered at most before they are written together."""
 
-_SMALL: Final = 64 * 1024
-"""A frame of so many bytes is not kept waiting for others."""
+_SMALL: Final = 16 * 1024
+"""A frame of so many bytes is not kept waiting for others, so that little is gathered
+for a peer that does not read."""
 
 _BEHIND: Final = 64 * 1024
 """Bytes that may come for an application that is behind before reading pauses."""
@@ -34,7 +34,9 @@ _BEHIND: Final = 64 * 1024
 _EARLY: Final = 64 * 1024
 """Bytes that a client may send before its handshake is answered."""
 
-_pack: Final = struct.Struct("!I").pack
+
+_PING: Final = ping_frame()
+_GONE: Final = "the client is gone, nothing can be sent to it"
 
 
 class PeerGone(OSError):
@@ -62,7 +64,6 @@ class Connection(asyncio.Protocol):
         "_frames",
         "_out",
         "_paused",
-        "_ping",
         "_reading",
         "_ready",
         "_shared",
@@ -89,7 +90,6 @@ class Connection(asyncio.Protocol):
         self._paused = False  # the transport has enough to write
         self._reading = True  # reading is not paused
         self._behind = 0  # bytes that came while nobody received
-        self._ping = 0  # the number of the latest
         self._deadline: asyncio.TimerHandle | None = None
         self.shares: Hashable | None = ()
         """Connections with the same value may be sent the same bytes; ``None``: each
@@ -112,17 +112,18 @@ class Connection(asyncio.Protocol):
         frames.feed(data)
         if frames.replies or frames.ended or frames.pong is not None:
             self._attend(frames)
+        if not frames.messages:
+            return
         waiter = self._waiter
         if waiter is not None:
-            if frames.messages:
-                self._waiter = None
-                if not waiter.done():
-                    waiter.set_result(None)
-        elif frames.messages:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+        else:
             # Nobody receives: the application is busy.
             self._behind += len(data)
-            if frames.lagging or self._behind > _BEHIND:
-                self._pause_reading()
+        if (frames.lagging or self._behind > _BEHIND) and frames.ended is None:
+            self._pause_reading()
 
     def _unopened(self, data: bytes) -> None:
         # The client may not send yet; what came with the answer is kept.
@@ -130,15 +131,19 @@ class Connection(asyncio.Protocol):
         if len(self._early) > _EARLY:
             self.transport.abort()
 
+    def eof_received(self) -> None:
+        """Tell the application that the peer has left without a word."""
+        self._exchange.lost()
+        self._ended()
+        self._hang_up()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and whoever waits."""
-        self._shared.keepalive.forget(self)
         if self._deadline is not None:
             self._deadline.cancel()
         self._exchange.lost()
         self._out.clear()
-        self._wake()
-        self.resume_writing()
+        self._ended()
 
     def pause_writing(self) -> None:
         """Have senders wait: the peer reads more slowly than they send."""
@@ -147,12 +152,18 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let senders go on."""
         self._paused = False
+        self._wake_writers()
+        if not self._reading:
+            # Its pongs are not read, but what is sent to it is.
+            self._shared.keepalive.answered(self)
+            if self._waiter is not None:
+                self._resume_reading()
+
+    def _wake_writers(self) -> None:
         writers, self._writers = self._writers, ()
         for writer in writers:
             if not writer.done():
                 writer.set_result(None)
-        if self._waiter is not None:
-            self._resume_reading()
 
     # -- receiving --------------------------------------------------------------------
 
@@ -171,7 +182,8 @@ class Connection(asyncio.Protocol):
                 continue
             if exchange.disconnect is not None:
                 return exchange.disconnect
-            self._resume_reading()
+            if not self._paused:
+                self._resume_reading()
             waiter = self._waiter
             if waiter is not None and not waiter.done():
                 # Two tasks receive. Cancelling one must not reach the other.
@@ -199,8 +211,9 @@ class Connection(asyncio.Protocol):
     def _attend(self, frames: Frames) -> None:
         """Do what frames other than messages ask for."""
         if frames.pong is not None:
-            if frames.pong == self._payload():
-                self._shared.keepalive.answered(self)
+            # Any one will do: the answer may be followed by pongs that nobody asked
+            # for, and whoever sends those is alive too.
+            self._shared.keepalive.answered(self)
             frames.pong = None
         if frames.replies:
             self.flush()
@@ -214,14 +227,13 @@ class Connection(asyncio.Protocol):
         if ended is None or exchange.stage is Stage.OVER:
             return
         exchange.ended(ended)
-        self._shared.keepalive.forget(self)
-        self._wake()
-        self.resume_writing()
+        self._ended()
         if ended.failed and self.transport.can_write_eof():
             # What the client goes on sending is read and dropped: were the connection
             # cut with some of that unread, our close frame might not arrive.
             self._set_deadline()
             self.transport.write_eof()
+            self._resume_reading()
         else:
             self._hang_up()
 
@@ -233,21 +245,22 @@ class Connection(asyncio.Protocol):
         if event["type"] == "websocket.send" and exchange.stage is OPEN:
             while not self.write(event):
                 if exchange.stage is not OPEN:
-                    raise PeerGone
+                    raise PeerGone(_GONE)
                 await self._writable()
             return
         await self._send_other(exchange, event)
 
     async def _send_other(self, exchange: Exchange, event: Event) -> None:
-        stage, kind = exchange.stage, event["type"]
-        if stage is Stage.CLOSING or stage is Stage.OVER:
-            raise PeerGone
-        if stage is OPEN and kind == "websocket.close":
+        stage = exchange.stage
+        if stage is OPEN and event["type"] == "websocket.close":
             code, reason = event.get("code"), event.get("reason") or ""
             self._close(1000 if code is None else code, reason)
             return
-        while self._paused:
+        while self._paused and stage < OPEN:
             await self._writable()
+            stage = exchange.stage
+        if stage > OPEN:
+            raise PeerGone(_GONE)
         data = exchange.sent(event)
         if data:
             self._write(data)
@@ -273,7 +286,8 @@ class Connection(asyncio.Protocol):
 
     async def _writable(self) -> None:
         writer = self._shared.loop.create_future()
-        self._writers = [*self._writers, writer]
+        waiting = [each for each in self._writers if not each.done()]
+        self._writers = [*waiting, writer]
         await writer
 
     def gather(self, frame: bytes) -> None:
@@ -348,46 +362,55 @@ class Connection(asyncio.Protocol):
 
     def ping(self) -> None:
         """Send a ping."""
-        self._ping += 1
-        frames = self._frames
-        assert frames is not None
         self.flush()
-        self._write(frames.ping(self._payload()))
-
-    def _payload(self) -> bytes:
-        return _pack(self._ping)
+        self._write(_PING)
 
     def not_answered(self) -> None:
         """Drop a peer that has not answered a ping in time."""
-        if not self._reading and not self._paused:
-            # Its answer may be among what was not read: the application is behind.
+        exchange, frames = self._exchange, self._frames
+        assert frames is not None
+        if not self._paused and (frames.lagging or not self._reading):
+            # The answer may be there: the application is behind, and nothing is read.
             self._shared.keepalive.watch(self)
             return
-        exchange = self._exchange
-        if exchange.stage is OPEN:
-            self.flush()
-            self._write(exchange.close(1011, "keepalive ping timeout"))
-        self.transport.abort()
+        stalled = self.transport.get_write_buffer_size() > 0
+        self.flush()
+        self._write(exchange.close(1011, "keepalive ping timeout"))
+        exchange.lost()
+        self._ended()
+        if stalled:
+            self.transport.abort()
+        else:
+            self._hang_up()
 
     def _close(self, code: int, reason: str) -> None:
         """Begin the closing handshake."""
-        exchange = self._exchange
-        closing = exchange.close(code, reason)
+        closing = self._exchange.close(code, reason)
         self._ready.clear()
         self.flush()
         self._write(closing)
-        self._shared.keepalive.forget(self)
         self._set_deadline()
+        self._ended()
         self._resume_reading()
+        frames = self._frames
+        assert frames is not None
+        if frames.lagging:
+            # The peer's own close frame may be in what was not read yet.
+            frames.feed(b"")
+            self._attend(frames)
+
+    def _ended(self) -> None:
+        """Wake whoever waits: nothing more is sent, nor received."""
+        self._shared.keepalive.forget(self)
         self._wake()
-        self.resume_writing()
+        self._wake_writers()
 
     def _finish(self, data: bytes) -> None:
         """Write the last bytes, and end the connection."""
         if data:
             self._write(data)
         self._hang_up()
-        self._wake()
+        self._ended()
 
     def _hang_up(self) -> None:
         """Close the transport; a peer that has something to read has time for it."""

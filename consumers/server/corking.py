@@ -32,6 +32,12 @@ class Cork:
         self._held.append(connection)
 
     def _pull(self) -> None:
-        held, self._held = self._held, []
-        for connection in held:
-            connection.flush()
+        held = iter(self._held)
+        self._held = []
+        try:
+            for connection in held:
+                connection.flush()
+        finally:
+            # Nobody is left, unless one has failed.
+            for connection in held:
+                self.hold(connection)

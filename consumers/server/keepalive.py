@@ -7,6 +7,7 @@ All wait equally long, so those that are due are always the first ones.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 __all__ = ["Alive", "Keepalive"]
@@ -68,34 +69,40 @@ class Keepalive:
         self._answers.pop(connection, None)
 
     def _wait(self, seconds: float) -> None:
-        self._timer = self._loop.call_later(max(seconds, _GRAIN), self._look)
+        assert self._interval is not None
+        # Not longer than the interval: who is watched meanwhile must not be late.
+        seconds = max(min(seconds, self._interval), _GRAIN)
+        self._timer = self._loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
         now = self._loop.time()
-        for connection in _due(self._answers, now):
-            connection.not_answered()
-        for connection in _due(self._pings, now):
-            if self._timeout is not None:
-                self._answers[connection] = now + self._timeout
-            else:
-                assert self._interval is not None
-                self._pings[connection] = now + self._interval
-            connection.ping()
-        self._timer = None
-        nexts = [
-            next(iter(each.values())) for each in (self._pings, self._answers) if each
-        ]
-        if nexts:
-            self._wait(min(nexts) - now)
+        try:
+            for connection in _due(self._answers, now):
+                connection.not_answered()
+            for connection in _due(self._pings, now):
+                if self._timeout is not None:
+                    self._answers[connection] = now + self._timeout
+                else:
+                    assert self._interval is not None
+                    self._pings[connection] = now + self._interval
+                connection.ping()
+        finally:
+            # Also where one has failed: the others are due still.
+            self._timer = None
+            nexts = [
+                next(iter(each.values()))
+                for each in (self._pings, self._answers)
+                if each
+            ]
+            if nexts:
+                self._wait(min(nexts) - now)
 
 
-def _due(waiting: dict[Alive, float], now: float) -> list[Alive]:
-    """Take out and return those whose time has come."""
-    due = []
-    for connection, when in waiting.items():
+def _due(waiting: dict[Alive, float], now: float) -> Iterator[Alive]:
+    """Take out those whose time has come, one by one."""
+    while waiting:
+        connection, when = next(iter(waiting.items()))
         if when > now:
-            break
-        due.append(connection)
-    for connection in due:
+            return
         del waiting[connection]
-    return due
+        yield connection
