@@ -210,7 +210,7 @@ def _explained(options: argparse.Namespace) -> str:
         )
     if options.pairs:
         return (
-            f"{rounds} The ratio is the other's cost to {options.pairs}'s, measured in "
+            f"{rounds} The ratio is the other's cost to that of {options.pairs}, in "
             "turns: above 1 is cheaper, and a round won."
         )
     return (

@@ -151,7 +151,7 @@ def won(title: str, name: str, rows: Mapping[str, Row]) -> str:
     lines = [
         title,
         "",
-        _heads("beside", "its cost", f"{name}'s", "ratio", "min-max", "rounds won"),
+        _heads("beside", "cost", f"cost of {name}", "ratio", "min-max", "rounds won"),
     ]
     for other, pairs in sorted(rows.items(), key=rank):
         if isinstance(pairs, str):
