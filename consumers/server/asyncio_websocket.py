@@ -1,39 +1,25 @@
 """One WebSocket on asyncio: ASGI's receive and send, on a transport and the engine.
 
-Replies to messages that came together, and publications that are due together, go out
-in one write.
+What is written, and how whoever sends waits, is `asyncio_writing`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable
 from typing import Any, Final
 
-from consumers.server.corking import Cork
-from consumers.server.exchange import OPEN, Event, Exchange, Settings, Stage
+from consumers.server.asyncio_writing import FEW, SMALL, Shared, Writing
+from consumers.server.exchange import OPEN, Event, Exchange, Stage
 from consumers.server.frames import TEXT_HEADERS, Frames, ping_frame, text_frame
-from consumers.server.keepalive import Keepalive
 
-__all__ = ["CLOSE_TIMEOUT", "Connection", "PeerGone", "Shared"]
-
-CLOSE_TIMEOUT: Final = 10.0
-"""Seconds that a peer has to answer our close frame, and to read what was sent."""
-
-_FEW: Final = 64
-"""So many frames are gathered at most before they are written together."""
-
-_SMALL: Final = 16 * 1024
-"""A frame of so many bytes is not kept waiting for others, so that little is gathered
-for a peer that does not read."""
+__all__ = ["Connection", "PeerGone"]
 
 _BEHIND: Final = 64 * 1024
 """Bytes that may come for an application that is behind before reading pauses."""
 
 _EARLY: Final = 64 * 1024
 """Bytes that a client may send before its handshake is answered."""
-
 
 _PING: Final = ping_frame()
 _GONE: Final = "the client is gone, nothing can be sent to it"
@@ -43,65 +29,37 @@ class PeerGone(OSError):
     """Sending to a peer that is gone. ASGI asks for an ``OSError``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the connections of one server have in common."""
-
-    loop: asyncio.AbstractEventLoop
-    settings: Settings
-    keepalive: Keepalive
-    cork: Cork
-
-
-class Connection(asyncio.Protocol):
+class Connection(Writing):
     """One WebSocket, from the moment that its request was read."""
 
     __slots__ = (
         "_behind",
-        "_deadline",
         "_early",
         "_exchange",
         "_frames",
-        "_out",
-        "_paused",
         "_reading",
         "_ready",
-        "_shared",
         "_waiter",
-        "_write",
-        "_writers",
         "shares",
-        "transport",
     )
 
-    transport: asyncio.Transport
     _exchange: Exchange  # once the request was read
 
     def __init__(self, shared: Shared) -> None:
         """Begin without a transport."""
-        self._shared = shared
+        super().__init__(shared)
         self._frames: Frames | None = None  # once it is open
         self._early = b""
         # What the application has to receive: the last one comes first.
         self._ready: list[dict[str, Any]] = []
         self._waiter: asyncio.Future[None] | None = None  # of who receives
-        self._writers: Sequence[asyncio.Future[None]] = ()  # those who wait to send
-        self._out: list[bytes] = []  # gathered, to be written together
-        self._paused = False  # the transport has enough to write
         self._reading = True  # reading is not paused
         self._behind = 0  # bytes that came while nobody received
-        self._deadline: asyncio.TimerHandle | None = None
         self.shares: Hashable | None = ()
         """Connections with the same value may be sent the same bytes; ``None``: each
         needs its own."""
 
     # -- asyncio.Protocol -------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection over from whoever has read its request."""
-        # Not asked whether it is one: uvloop's transports are none of asyncio's.
-        self.transport = transport  # type: ignore[assignment]
-        self._write = self.transport.write
 
     def data_received(self, data: bytes) -> None:
         """Take what the peer sends."""
@@ -145,25 +103,14 @@ class Connection(asyncio.Protocol):
         self._out.clear()
         self._ended()
 
-    def pause_writing(self) -> None:
-        """Have senders wait: the peer reads more slowly than they send."""
-        self._paused = True
-
     def resume_writing(self) -> None:
-        """Let senders go on."""
-        self._paused = False
-        self._wake_writers()
+        """Let senders go on, and read again what was not read because of them."""
+        super().resume_writing()
         if not self._reading:
             # Its pongs are not read, but what is sent to it is.
             self._shared.keepalive.answered(self)
             if self._waiter is not None:
                 self._resume_reading()
-
-    def _wake_writers(self) -> None:
-        writers, self._writers = self._writers, ()
-        for writer in writers:
-            if not writer.done():
-                writer.set_result(None)
 
     # -- receiving --------------------------------------------------------------------
 
@@ -284,28 +231,6 @@ class Connection(asyncio.Protocol):
     def _answered(self, event: Event) -> None:
         """The application has answered the handshake with this."""
 
-    async def _writable(self) -> None:
-        writer = self._shared.loop.create_future()
-        waiting = [each for each in self._writers if not each.done()]
-        self._writers = [*waiting, writer]
-        await writer
-
-    def gather(self, frame: bytes) -> None:
-        """Write a frame together with others, at the loop's next turn at the latest."""
-        out = self._out
-        if not out:
-            self._shared.cork.hold(self)
-        out.append(frame)
-        if len(out) >= _FEW or len(frame) >= _SMALL:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        out = self._out
-        if out:
-            self._write(b"".join(out) if len(out) > 1 else out[0])
-            out.clear()
-
     # -- the extension: see `consumers.direct` ----------------------------------------
 
     def take(self) -> Event | None:
@@ -323,20 +248,26 @@ class Connection(asyncio.Protocol):
 
     def write(self, event: Event) -> bool:
         """Send a ``websocket.send`` event, unless it has to wait."""
-        exchange, frames = self._exchange, self._frames
-        if self._paused or frames is None or exchange.stage is not OPEN:
-            return False
         text = event.get("text")
-        if text is not None and frames.deflate is None:
-            payload = text.encode()
-            size = len(payload)  # `text_frame`, written out for what is common
-            frame = TEXT_HEADERS[size] + payload if size < 126 else text_frame(payload)
+        if text is not None:
+            return self.write_data(text.encode(), True)
+        data = event.get("bytes")
+        return data is not None and self.write_data(data, False)
+
+    def write_data(self, data: bytes, is_text: bool) -> bool:
+        """Send a message, unless it has to wait; a text comes encoded."""
+        frames = self._frames
+        if self._paused or frames is None or self._exchange.stage is not OPEN:
+            return False
+        if is_text and frames.deflate is None:
+            size = len(data)  # `text_frame`, written out for what is common
+            frame = TEXT_HEADERS[size] + data if size < 126 else text_frame(data)
         else:
-            frame = exchange.message(event)
+            frame = frames.data(data, is_text)
         out = self._out
         if self._ready or frames.messages:
             # More input waits: the replies to all of it can share a write.
-            if out and len(out) < _FEW and len(frame) < _SMALL:
+            if out and len(out) < FEW and len(frame) < SMALL:
                 out.append(frame)
             else:
                 self.gather(frame)
@@ -411,15 +342,3 @@ class Connection(asyncio.Protocol):
             self._write(data)
         self._hang_up()
         self._ended()
-
-    def _hang_up(self) -> None:
-        """Close the transport; a peer that has something to read has time for it."""
-        if self.transport.get_write_buffer_size():
-            self._set_deadline()
-        self.transport.close()
-
-    def _set_deadline(self) -> None:
-        if self._deadline is None:
-            self._deadline = self._shared.loop.call_later(
-                CLOSE_TIMEOUT, self.transport.abort
-            )

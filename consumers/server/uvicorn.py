@@ -27,7 +27,8 @@ from uvicorn.protocols.utils import (
 )
 from uvicorn.server import ServerState
 
-from consumers.server.asyncio_websocket import Connection, PeerGone, Shared
+from consumers.server.asyncio_websocket import Connection, PeerGone
+from consumers.server.asyncio_writing import Shared
 from consumers.server.corking import Cork
 from consumers.server.exchange import (
     EXTENSION,

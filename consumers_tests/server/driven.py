@@ -209,6 +209,12 @@ class Driven:
         """Let the application close."""
         await self.send({"type": "websocket.close", "code": code, "reason": reason})
 
+    async def fill(self) -> None:
+        """Have the peer read nothing, and send until the transport has enough."""
+        self.transport.stalled = True
+        await self.text("x" * (self.transport.HIGH + 1))
+        self.transport.writes.clear()
+
     async def end(self, error: BaseException | None = None) -> None:
         """Let the application return or raise, and what follows happen."""
         self.outcome = error

@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from consumers.server.asyncio_websocket import CLOSE_TIMEOUT, PeerGone
+from consumers.server.asyncio_websocket import PeerGone
+from consumers.server.asyncio_writing import CLOSE_TIMEOUT
 from consumers.server.frames import HIGH, close_frame, text_frame
 from consumers_tests.server.driven import (
     CLOSE,

@@ -1,0 +1,117 @@
+"""What one connection on asyncio has to write: gathered, and waited for.
+
+Frames that are due together go out in one write. Whoever sends waits while the
+transport has enough, and a peer that never reads what it has to is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from consumers.server.corking import Cork
+from consumers.server.exchange import Settings
+from consumers.server.keepalive import Keepalive
+
+__all__ = ["CLOSE_TIMEOUT", "FEW", "SMALL", "Shared", "Writing"]
+
+CLOSE_TIMEOUT: Final = 10.0
+"""Seconds that a peer has to answer our close frame, and to read what was sent."""
+
+FEW: Final = 64
+"""So many frames are gathered at most before they are written together."""
+
+SMALL: Final = 16 * 1024
+"""A frame of so many bytes is not kept waiting for others, so that little is gathered
+for a peer that does not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the connections of one server have in common."""
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    keepalive: Keepalive
+    cork: Cork
+
+
+class Writing(asyncio.Protocol):
+    """One connection's writing half."""
+
+    __slots__ = (
+        "_deadline",
+        "_out",
+        "_paused",
+        "_shared",
+        "_write",
+        "_writers",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, shared: Shared) -> None:
+        """Begin without a transport."""
+        self._shared = shared
+        self._writers: Sequence[asyncio.Future[None]] = ()  # those who wait to send
+        self._out: list[bytes] = []  # gathered, to be written together
+        self._paused = False  # the transport has enough to write
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection over from whoever has read its request."""
+        # Not asked whether it is one: uvloop's transports are none of asyncio's.
+        self.transport = transport  # type: ignore[assignment]
+        self._write = self.transport.write
+
+    def pause_writing(self) -> None:
+        """Have senders wait: the peer reads more slowly than they send."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Let senders go on."""
+        self._paused = False
+        self._wake_writers()
+
+    def _wake_writers(self) -> None:
+        writers, self._writers = self._writers, ()
+        for writer in writers:
+            if not writer.done():
+                writer.set_result(None)
+
+    async def _writable(self) -> None:
+        writer = self._shared.loop.create_future()
+        waiting = [each for each in self._writers if not each.done()]
+        self._writers = [*waiting, writer]
+        await writer
+
+    def gather(self, frame: bytes) -> None:
+        """Write a frame together with others, at the loop's next turn at the latest."""
+        out = self._out
+        if not out:
+            self._shared.cork.hold(self)
+        out.append(frame)
+        if len(out) >= FEW or len(frame) >= SMALL:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        out = self._out
+        if out:
+            self._write(b"".join(out) if len(out) > 1 else out[0])
+            out.clear()
+
+    def _hang_up(self) -> None:
+        """Close the transport; a peer that has something to read has time for it."""
+        if self.transport.get_write_buffer_size():
+            self._set_deadline()
+        self.transport.close()
+
+    def _set_deadline(self) -> None:
+        if self._deadline is None:
+            self._deadline = self._shared.loop.call_later(
+                CLOSE_TIMEOUT, self.transport.abort
+            )
