@@ -92,7 +92,7 @@ class Exchange:
         self._handshake = handshake
         self._settings = settings
         self._headers = headers
-        self._head: bytes | None = None  # of a response in place of the handshake
+        self._head = b""  # of a response in place of the handshake, until it is sent
         self.stage = Stage.OVER if handshake is None else Stage.HANDSHAKE
         """How far it is."""
         self.frames: Frames | None = None
@@ -178,16 +178,16 @@ class Exchange:
         body: bytes = event.get("body") or b""
         if not event.get("more_body", False):
             self._over(1006)
-        return (head or b"") + body
+        return head + body
 
     # -- what servers say by themselves ---------------------------------------------
 
     def refuse(self, status: int, body: bytes = b"") -> bytes:
         """Return a response that denies the handshake, and end.
 
-        Nothing, if the application has begun to answer.
+        Nothing, if the head of the application's own is out.
         """
-        begun = self.stage is not Stage.HANDSHAKE
+        begun = self.stage is Stage.DENYING and not self._head
         self._over(1006)
         if begun:
             return b""
