@@ -59,6 +59,7 @@ _LONG: Final = [
         r"conformance/test_.*\[asyncio",
         r"conformance/test_autobahn\.py::test_(all_that|compressed|a_failure)",
         r"conformance/test_applications\.py::test_channels",
+        r"conformance/test_idle\.py",
         # Servers: the older implementations, and the attacks that are drawn by lot.
         r"integration/.*\[(legacy|wsproto|sansio)",
         r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",

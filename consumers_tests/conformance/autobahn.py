@@ -17,19 +17,14 @@ from pathlib import Path
 from typing import Final
 
 from consumers_tests.faults.report import machine
-from consumers_tests.server.live import Process
+
+from .servers import COMMANDS, in_process
 
 __all__ = ["CHAPTERS", "Result", "page", "read"]
 
 Result = Mapping[str, tuple[str, str]]
 """``{case: (what was said of its messages, what of its closing)}``."""
 
-APP: Final = "consumers_tests.server.apps:app"
-SERVERS: Final = {
-    "asyncio": ("--backend", "asyncio", "--loop", "asyncio"),
-    "uvloop": ("--backend", "asyncio", "--loop", "uvloop"),
-    "trio": ("--backend", "trio"),
-}
 CHAPTERS: Final = {
     "1": "framing",
     "2": "pings and pongs",
@@ -95,10 +90,9 @@ def run(
     wstest: Path, name: str, cases: Sequence[str], compress: bool, out: Path
 ) -> Result:
     """Serve, and let Autobahn's own runner ask."""
-    options = [*SERVERS[name], "--port", "0", "--no-access-log", "--ws-max-size"]
-    options += ["20971520", *(["--ws-per-message-deflate"] if compress else [])]
-    with Process(*options, APP) as process:
-        server = process.server()
+    options = ["--ws-max-size", str(20 * 1024 * 1024), "--no-access-log"]
+    options += ["--ws-per-message-deflate"] * compress
+    with in_process(name, *options) as (_, server):
         url = f"ws://{server.host}:{server.port}/echo"
         out.mkdir(parents=True, exist_ok=True)
         (out / "spec.json").write_text(
@@ -124,7 +118,7 @@ def main() -> None:
     parser.add_argument("--wstest", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="a folder for reports")
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
-    parser.add_argument("--servers", default=",".join(SERVERS))
+    parser.add_argument("--servers", default=",".join(COMMANDS))
     parser.add_argument("--cases", default="*", help="such as 7.*,9.1.1")
     given = parser.parse_args()
 

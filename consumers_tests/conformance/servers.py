@@ -12,9 +12,18 @@ import uvicorn
 
 from consumers.server.options import Options
 from consumers.server.sockets import address_of, bind
-from consumers_tests.server.live import PATIENCE, Kind, Server, in_thread
+from consumers_tests.server.live import PATIENCE, Kind, Process, Server, in_thread
 
-__all__ = ["OURS", "Kind", "Server", "reference", "serving"]
+__all__ = [
+    "COMMANDS",
+    "OURS",
+    "PROTOCOL",
+    "Kind",
+    "Server",
+    "in_process",
+    "reference",
+    "serving",
+]
 
 PROTOCOL = "consumers.server.uvicorn:Protocol"
 
@@ -25,6 +34,13 @@ OURS: dict[str, Kind] = {
 }
 """``{loop: the server on it}``: what is shown to be right."""
 
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "asyncio": ("--loop", "asyncio", "--ws", PROTOCOL),
+    "uvloop": ("--loop", "uvloop", "--ws", PROTOCOL),
+    "trio": ("--backend", "trio"),
+}
+"""The same for `consumers run`."""
+
 
 @contextmanager
 def serving(app: Any, loop: str, **settings: Any) -> Iterator[Server]:
@@ -32,6 +48,18 @@ def serving(app: Any, loop: str, **settings: Any) -> Iterator[Server]:
     settings = {"ws_max_size": 20 * 1024 * 1024, "access_log": False, **settings}
     with in_thread(app, OURS[loop], **settings) as server:
         yield server
+
+
+@contextmanager
+def in_process(loop: str, *options: str) -> Iterator[tuple[Process, Server]]:
+    """Serve the applications of `consumers_tests.server.apps` in a process."""
+    app = "consumers_tests.server.apps:app"
+    with Process(*COMMANDS[loop], "--port", "0", *options, app) as process:
+        server = process.server()
+        # A line is logged for each WebSocket, and nobody reads the pipe.
+        assert process.popen.stderr is not None
+        threading.Thread(target=process.popen.stderr.read, daemon=True).start()
+        yield process, server
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from consumers_tests.server.live import PATIENCE, Process
 
 from . import fastapi_app, starlette_app
-from .servers import PROTOCOL, Server, serving
+from .servers import COMMANDS, Server, serving
 
 
 def refusal(server: Server, path: str, **settings: Any) -> tuple[int, bytes]:
@@ -84,7 +84,7 @@ def test_fastapi(loop: str) -> None:
 @pytest.mark.parametrize("asyncio_loop", ["asyncio", "uvloop"])
 def test_channels_and_django(asyncio_loop: str) -> None:
     """A chat with Channels sends to its group, and Django answers beside it."""
-    options = ("--loop", asyncio_loop, "--ws", PROTOCOL, "--no-access-log")
+    options = (*COMMANDS[asyncio_loop], "--no-access-log")
     good: dict[str, Any] = {"origin": "http://good.example"}
     with Process(
         *options, "--port", "0", "consumers_tests.conformance.channels_app:application"

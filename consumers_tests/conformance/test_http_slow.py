@@ -1,0 +1,113 @@
+"""Clients of HTTP on trio who take their time: each wait of the server's ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+import consumers.server.trio_http
+from consumers_tests.server.live import PATIENCE
+
+from .http_app import Http
+from .http_client import Client, request
+from .servers import Server, serving
+
+
+@pytest.fixture
+def app() -> Http:
+    return Http()
+
+
+@pytest.fixture
+def server(app: Http, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Serve with waits of less than a second."""
+    for name, seconds in (
+        ("HEAD_TIMEOUT", 0.3),
+        ("BODY_TIMEOUT", 0.3),
+        ("KEEP_ALIVE_TIMEOUT", 0.3),
+    ):
+        assert getattr(consumers.server.trio_http, name) >= 5
+        monkeypatch.setattr(consumers.server.trio_http, name, seconds)
+    with serving(app, "trio", graceful_timeout=0.2) as served:
+        yield served
+
+
+@contextmanager
+def dripping(client: Client) -> Iterator[None]:
+    """Send a byte of a header each 20 ms, as long as the server takes it."""
+    ended = threading.Event()
+
+    def drip() -> None:
+        with suppress(OSError):
+            while not ended.wait(0.02):
+                client.sock.sendall(b"x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(PATIENCE)
+
+
+def test_a_head_has_to_come_in_time(server: Server) -> None:
+    """A head that comes byte by byte is refused with 408, however regular they are."""
+    begun = time.monotonic()
+    with Client(server, b"GET /echo HTTP/1.1\r\nHost: ") as client, dripping(client):
+        assert client.answer().status in (408, 0)
+    assert 0.25 < time.monotonic() - begun < 2
+
+
+def test_a_thousand_slow_heads_keep_nobody_out(server: Server) -> None:
+    """200 clients that send half a head do not delay another, and are gone in time."""
+    slow = [Client(server, b"GET /echo HTTP/1.1\r\n") for _ in range(200)]
+    with Client(server, request()) as client:
+        assert client.answer().status == 200
+    for one in slow:
+        assert one.answer().status in (408, 0)
+        one.sock.close()
+
+
+def test_who_says_nothing_is_gone(server: Server) -> None:
+    """A connection without a request is closed, before the first and after one."""
+    begun = time.monotonic()
+    with Client(server) as nothing, Client(server, request()) as once:
+        assert once.answer().status == 200
+        assert nothing.is_closed()
+        assert once.is_closed()
+    assert 0.25 < time.monotonic() - begun < 2
+
+
+def test_a_body_has_to_go_on(server: Server, app: Http) -> None:
+    """A body that stops is a disconnect for the application, and a 408 or the end."""
+    head = request("/disconnected", "Content-Length: 10", method="POST")
+    with Client(server, head + b"12345") as client:
+        assert client.answer().status in (408, 0)
+    events = [app.told.get(timeout=PATIENCE)]
+    while events[-1]["type"] == "http.request":
+        events.append(app.told.get(timeout=PATIENCE))
+    assert events[-1] == {"type": "http.disconnect"}
+
+
+def test_a_body_may_take_longer_in_all(server: Server) -> None:
+    """A body that goes on is not cut, though it takes longer than a pause may."""
+    with Client(server, request("/echo", "Content-Length: 5", method="POST")) as client:
+        waited = threading.Event()
+        for _ in range(5):
+            waited.wait(0.1)  # in all more than BODY_TIMEOUT
+            client.send(b"x")
+        assert client.answer().body == b"POST /echo\nxxxxx"
+
+
+def test_an_answer_may_take_its_time(server: Server, app: Http) -> None:
+    """No time of the client's runs while the application works."""
+    with Client(server, request("/sleep")) as client:
+        assert app.told.get(timeout=PATIENCE) == "begun"
+        client.sock.settimeout(0.6)
+        with pytest.raises(TimeoutError):
+            client.sock.recv(1)
