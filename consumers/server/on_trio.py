@@ -32,6 +32,9 @@ _POLL: Final = 0.02
 _FULL: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 """What `accept` fails with where the process or the machine has no room."""
 
+_AT_ONCE: Final = 32
+"""Connections that are accepted before others get their turn."""
+
 _PAUSE: Final = 0.1
 """Seconds until there may be room again."""
 
@@ -86,7 +89,7 @@ async def _accept(
     while True:
         await trio.lowlevel.wait_readable(listener)
         try:
-            while True:
+            for _ in range(_AT_ONCE):
                 sock, address = listener.accept()
                 try:
                     _connect(server, sock, address, name, context)

@@ -71,6 +71,9 @@ class HttpConnection:
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of requests."""
+        if self._h11.their_state is h11.MUST_CLOSE:
+            self._forgotten += len(data)  # it has said that nothing would follow
+            return
         if self._call is None and not self._h11.trailing_data[0]:
             self.transport.timer.set(HEAD_TIMEOUT)
         self._h11.receive_data(data)
@@ -105,7 +108,7 @@ class HttpConnection:
     def _advance(self) -> None:
         """Do what the bytes received so far ask for."""
         transport = self.transport
-        while not transport.is_gone:
+        while not transport.is_gone and self._h11.their_state is not h11.MUST_CLOSE:
             try:
                 event = self._h11.next_event()
                 if type(event) is h11.Request:
@@ -177,9 +180,9 @@ class HttpConnection:
             return
         reading = theirs is h11.SEND_BODY
         if self._h11.our_state is not h11.DONE or (reading and cycle.is_expecting):
-            transport.close(linger=reading or bool(self._h11.trailing_data[0]))
+            unread = self._forgotten or self._h11.trailing_data[0]
+            transport.close(linger=reading or bool(unread))
         elif reading:
-            self._forgotten = 0
             transport.resume_reading()
             transport.timer.set(BODY_TIMEOUT)
         else:
@@ -191,6 +194,7 @@ class HttpConnection:
             self.transport.close()
             return
         self._h11.start_next_cycle()
+        self._forgotten = 0
         self.transport.resume_reading()
         waiting = bool(self._h11.trailing_data[0])
         self.transport.timer.set(HEAD_TIMEOUT if waiting else KEEP_ALIVE_TIMEOUT)

@@ -238,6 +238,11 @@ class Transport:
 
     # -- reading --------------------------------------------------------------------
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether reading is not paused."""
+        return self._reading
+
     def pause_reading(self) -> None:
         """Read no more for now; what comes waits in the kernel."""
         if self._reading:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import trio
 
 from consumers.server.exchange import EXTENSION, OPEN, Exchange, Stage
-from consumers.server.frames import Frames, Handshake, text_frame
+from consumers.server.frames import Frames, Handshake
 from consumers.server.http1 import default_headers
 from consumers.server.trio_server import Server, target_of
 from consumers.server.trio_transport import HIGH, Gone, Transport
@@ -37,7 +37,6 @@ class WebSocket:
         "_early",
         "_exchange",
         "_frames",
-        "_heard",
         "_pinged",
         "_ready",
         "_scope",
@@ -65,7 +64,6 @@ class WebSocket:
         self._ready: list[dict[str, Any]] = [{"type": "websocket.connect"}]
         self._task: trio.lowlevel.Task | None = None  # the one that receives
         self._behind = 0  # bytes that came while nobody received
-        self._heard = False  # anything, since the last ping
         self._pinged = False
         self._sends = 0
         self._scope: dict[str, Any] | None = scope  # for the log
@@ -88,7 +86,6 @@ class WebSocket:
             if len(self._early) > _EARLY:
                 self.transport.abort()
             return
-        self._heard = True
         frames.feed(data)
         if frames.replies or frames.ended is not None:
             self._attend(frames)
@@ -117,16 +114,26 @@ class WebSocket:
 
     def timed_out(self) -> None:
         """Ping, or give up a client that has not answered in time."""
-        options, timer = self._server.options, self.transport.timer
-        silent = self._pinged and not self._heard and not self._behind
-        if silent or self._exchange.stage is not OPEN:
-            self.transport.abort()
-        else:
-            assert self._frames is not None
-            self._heard = False
-            self._pinged = options.ws_ping_timeout is not None
-            self.transport.write(self._frames.ping())
-            timer.set(options.ws_ping_timeout or options.ws_ping_interval)
+        frames, transport = self._frames, self.transport
+        if frames is None or self._exchange.stage is not OPEN:
+            transport.abort()
+            return
+        options = self._server.options
+        interval, timeout = options.ws_ping_interval or 0.0, options.ws_ping_timeout
+        if self._pinged and timeout is not None:
+            # Where reading is paused, since the application is behind, the answer may
+            # be among what was not read.
+            if frames.pong is None and transport.is_reading:
+                transport.abort()
+                return
+            if interval > timeout:
+                self._pinged = False
+                transport.timer.set(interval - timeout)
+                return
+        frames.pong = None
+        self._pinged = True
+        transport.write(frames.ping())
+        transport.timer.set(interval if timeout is None else timeout)
 
     def shutdown(self) -> None:
         """Close with 1012: the server ends."""
@@ -140,12 +147,10 @@ class WebSocket:
         """Do what frames other than messages ask for."""
         transport = self.transport
         if frames.replies:
-            transport.write(b"".join(frames.replies))
+            # Who pings and does not read the answers gets no more of them.
+            if not transport.is_full or frames.ended is not None:
+                transport.write(b"".join(frames.replies))
             frames.replies.clear()
-            if transport.is_full:
-                # It pings, and does not read the answers: nothing more is read of it.
-                self._behind += 1
-                transport.pause_reading()
         ended = frames.ended
         if ended is not None and self._exchange.stage is not Stage.OVER:
             self._exchange.ended(ended)
@@ -181,8 +186,7 @@ class WebSocket:
             self.transport.flush()
             if self._behind:
                 self._behind = 0
-                if not self.transport.is_full:
-                    self.transport.resume_reading()
+                self.transport.resume_reading()
             if self._task is not None:
                 raise RuntimeError(
                     "expected one task to receive, got a second one; receive in one "
@@ -278,15 +282,23 @@ class WebSocket:
 
     def write(self, event: Mapping[str, Any]) -> bool:
         """Send a ``websocket.send`` event, unless it has to wait."""
-        exchange, transport, frames = self._exchange, self.transport, self._frames
-        if transport.is_full or transport.is_gone or exchange.stage is not OPEN:
-            return False
-        assert frames is not None
         text = event.get("text")
-        if text is not None and frames.deflate is None:
-            frame = text_frame(text.encode())
-        else:
-            frame = exchange.message(event)
+        if text is not None:
+            return self.write_data(text.encode(), True)
+        data = event.get("bytes")
+        return data is not None and self.write_data(data, False)
+
+    def write_data(self, data: bytes, is_text: bool) -> bool:
+        """Send a message, unless it has to wait; a text comes encoded."""
+        transport, frames = self.transport, self._frames
+        if (
+            transport.is_full
+            or transport.is_gone
+            or frames is None
+            or self._exchange.stage is not OPEN
+        ):
+            return False
+        frame = frames.data(data, is_text)
         if self._ready or frames.messages:
             # More input waits: the replies to all of it can share a write.
             transport.gather(frame)

@@ -88,6 +88,7 @@ def test_who_asks_for_a_websocket(headers: list[str], asks: bool) -> None:
         (["Transfer-Encoding: chunked"], "1.1", None),
         (["Content-Length: 1"], "1.0", None),
         (["Transfer-Encoding: chunked"], "1.0", 400),
+        ([], "2.0", 400),
         (["Transfer-Encoding: chunked", "Content-Length: 1"], "1.1", 400),
         (["X: " + "a" * MAX_HEAD], "1.1", 431),
     ],

@@ -162,7 +162,7 @@ def test_early_hints(server: Server) -> None:
 @pytest.mark.parametrize("kept", ["Connection: close", "Connection: Close, TE"])
 def test_a_client_may_end_the_connection(server: Server, kept: str) -> None:
     """`Connection: close` is answered and done."""
-    with server.raw(request("/hello", kept)) as sock:
+    with server.raw(request("/hello", kept) + request("/hello?ignored")) as sock:
         assert rest(sock).endswith(b"hello ")
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 import trio
+import trio.testing
 
 from consumers.server.trio_poller import (
     EpollPoller,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from consumers.server.options import Options
 from consumers.server.trio_poller import best_poller

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
+import trio.testing
 
 from consumers.server import trio_transport
 from consumers.server.trio_poller import Poller, TaskPoller, best_poller

@@ -46,9 +46,9 @@ def check(request: h11.Request) -> None:
     """Refuse what h11 lets pass.
 
     Raises:
-        h11.RemoteProtocolError: It is too large; or it has a length and chunks too, or
-            chunks in HTTP/1.0, so that what one program on the way takes for its body
-            the next takes for a request.
+        h11.RemoteProtocolError: It is too large, or in another version of HTTP; or it
+            has a length and chunks too, or chunks in HTTP/1.0, so that what one program
+            on the way takes for its body the next takes for a request.
 
     Source: RFC 9112 6.1.
     """
@@ -61,6 +61,8 @@ def check(request: h11.Request) -> None:
     if size > MAX_HEAD:
         # h11 counts what is incomplete only, and much may come at once.
         raise h11.RemoteProtocolError("too large", error_status_hint=431)
+    if request.http_version not in (b"1.1", b"1.0"):
+        raise h11.RemoteProtocolError("unknown version", error_status_hint=400)
     if chunks and (length or request.http_version < b"1.1"):
         raise h11.RemoteProtocolError("ambiguous body", error_status_hint=400)
 
