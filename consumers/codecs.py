@@ -25,6 +25,7 @@ __all__ = [
     "CodecName",
     "Event",
     "codec_for",
+    "dump",
     "name_for_annotation",
     "only",
     "pack",
@@ -177,9 +178,25 @@ def _encode_json(message: Any) -> Event:
             "text": _encode_json_bytes(message).decode(),
         }
     except _NOT_ENCODABLE as error:
-        raise MessageNotEncodable(
-            f"a message must have a JSON form, got {shorten(message)}; {error}"
-        ) from error
+        raise _no_json(message, error) from error
+
+
+def dump(message: Any) -> bytes:
+    """Return a message as JSON, encoded as UTF-8.
+
+    Raises:
+        MessageNotEncodable: It has no such form; our caller's fault.
+    """
+    try:
+        return _encode_json_bytes(message)
+    except _NOT_ENCODABLE as error:
+        raise _no_json(message, error) from error
+
+
+def _no_json(message: Any, error: Exception) -> MessageNotEncodable:
+    return MessageNotEncodable(
+        f"a message must have a JSON form, got {shorten(message)}; {error}"
+    )
 
 
 def pack(message: Any) -> bytes:

@@ -38,6 +38,10 @@ class Direct(Protocol):
         """
         ...
 
+    def write_data(self, data: bytes, is_text: bool) -> bool:
+        """Send a message as :meth:`write` does; a text comes encoded as UTF-8."""
+        ...
+
     def frame(self, event: Event) -> bytes:
         """Return the frame of a ``websocket.send`` event."""
         ...

@@ -72,8 +72,7 @@ class Dispatch(Answering):
         """
         super().__init__(runtime, reader, answers)
         concurrency = self._consumer.concurrency
-        # Where messages go that were not given a lane of their own; None: they are
-        # handled in the main task, one by one.
+        # For messages without a lane of their own; None: handled in the main task.
         self._common = Lane(concurrency) if concurrency > 1 else None
         self._lanes: dict[str, Lane] = {}
         self._waiting = 0  # in all lanes
@@ -128,12 +127,13 @@ class Dispatch(Answering):
         """Handle messages until a call is cancelled; tell whether there are no more."""
         consumer, reader, quick = self._consumer, self._reader, self._quick
         receive, take_now = consumer._asgi_receive, consumer._take_now
-        inbox = consumer._inbox
+        inbox, at_once = consumer._inbox, consumer._direct is not None
         watchdog, untimed = inbox.watchdog, consumer._bounds.idle_timeout is None
         assert watchdog is not None
         if reader is not None:
             decode, kind, mark = reader.decode, reader.kind, reader.mark
-            encode = consumer._plan.answers.encode
+            answers = consumer._plan.answers
+            encode, dump, is_text = answers.encode, answers.dump, answers.is_text
         while not (self._stopped or self._interrupted):
             message = result = answer = None  # who waits keeps nothing of what was
             if untimed and inbox.waiting is None and not inbox.closed:
@@ -172,7 +172,10 @@ class Dispatch(Answering):
                 self._handling = None
                 try:
                     result = await getattr(consumer, method)(message)
-                    answer = None if result is None else encode(result)
+                    if result is not None and not (
+                        at_once and consumer._send_now(dump(result), is_text)
+                    ):
+                        answer = encode(result)
                 except Exception as error:
                     answer = await self._instead(None, error)
                 finally:
@@ -192,6 +195,9 @@ class Dispatch(Answering):
         if not working:
             self._scope.cancel()
         return working
+
+    def end(self) -> None:
+        """Take note that the connection ends."""
 
     def gone(self) -> None:
         """End streams at once: the client left. What saves may finish."""
@@ -290,16 +296,15 @@ class Dispatch(Answering):
                 self._calls.pop(name, None)
             return
         key = call.receiver.key_of(call.message)
-        while not lane.is_free(key) and self._waiting >= self._bound():
+        alone = self._common is not None and not self._lanes
+        most = 0 if alone else self._consumer._bounds.inbox
+        while not lane.is_free(key) and self._waiting >= most:
             self._freed = anyio.Event()
             await self._freed.wait()
-        self._enqueue(lane, call, key)
-        await checkpoint()  # what came first begins first, and others get their turn
-
-    def _enqueue(self, lane: Lane, call: Call, key: Hashable) -> None:
         before = len(lane)
         lane.put(partial(self._begin, lane, call, key), key)
         self._waiting += len(lane) - before
+        await checkpoint()  # what came first begins first, and others get their turn
 
     def cancel(self, name: Id, *, early: bool = False) -> None:
         """Cancel what a sender has asked; nothing happens where it was answered.
@@ -354,11 +359,6 @@ class Dispatch(Answering):
         if lane is None:
             lane = self._lanes[receiver.name] = Lane(limit)
         return lane
-
-    def _bound(self) -> int:
-        """Return how many may wait in all lanes before reading stops."""
-        alone = self._common is not None and not self._lanes
-        return 0 if alone else self._consumer._bounds.inbox
 
     def _begin(self, lane: Lane, call: Call, key: Hashable) -> None:
         # Whichever task runs first takes the first: trio starts them in any order.

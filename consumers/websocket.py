@@ -305,6 +305,15 @@ class WebSocket(Handshake, Forms):
         except SERVER_IS_DONE as error:
             await self._send_failed(error)
 
+    def _send_now(self, data: bytes, is_text: bool) -> bool:
+        """Send a message that is encoded, if it need not wait; tell whether it did."""
+        return (
+            self._direct is not None
+            and self._outbox is None
+            and self._stage is OPEN
+            and self._direct.write_data(data, is_text)
+        )
+
     def _post(self, event: Event, size: int, publication: Published) -> None:
         """Send a publication without waiting; ``size`` is in bytes.
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import UNSET
 
-from consumers.codecs import CODECS, Codec, Event
+from consumers.codecs import CODECS, Codec, Event, dump, pack
 from consumers.errors import MessageError
 from consumers.history import Position
 
@@ -45,7 +45,7 @@ class Answers(Protocol):
 class Plain:
     """Answers for clients that speak no subprotocol."""
 
-    __slots__ = ("encode",)
+    __slots__ = ("dump", "encode", "is_text")
 
     def __init__(self, codec: Codec) -> None:
         """Write by the codec of a class."""
@@ -54,6 +54,10 @@ class Plain:
         name = codec.name if codec.name == "msgpack" else "json"
         self.encode = CODECS[name].encode
         """Makes the event of a value."""
+        self.is_text = name == "json"
+        """Whether that is a text."""
+        self.dump = dump if self.is_text else pack
+        """Makes the bytes in it."""
 
     def reply(self, id: Id, value: Any) -> Event | None:  # noqa: A002
         """Write ``{"id": …, "reply": value}``, or the value alone, if any."""

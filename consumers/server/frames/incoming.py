@@ -57,6 +57,9 @@ _RECEIVED_CODES: Final = frozenset(
     row.code for row in CLOSE_CODES.values() if row.sent_by != "nobody"
 ).union(range(3000, 5000))
 
+_BYTES_PER_FRAME: Final = 32
+"""A message may have one frame more for each so many bytes of it."""
+
 
 class Ended(NamedTuple):
     """Why nothing more can come in."""
@@ -83,7 +86,8 @@ class Frames:
 
     Args:
         max_size: Largest message of the client in bytes, after inflating.
-        max_frames: A message comes in at most so many frames; empty ones count.
+        max_frames: A message comes in at most so many frames, empty ones too, and one
+            more for every 32 bytes of it.
         deflate: What ``negotiate`` agreed on.
     """
 
@@ -218,18 +222,18 @@ class Frames:
         Raises:
             UnicodeEncodeError: It has half of a surrogate pair. The caller's fault.
         """
-        payload = text.encode()
-        deflate = self.deflate
-        if deflate is not None and len(payload) >= deflate.threshold:
-            return deflate.compressed_frame(TEXT, payload)
-        return text_frame(payload)
+        return self.data(text.encode(), True)
 
     def binary(self, payload: bytes) -> bytes:
         """Return the frame of a binary message."""
+        return self.data(payload, False)
+
+    def data(self, payload: bytes, is_text: bool) -> bytes:
+        """Return the frame of a message; a text's payload has to be UTF-8."""
         deflate = self.deflate
         if deflate is not None and len(payload) >= deflate.threshold:
-            return deflate.compressed_frame(BINARY, payload)
-        return binary_frame(payload)
+            return deflate.compressed_frame(TEXT if is_text else BINARY, payload)
+        return text_frame(payload) if is_text else binary_frame(payload)
 
     def ping(self, payload: bytes = b"") -> bytes:
         """Return a ping. Its answer will be in ``pong``.
@@ -304,7 +308,9 @@ class Frames:
             deflate = self.deflate if first & 0x40 else None
             message = self._message = Message(opcode == 1, self._max_size, deflate)
         message.begin_frame(length, mask, bool(first & 0x80))
-        if message.frames > self._max_frames:
+        # Bytes pay for frames: small parts of a large message are not what it is for.
+        paid = (self._max_size - message.room) // _BYTES_PER_FRAME
+        if message.frames > self._max_frames + paid:
             raise Failure(1008, f"a message has more than {self._max_frames} frames")
         return self._read_payload(message, data, start)
 
