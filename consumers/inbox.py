@@ -73,7 +73,7 @@ class Inbox:
 
     def end(self) -> None:
         """Tell nobody any more: the connection has ended."""
-        self._left = _nobody
+        self._left, self.urgent = _nobody, None
 
     def put_back(self, event: Event) -> None:
         """Have an event come again that was read and not yet given to :meth:`took`."""

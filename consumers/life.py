@@ -176,6 +176,8 @@ class Life:
         finally:
             if (watchdog := consumer._inbox.watchdog) is not None:
                 watchdog.forget(consumer._inbox)
+            if self._dispatch is not None:
+                self._dispatch.end()
             self._wind_up()
             await self._say_farewell()
 

@@ -76,12 +76,12 @@ class Session(Dispatch):
     """The frames of one connection."""
 
     __slots__ = (
+        "_asking",
         "_frames",
         "_name",
         "_ponging",
         "_subscriptions",
         "_vigil",
-        "asking",
         "protocol",
     )
 
@@ -94,13 +94,19 @@ class Session(Dispatch):
         self.protocol = protocol
         """The subprotocol's name."""
         self._frames = self._consumer._plan.frame_reader(self._name)
-        self._vigil = Vigil(self, runtime)
-        self.asking = Asking(self, self._name)
-        """The requests of the server's."""
+        self._vigil = Vigil(runtime)
+        self._asking: Asking | None = None  # once something was asked
         self._ponging = False  # whether an answer to a ping is on its way
         self._subscriptions: set[str] = set()  # that the client has asked for
 
     # -- the connection -------------------------------------------------------------
+
+    @property
+    def asking(self) -> Asking:
+        """The requests of the server's."""
+        if self._asking is None:
+            self._asking = Asking(self, self._name)
+        return self._asking
 
     async def welcome(self) -> None:
         """Send the first frame, and watch over the connection from now on."""
@@ -320,10 +326,15 @@ class Session(Dispatch):
         """Raise what says that the client is gone."""
         await self._consumer._raise_gone()
 
+    def end(self) -> None:
+        """Look after the client no more."""
+        self._vigil.end()
+
     def gone(self) -> None:
         """End streams, and those who wait for the client: it left."""
         super().gone()
-        self.asking.gone()
+        if self._asking is not None:
+            self._asking.gone()
 
 
 def no_session(verb: str) -> StateError:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from starlette.exceptions import HTTPException
 
-from .clock import current_time, move_on_after, sleep
+from .clock import current_time, move_on_after
 from .errors import ConnectionClosed, MessageError
+from .heartbeats import Heartbeats, current_heartbeats
 from .identity import known
 from .protocol.frames import Ping
 
 if TYPE_CHECKING:
     from .runtime import Runtime
-    from .session import Session
 
 __all__ = ["Vigil"]
 
@@ -28,12 +30,21 @@ _EXPIRED: Final = 4401
 class Vigil:
     """Watches over one connection: its signs of life, and its credential's end."""
 
-    __slots__ = ("_expires_at", "_heard", "_refreshed", "_runtime", "_session", "_sign")
+    __slots__ = (
+        "_beats",
+        "_expires_at",
+        "_heard",
+        "_number",
+        "_refreshed",
+        "_runtime",
+        "_sign",
+    )
 
-    def __init__(self, session: Session, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         """Prepare; :meth:`begin` begins."""
-        self._session = session
         self._runtime = runtime
+        self._beats: Heartbeats | None = None  # until the end
+        self._number = 0  # of the next look
         self._heard = False  # since the last look
         self._sign: anyio.Event | None = None  # waited for after a ping
         self._expires_at: float | None = None
@@ -41,8 +52,8 @@ class Vigil:
 
     def begin(self) -> None:
         """Close where no sign of life comes, or the credential ends."""
-        if self._runtime.consumer._bounds.heartbeat is not None:
-            self._runtime.spawn(self._beat)
+        self._beats = current_heartbeats()
+        self._look_again()
         self._watch()
 
     # -- signs of life --------------------------------------------------------------
@@ -53,37 +64,52 @@ class Vigil:
         if self._sign is not None:
             self._sign.set()
 
-    async def _beat(self) -> None:
+    def look(self) -> None:
+        """Ask for a sign of life, unless there was one since the last look."""
+        if self._heard:
+            self._look_again()
+        else:
+            self.spawn(self._ask)
+
+    def spawn(self, function: Callable[[], Awaitable[Any]]) -> None:
+        """Start a task that ends with the connection."""
+        self._runtime.spawn(function)
+
+    def end(self) -> None:
+        """Look no more: the connection ends."""
+        if self._beats is not None:
+            self._beats.forget(self._number)
+            self._beats = None
+
+    def _look_again(self) -> None:
+        self._heard = False
+        heartbeat = self._runtime.consumer._bounds.heartbeat
+        if self._beats is not None and heartbeat is not None:
+            self._number = self._beats.tell(self, heartbeat)
+
+    async def _ask(self) -> None:
         """Ping, and close where no sign of life comes."""
-        bounds = self._runtime.consumer._bounds
-        assert bounds.heartbeat is not None
-        try:
-            while True:
-                self._heard = False
-                await sleep(bounds.heartbeat)
-                if self._heard:
-                    continue
-                self._sign, sent = anyio.Event(), False
-                with move_on_after(bounds.heartbeat_timeout):
-                    await self._session.send(Ping())
-                    sent = True
-                    if not self._is_deaf():
-                        await self._sign.wait()
-                self._sign = None
-                if sent and self._is_deaf():
-                    continue
-                if not self._heard:
-                    self._runtime.end(_SILENT, "no sign of life")
-                    return
-        except ConnectionClosed:
-            pass
+        timeout = self._runtime.consumer._bounds.heartbeat_timeout
+        self._sign, sent = anyio.Event(), False
+        with suppress(ConnectionClosed):
+            with move_on_after(timeout):
+                await self._runtime.session("ping").send(Ping())
+                sent = True
+                if not self._is_deaf():
+                    await self._sign.wait()
+            self._sign = None
+            if self._heard or (sent and self._is_deaf()):
+                self._look_again()
+            else:
+                self._runtime.end(_SILENT, "no sign of life")
 
     def _is_deaf(self) -> bool:
         """Tell whether signs of life wait behind messages that a method is to take.
 
         Not where that method waits for what the client can only say after them.
         """
-        return self._runtime.consumer._inbox.is_full() and not self._session.asking
+        session = self._runtime.session("ping")
+        return self._runtime.consumer._inbox.is_full() and not session.asking
 
     # -- credentials ----------------------------------------------------------------
 

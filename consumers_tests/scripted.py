@@ -18,6 +18,7 @@ from consumers import App, Groups, WebSocketConsumer, WebSocketRoute
 from consumers.answered import current_answered
 from consumers.clock import VirtualClock, current_clock
 from consumers.dispatch import Dispatch
+from consumers.heartbeats import current_heartbeats
 from consumers.session import Session
 from consumers.watchdog import current_watchdog
 
@@ -156,6 +157,7 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
         "groups": list((await app.groups._here()).hub.members),
         "tasks": len(anyio.get_running_tasks()) - before,
         "outboxes": [each._outbox for each in consumers if each._outbox is not None],
+        "looked after": len(current_heartbeats()),
         "watched": len(watchdog.busy) + len(watchdog._hosts) + watchdog.awake,
         "asked": [len(each.asking) for each in sessions if len(each.asking)],
         "calls": [each._calls for each in sessions if each._calls],

@@ -6,10 +6,18 @@ from contextvars import Context, copy_context
 from typing import Annotated, Any
 
 import anyio
+import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
 
-from consumers import App, ConnectionClosed, Provide, WebSocketConsumer, WebSocketRoute
+from consumers import (
+    App,
+    ConnectionClosed,
+    Provide,
+    WebSocketConsumer,
+    WebSocketRoute,
+    receives,
+)
 from consumers_tests.doubles import PATIENCE
 
 seen: list[WebSocketConsumer] = []
@@ -47,6 +55,16 @@ class Seen(WebSocketConsumer):
         seen.append(self)
 
 
+class Say(msgspec.Struct, tag="say"):
+    text: str
+
+
+class Typed(WebSocketConsumer):
+    @receives
+    async def say(self, message: Say) -> Say:
+        return message
+
+
 async def view(ws: Any) -> None:
     async for message in ws:
         await ws.send(message)
@@ -59,16 +77,19 @@ app = App(
         WebSocketRoute("/provided", Provided),
         WebSocketRoute("/seen", Seen),
         WebSocketRoute("/view", view),
+        WebSocketRoute("/typed", Typed),
+        WebSocketRoute("/framed", Typed, name="framed"),
     ]
 )
 
 
+SAY = '{"type": "say", "text": "hello"}'
 LIFE = ("websocket.connect", "websocket.receive", "websocket.disconnect")
 
 
 async def live(path: str, *kinds: str) -> None:
     """Serve a connection that says one thing and leaves, or does what is given."""
-    events = [{"type": kind, "text": "hello"} for kind in kinds or LIFE]
+    events = [{"type": kind, "text": SAY} for kind in kinds or LIFE]
 
     async def receive() -> Any:
         await checkpoint()
@@ -78,6 +99,8 @@ async def live(path: str, *kinds: str) -> None:
         await checkpoint()
 
     scope = {"type": "websocket", "path": path, "query_string": b"", "headers": []}
+    if path == "/framed":
+        scope["subprotocols"] = ["consumers.v1+json"]
     with anyio.fail_after(PATIENCE):
         await app(scope, receive, send)
 
@@ -109,7 +132,9 @@ async def test_no_garbage(collected: list[Any]) -> None:
 
 # A task that is cancelled on trio leaves garbage of trio's own, and what it refers to.
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("path", ["/echo", "/hooks/lobby", "/provided", "/view"])
+@pytest.mark.parametrize(
+    "path", ["/echo", "/hooks/lobby", "/provided", "/view", "/typed", "/framed"]
+)
 async def test_no_garbage_after_messages_and_tasks(
     path: str, collected: list[Any]
 ) -> None:
