@@ -31,6 +31,9 @@ log: Final = logging.getLogger("consumers")
 # A publication that is yet to be intercepted has no size; it counts as this many bytes.
 _INTERCEPTED_SIZE: Final = 256
 
+_ALONE: Final = ()
+"""What a connection shares that needs frames of its own."""
+
 _TOLD: Final[dict[Loss, str]] = {
     "dropped_oldest": "reads too slowly, old publications are dropped for new ones",
     "dropped_newest": "reads too slowly, new publications are dropped",
@@ -51,8 +54,8 @@ class Delivery(WebSocket):
     _publish_codec: Codec = CODECS["text"]
     # The same, where publications are sent as they are and can be stepped.
     _stepped: Codec | None = None
-    # What members have in common that are sent the same frames; None: this one is not
-    # sent ready ones.
+    # What members have in common that are sent the same frames; None: all it gets goes
+    # by the server's `send`.
     _shares: Hashable | None = None
     _groups: Groups
     _memberships: dict[str, GroupName]
@@ -103,18 +106,23 @@ class Delivery(WebSocket):
         ):
             return False
         direct, frames = self._direct, publication.frames
+        assert direct is not None
         frame = frames.get(shares)
         if frame is None:
-            frame = direct.frame(self._encoded(publication)[0])  # type: ignore[union-attr]
-            frames[shares] = frame
-        return direct.post(frame)  # type: ignore[union-attr]
+            event, _ = self._encoded(publication)
+            if shares is _ALONE:
+                return direct.write(event)
+            frame = frames[shares] = direct.frame(event)
+        return direct.post(frame)
 
     def _share_frames(self) -> None:
         """Send publications as frames that are made once, where the server can."""
         direct = self._direct
-        if direct is not None and direct.shares is not None:
-            codec = self._publish_codec
-            self._shares = codec if direct.shares == () else (codec, direct.shares)
+        if direct is not None:
+            codec, shares = self._publish_codec, direct.shares
+            self._shares = codec if shares == () else (codec, shares)
+            if shares is None:
+                self._shares = _ALONE
 
     def sending(self, publication: Publication) -> Sending | None:
         """Return the sending of what can go out as it is, and at once. For the hub."""
