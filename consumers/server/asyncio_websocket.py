@@ -314,10 +314,11 @@ class Connection(Writing):
         else:
             self._hang_up()
 
-    def _close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake."""
-        closing = self._exchange.close(code, reason)
-        self._ready.clear()
+    def _close(self, code: int, reason: str, *, keep: bool = False) -> None:
+        """Begin the closing handshake; see `Exchange.close`."""
+        closing = self._exchange.close(code, reason, keep=keep)
+        if not keep:
+            self._ready.clear()
         self.flush()
         self._write(closing)
         self._set_deadline()

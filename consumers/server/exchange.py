@@ -198,8 +198,14 @@ class Exchange:
         ]
         return http_head(status, headers) + body
 
-    def close(self, code: int, reason: str = "") -> bytes:
+    def close(self, code: int, reason: str = "", *, keep: bool = False) -> bytes:
         """Return a close frame, and receive nothing any more but the peer's.
+
+        Args:
+            code: Why.
+            reason: The same in words.
+            keep: Leave what has come already for the application, which is told of
+                the close only then.
 
         Raises:
             ValueError: The code or the reason can't be sent.
@@ -208,7 +214,8 @@ class Exchange:
         assert frames is not None
         frame = frames.close(code, reason)
         self.stage = Stage.CLOSING
-        frames.messages.clear()
+        if not keep:
+            frames.messages.clear()
         self._disconnected(code, reason)
         return frame
 

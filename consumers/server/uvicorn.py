@@ -4,7 +4,8 @@
 
     uvicorn app:app --ws consumers.server.uvicorn:Protocol
 
-Any ASGI application runs on it unchanged.
+Any ASGI application runs on it unchanged. uvicorn's options say nearly all that there
+is to be said; how to compress is an attribute of the class.
 
 Source: uvicorn "Settings: WebSocket Protocol"; ASGI WebSocket 2.4.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
@@ -46,19 +47,27 @@ __all__ = ["Protocol"]
 
 log: Final = logging.getLogger("uvicorn.error")
 
-_FULL: Final = Refusal(503, [(b"retry-after", b"5")], b"The server is full.\n")
+_FULL: Final = Refusal(
+    503, [(b"retry-after", b"5"), (b"content-length", b"20")], b"The server is full.\n"
+)
+_NOT_ASCII: Final = Refusal(
+    400, [(b"content-length", b"24")], b"The target is no ASCII.\n"
+)
 _shared: Final[WeakKeyDictionary[Config, Shared]] = WeakKeyDictionary()
 
 
-def _shared_by(config: Config, loop: asyncio.AbstractEventLoop) -> Shared:
+def _shared_by(
+    config: Config, loop: asyncio.AbstractEventLoop, deflate: DeflateSettings
+) -> Shared:
     """Return what the connections of one server have in common."""
     shared = _shared.get(config)
     if shared is None or shared.loop is not loop:
-        deflate = DeflateSettings() if config.ws_per_message_deflate else None
         interval = config.ws_ping_interval or None
         shared = _shared[config] = Shared(
             loop,
-            Settings(config.ws_max_size, deflate),
+            Settings(
+                config.ws_max_size, deflate if config.ws_per_message_deflate else None
+            ),
             Keepalive(loop, interval, config.ws_ping_timeout),
             Cork(loop),
         )
@@ -67,6 +76,10 @@ def _shared_by(config: Config, loop: asyncio.AbstractEventLoop) -> Shared:
 
 class Protocol(Connection):
     """One WebSocket connection of a uvicorn server."""
+
+    deflate: ClassVar[DeflateSettings] = DeflateSettings()
+    """How messages are compressed, where uvicorn's ``ws_per_message_deflate`` asks for
+    that. Set it in a subclass, and name that in ``--ws``."""
 
     __slots__ = ("_app_state", "_begun", "_config", "_state", "_whom")
 
@@ -80,11 +93,12 @@ class Protocol(Connection):
         """Begin as uvicorn's own protocols do."""
         if not config.loaded:
             config.load()
-        super().__init__(_shared_by(config, _loop or asyncio.get_running_loop()))
+        loop = _loop or asyncio.get_running_loop()
+        super().__init__(_shared_by(config, loop, self.deflate))
         self._config = config
         self._state = server_state
         self._app_state = app_state
-        self._whom: tuple[str, ...] = ("", "")  # for the log: address and path
+        self._whom: tuple[str, ...] = ()  # for the log: address and path
         self._begun = False  # whether the request was read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -114,7 +128,7 @@ class Protocol(Connection):
         """Close with 1012: the server ends. Called by uvicorn."""
         exchange = self._exchange
         if exchange.stage is OPEN:
-            self._close(1012, "")
+            self._close(1012, "", keep=True)
         elif exchange.stage in (Stage.HANDSHAKE, Stage.DENYING):
             self._finish(exchange.refuse(503, b"The server is restarting.\n"))
         elif exchange.stage is Stage.OVER:
@@ -129,6 +143,8 @@ class Protocol(Connection):
         limit = config.limit_concurrency
         checked = check_handshake(method, headers)
         settings, common = self._shared.settings, state.default_headers
+        if not target.isascii():
+            checked = _NOT_ASCII
         if isinstance(checked, Refusal):
             self._refuse(checked)
             return
@@ -157,7 +173,7 @@ class Protocol(Connection):
             "state": self._app_state.copy(),
             "extensions": {"websocket.http.response": {}, EXTENSION: self},
         }
-        if log.isEnabledFor(logging.INFO):
+        if config.access_log and log.isEnabledFor(logging.INFO):
             self._whom = (get_client_addr(scope), get_path_with_query_string(scope))
         self._ready.append({"type": "websocket.connect"})
         task = self._shared.loop.create_task(self._run(scope))
@@ -174,28 +190,33 @@ class Protocol(Connection):
         """Run the application, and end what it leaves open."""
         exchange, code = self._exchange, 1011
         try:
-            await self._config.loaded_app(scope, self.receive, self.send)
+            result = await self._config.loaded_app(scope, self.receive, self.send)
             code = 1000
-        except PeerGone:
-            pass
+            if result is not None:
+                log.error(
+                    "ASGI callable should return None, but returned '%s'.", result
+                )
         except asyncio.CancelledError:
-            code = 1012
-            raise
-        except Exception:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                code = 1012
+                raise
             log.exception("Exception in ASGI application\n")
+        except Exception as error:
+            # That its client is gone is no failure. That another's is may be one.
+            if not isinstance(error, PeerGone) or exchange.stage is OPEN:
+                log.exception("Exception in ASGI application\n")
         finally:
             if exchange.stage is OPEN:
                 self._close(code, "")
-            elif exchange.stage is Stage.HANDSHAKE:
+            elif exchange.stage < OPEN:
                 if code == 1000:
                     log.error("ASGI callable returned without completing handshake.")
                 self._finish(exchange.refuse(500, b"Internal Server Error"))
-            elif exchange.stage is Stage.DENYING:
-                self._finish(exchange.refuse(500))
 
     def _answered(self, event: Event) -> None:
         """Log how the application has answered."""
-        if log.isEnabledFor(logging.INFO):
+        if self._whom:
             status = {"websocket.accept": "[accepted]", "websocket.close": "403"}.get(
                 event["type"], event.get("status")
             )
