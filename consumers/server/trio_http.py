@@ -84,6 +84,9 @@ class HttpConnection:
         self._leave()
         self.transport.close()
 
+    def has_room(self) -> None:
+        """Nothing waits here for that; what sends waits by itself."""
+
     def lost(self) -> None:
         """The connection is over."""
         self._server.connections.discard(self)

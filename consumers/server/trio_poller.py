@@ -133,11 +133,11 @@ class TaskPoller:
         tell: Callable[[], None],
     ) -> None:
         with scope:
-            while True:
+            # Once it is cancelled the number may be another file's.
+            while not scope.cancel_called:
                 await wait(fd)
-                if scope.cancel_called:
-                    return
-                tell()
+                if not scope.cancel_called:
+                    tell()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """See :class:`Poller`."""

@@ -47,6 +47,9 @@ class Receiver(Protocol):
     def eof_received(self) -> None:
         """The client sends no more; close the transport."""
 
+    def has_room(self) -> None:
+        """The transport was full, and is not any more."""
+
     def lost(self) -> None:
         """The connection is over, however that came about. Called once."""
 
@@ -212,6 +215,7 @@ class Transport:
             self._flush()
         if self._out_size <= HIGH:
             self._wake()
+            self.receiver.has_room()
         if self._closing is not None and not self.is_lost:
             self.timer.set(STALL_TIMEOUT)
         if self._stuck or self.is_lost:

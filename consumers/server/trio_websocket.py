@@ -37,6 +37,7 @@ class WebSocket:
         "_early",
         "_exchange",
         "_frames",
+        "_owed",
         "_pinged",
         "_ready",
         "_scope",
@@ -64,6 +65,7 @@ class WebSocket:
         self._ready: list[dict[str, Any]] = [{"type": "websocket.connect"}]
         self._task: trio.lowlevel.Task | None = None  # the one that receives
         self._behind = 0  # bytes that came while nobody received
+        self._owed = b""  # a pong that there was no room for
         self._pinged = False
         self._sends = 0
         self._scope: dict[str, Any] | None = scope  # for the log
@@ -106,6 +108,12 @@ class WebSocket:
         self.transport.close()
         self._wake()
 
+    def has_room(self) -> None:
+        """The client reads again."""
+        if self._owed:
+            self.transport.write(self._owed)
+            self._owed = b""
+
     def lost(self) -> None:
         """The connection is over."""
         self._server.connections.discard(self)
@@ -147,8 +155,11 @@ class WebSocket:
         """Do what frames other than messages ask for."""
         transport = self.transport
         if frames.replies:
-            # Who pings and does not read the answers gets no more of them.
-            if not transport.is_full or frames.ended is not None:
+            if transport.is_full and frames.ended is None:
+                # RFC 6455 5.5.3: of several pings the last one may be answered alone.
+                # Who pings and reads nothing is not kept more answers.
+                self._owed = frames.replies[-1]
+            else:
                 transport.write(b"".join(frames.replies))
             frames.replies.clear()
         ended = frames.ended

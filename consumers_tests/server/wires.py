@@ -34,6 +34,9 @@ class Receiver:
     def eof_received(self) -> None:
         self._note("eof")
 
+    def has_room(self) -> None:
+        self._note("room")
+
     def lost(self) -> None:
         self._note("lost")
 
@@ -62,11 +65,12 @@ def run(test: Test, poller: Callable[[], Poller] = best_poller) -> None:
             socket.create_server(("127.0.0.1", 0)) as listener,
             socket.socket() as peer,
         ):
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             peer.connect(listener.getsockname())
             peer.settimeout(PATIENCE)
             sock = listener.accept()[0]
             sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
             transport, receiver = Transport(sock, loop), Receiver()
             transport.receiver = receiver
             with trio.fail_after(PATIENCE):
