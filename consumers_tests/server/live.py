@@ -43,8 +43,9 @@ class Kind:
 
 
 KINDS = {
+    "own": Kind("asyncio"),
+    "own-uvloop": Kind("asyncio", uvloop=True),
     "sansio": Kind("asyncio", "websockets-sansio"),
-    "sansio-uvloop": Kind("asyncio", "websockets-sansio", uvloop=True),
     "wsproto": Kind("asyncio", "wsproto"),
     "trio": Kind("trio"),
 }

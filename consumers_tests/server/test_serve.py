@@ -91,7 +91,7 @@ def test_a_client_that_vanishes_is_noticed(kind: Kind, probe: Probe) -> None:
 
         event = probe.disconnects.get(timeout=PATIENCE)
 
-    assert event["code"] == (1006 if kind.backend == "trio" else 1005)
+    assert event["code"] == (1006 if kind.ws == "auto" else 1005)
 
 
 @pytest.mark.parametrize(

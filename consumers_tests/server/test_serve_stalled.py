@@ -10,7 +10,7 @@ import pytest
 from consumers_tests.server.apps import Probe
 from consumers_tests.server.live import KINDS, PATIENCE, Kind, handshake, in_thread
 
-TWO = [KINDS["sansio"], KINDS["trio"]]
+TWO = [KINDS["own"], KINDS["trio"]]
 
 pytestmark = [
     pytest.mark.parametrize("kind", TWO, ids=["asyncio", "trio"]),
