@@ -33,10 +33,10 @@ CHAPTERS: Final = {
     "5": "fragments",
     "6": "UTF-8",
     "7": "closing",
-    "9": "up to 16 MiB, and many messages",
+    "9": "sizes up to 16 MiB and counts of messages",
     "10": "automatic fragments",
-    "12": "compression: sizes",
-    "13": "compression: parameters",
+    "12": "sizes of compressed messages",
+    "13": "parameters of compression",
 }
 # What the suite itself counts as passed.
 HARMLESS: Final = ("OK", "NON-STRICT", "INFORMATIONAL")
@@ -63,14 +63,16 @@ def page(results: Mapping[str, Result], said: str) -> str:
         chapters = Counter(case.partition(".")[0] for case in result)
         failed = _failed(result)
         bad = Counter(case.partition(".")[0] for case in failed)
-        # Not those that say only how a server likes to do it.
-        loose = sum("NON-STRICT" in said for said in result.values())
-        cells = [f"{chapters[one] - bad[one]}/{chapters[one]}" for one in CHAPTERS]
+        loose = sum("NON-STRICT" in each for each in result.values())
+        cells = [
+            f"{chapters[one] - bad[one]}/{chapters[one]}" if chapters[one] else ""
+            for one in CHAPTERS
+        ]
         total = f"{len(result) - len(failed)}/{len(result)}"
-        lines.append(
-            f"| {name} | {' | '.join(cells)} | {total} | {loose} | {len(failed)} |"
-        )
-    lines += ["", *(f"{number}: {about}  " for number, about in CHAPTERS.items())]
+        row = (name, *cells, total, str(loose), str(len(failed)))
+        lines.append(f"| {' | '.join(row)} |")
+    chapters_named = (f"{number} {about}" for number, about in CHAPTERS.items())
+    lines += ["", f"The chapters: {', '.join(chapters_named)}.", ""]
     for name, result in results.items():
         for case in _failed(result):
             messages, closing = result[case]

@@ -18,6 +18,7 @@ __all__ = [
     "COMMANDS",
     "OURS",
     "PROTOCOL",
+    "STOCK",
     "Kind",
     "Server",
     "in_process",
@@ -33,6 +34,9 @@ OURS: dict[str, Kind] = {
     "trio": Kind("trio"),
 }
 """``{loop: the server on it}``: what is shown to be right."""
+
+STOCK = Kind("asyncio", "websockets-sansio")
+"""What uvicorn has without us."""
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "asyncio": ("--loop", "asyncio", "--ws", PROTOCOL),

@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from websockets.sync.client import ClientConnection
 
 from consumers_tests.server.apps import Probe
-from consumers_tests.server.live import PATIENCE, handshake
+from consumers_tests.server.live import PATIENCE, handshake, in_thread
 
 from .frames import BINARY, CONTINUATION, PING, TEXT, bomb, frame, opened, push
-from .servers import Server, serving
+from .servers import STOCK, Server, serving
 
 MIB = 1024 * 1024
 KERNEL = 24 * MIB
@@ -51,6 +51,15 @@ def test_a_million_empty_fragments(loop: str) -> None:
         push(sock, frame(CONTINUATION, final=False) * 1000, 20)
 
         assert code(sock) == 1008
+
+
+def test_others_take_empty_fragments() -> None:
+    """A class of uvicorn's own takes as many as come: what refuses them is ours."""
+    data = frame(TEXT, final=False) + frame(CONTINUATION, final=False) * 20_000
+    with in_thread(Probe(), STOCK) as server, opened(server) as sock:
+        sock.sendall(data + frame(CONTINUATION, b"end"))
+
+        assert sock.recv(100) == b"\x81\x03end"
 
 
 def test_an_endless_message(loop: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from consumers_tests.server.apps import Probe
 
+from .autobahn import page, read
 from .servers import Server, serving
 
 KOSOKU = Path(sys.executable).with_name("kosoku")
@@ -86,3 +87,24 @@ def test_a_failure_is_seen(tmp_path: Path) -> None:
         pytest.raises(AssertionError, match=r"1\.1\.2: behavior=FAILED"),
     ):
         run(server, tmp_path, {"1.1.2"})
+
+
+def test_the_table_of_all_cases() -> None:
+    """A row says how many cases passed of each chapter, and a list which did not."""
+    behaviors = {
+        "1.1.1": ("OK", "OK"),
+        "1.1.2": ("NON-STRICT", "OK"),
+        "7.1.1": ("INFORMATIONAL", "INFORMATIONAL"),
+        "9.1.1": ("OK", "UNCLEAN"),
+    }
+    cases = {
+        case: {"behavior": messages, "behaviorClose": closing, "duration": 1}
+        for case, (messages, closing) in behaviors.items()
+    }
+
+    lines = page({"trio": read(json.dumps({"trio": cases}))}, "2 s").splitlines()
+
+    assert lines[0] == "`make autobahn`, 2 s"
+    (row,) = (line for line in lines if line.startswith("| trio |"))
+    assert row == "| trio | 2/2 |  |  |  |  |  | 1/1 | 0/1 |  |  |  | 3/4 | 1 | 1 |"
+    assert lines[-1] == "- trio, 9.1.1: OK, closing UNCLEAN"

@@ -60,10 +60,10 @@ def test_a_head_has_to_come_in_time(server: Server) -> None:
     begun = time.monotonic()
     with Client(server, b"GET /echo HTTP/1.1\r\nHost: ") as client, dripping(client):
         assert client.answer().status in (408, 0)
-    assert 0.25 < time.monotonic() - begun < 2
+    assert 0.25 < time.monotonic() - begun < 5
 
 
-def test_a_thousand_slow_heads_keep_nobody_out(server: Server) -> None:
+def test_slow_heads_keep_nobody_out(server: Server) -> None:
     """200 clients that send half a head do not delay another, and are gone in time."""
     slow = [Client(server, b"GET /echo HTTP/1.1\r\n") for _ in range(200)]
     with Client(server, request()) as client:
@@ -80,7 +80,7 @@ def test_who_says_nothing_is_gone(server: Server) -> None:
         assert once.answer().status == 200
         assert nothing.is_closed()
         assert once.is_closed()
-    assert 0.25 < time.monotonic() - begun < 2
+    assert 0.25 < time.monotonic() - begun < 5
 
 
 def test_a_body_has_to_go_on(server: Server, app: Http) -> None:

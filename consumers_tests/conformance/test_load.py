@@ -54,7 +54,7 @@ def test_a_peer_that_answers_no_ping_is_gone_in_time(loop: str) -> None:
     ):
         begun = time.monotonic()
         event = probe.disconnects.get(timeout=PATIENCE)
-        assert 0.3 < time.monotonic() - begun < 2
+        assert 0.3 < time.monotonic() - begun < 5
         assert event["code"] in (1006, 1011)
         alive.send("still here")
         assert alive.recv(timeout=PATIENCE) == "still here"
@@ -72,7 +72,7 @@ def test_a_peer_that_stops_reading_is_gone_in_time(loop: str) -> None:
         assert probe.flooding.wait(PATIENCE)
         begun = time.monotonic()
         assert probe.released.wait(PATIENCE)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 5
 
 
 @pytest.mark.may_skip
@@ -93,7 +93,7 @@ def test_the_end_is_in_time_whoever_is_there(loop: str) -> None:
     """Stalled, busy and idle clients, and half a request, don't hold up a stop."""
     probe = Probe()
     with ExitStack() as clients:
-        with serving(probe, loop, graceful_timeout=0.5) as server:
+        with serving(probe, loop, graceful_timeout=1) as server:
             clients.enter_context(server.raw(handshake("/flood")))
             assert probe.flooding.wait(PATIENCE)
             half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"
@@ -110,7 +110,7 @@ def test_the_end_is_in_time_whoever_is_there(loop: str) -> None:
                     idle.recv(timeout=PATIENCE)
                 assert caught.value.rcvd is not None
                 assert caught.value.rcvd.code == 1012
-                assert time.monotonic() - begun < 0.4
+                assert time.monotonic() - begun < 0.9
 
-        assert time.monotonic() - begun < 3
+        assert 0.9 < time.monotonic() - begun < 4
     assert probe.lifespan[-1] == "lifespan.shutdown"
