@@ -33,7 +33,7 @@ CYCLES = int(os.environ.get("CYCLES", "8"))
 QUICK = Reconnect(min=0.01, max=0.1)
 
 
-@pytest.fixture(params=["sansio", "hypercorn"])
+@pytest.fixture(params=["own", "trio"])
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Run a test on each server."""
     return KINDS[request.param]
