@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from websockets.sync.client import ClientConnection
 
@@ -155,3 +156,34 @@ def test_bytes_one_by_one(loop: str) -> None:
             got = b""
             while not got.endswith(answer):
                 got += sock.recv(1000)
+
+
+class Injecting(Probe):
+    """An application that lets its client write the answer's headers."""
+
+    async def echo(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        header = (b"x-own", scope["query_string"].replace(b"+", b"\r\n"))
+        await send({"type": "websocket.accept", "headers": [header]})
+
+
+def test_headers_of_an_accept_cannot_break_out(loop: str) -> None:
+    """A header with a line's end in it is the application's mistake, and a 500."""
+    with serving(Injecting(), loop) as server:
+        with server.raw(handshake("/echo?a+set-cookie:b")) as sock:
+            got = b""
+            while more := sock.recv(65536):
+                got += more
+        assert got.startswith(b"HTTP/1.1 500 ")
+        assert b"set-cookie" not in got
+
+
+def test_nothing_is_read_after_a_refusal(loop: str) -> None:
+    """What follows a handshake that the application refuses is no other request."""
+    with serving(Probe(), loop) as server, server.raw() as sock:
+        sock.sendall(handshake("/refuse") + b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n")
+        got = b""
+        while more := sock.recv(65536):
+            got += more
+        assert got.startswith(b"HTTP/1.1 403 ")
+        assert got.count(b"HTTP/1.1 ") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -111,3 +112,32 @@ def test_an_answer_may_take_its_time(server: Server, app: Http) -> None:
         client.sock.settimeout(0.6)
         with pytest.raises(TimeoutError):
             client.sock.recv(1)
+
+
+@pytest.mark.may_skip
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
+def test_who_reads_no_answer_is_gone(app: Http) -> None:
+    """A client that stops reading in the middle of an answer is gone in time."""
+    with (
+        serving(app, "trio", unacknowledged_timeout=0.5) as server,
+        Client(server, request("/flood")),
+    ):
+        assert app.told.get(timeout=PATIENCE) == "begun"
+        assert app.told.get(timeout=PATIENCE) == "ended"
+
+
+def test_an_answer_is_finished_before_the_end(app: Http) -> None:
+    """A stop waits for an answer that is being made, and says that it is the last."""
+    with serving(app, "trio", graceful_timeout=PATIENCE) as server:
+        head = request(
+            "/echo", "Expect: 100-continue", "Content-Length: 5", method="POST"
+        )
+        with Client(server, head) as client, Client(server) as idle:
+            assert client.head().startswith(b"HTTP/1.1 100 ")
+            server.stop()
+            assert idle.is_closed()
+            client.send(b"hello")
+            answer = client.answer()
+            assert answer.body == b"POST /echo\nhello"
+            assert answer.headers["connection"] == "close"
+            assert client.is_closed()

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -95,3 +95,22 @@ def test_pings_take_no_memory(loop: str) -> None:
         before = kib(process, "VmHWM")
         push(sock, frame(PING, bytes(125)) * 500, 1000)
         assert kib(process, "VmHWM") - before < 8 * 1024
+
+
+def test_a_signal_ends_it_in_time(loop: str) -> None:
+    """After SIGTERM the process exits with 0 in time, whoever stalls or is busy."""
+    options = ("--graceful-timeout", "1", "--unacknowledged-timeout", "off")
+    with in_process(loop, *options) as (process, server), ExitStack() as stack:
+        stack.enter_context(opened(server, "/flood"))
+        stack.enter_context(server.raw(handshake()[:50]))
+        stack.enter_context(server.raw(b"POST / HTTP/1.1\r\nHost: x\r\n"))
+        for _ in range(20):
+            busy = stack.enter_context(opened(server))
+            busy.settimeout(0.05)
+            with suppress(TimeoutError):
+                while True:  # until echoes fill the buffers of both
+                    busy.sendall(frame(TEXT, b"x" * 1000) * 100)
+        begun = time.monotonic()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        assert 0.9 < time.monotonic() - begun < 4
