@@ -78,10 +78,8 @@ def _idle(journal: list[str]) -> type[WebSocketConsumer]:
         async def on_receive(self, message: str) -> None:
             journal.append("entered")
             await self.join("room")
-            await self.send(message)
 
     Idle.journal = journal
-    assert Idle.prepare().begins_idle
     return Idle
 
 
@@ -308,9 +306,7 @@ async def test_cancelled_by_a_scope_at_each_tick(name: str) -> None:
     assert _wrong(outcomes) == {}
 
 
-@pytest.mark.parametrize(
-    "anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})]
-)
+@asyncio_only
 @all_scripts
 async def test_cancelled_natively_once_at_each_tick(name: str) -> None:
     """A native Task.cancel(), which no shield stops, changes nothing about that."""
@@ -322,9 +318,7 @@ async def test_cancelled_natively_once_at_each_tick(name: str) -> None:
     assert _wrong(outcomes) == {}
 
 
-@pytest.mark.parametrize(
-    "anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})]
-)
+@asyncio_only
 @pytest.mark.parametrize("again", [1, 2, 5])
 @all_scripts
 async def test_cancelled_natively_twice_at_each_tick(name: str, again: int) -> None:
@@ -387,9 +381,8 @@ async def test_without_a_shield_a_scope_cuts_on_disconnect_short(
     """Control: without the shield it is cancelled at its first await."""
     monkeypatch.setattr("consumers.runtime.Runtime", Unshielded)
 
-    outcomes = await until_it_ends_by_itself(
-        lambda tick: run(SCRIPTS["hooks"], tick, "scope")
-    )
+    hooks = SCRIPTS["hooks"]
+    outcomes = await until_it_ends_by_itself(lambda tick: run(hooks, tick, "scope"))
 
     assert ["began"] in [outcome.ended for outcome in _wrong(outcomes).values()]
 
@@ -401,8 +394,7 @@ async def test_without_a_task_of_its_own_a_native_cancel_cuts_it_short(
     """Control: a shield alone does not keep a second Task.cancel() from it."""
     monkeypatch.setattr("consumers.runtime.Runtime", InTheServersTask)
 
-    outcomes = await until_it_ends_by_itself(
-        lambda tick: run(SCRIPTS["hooks"], tick, "twice", 2)
-    )
+    hooks = SCRIPTS["hooks"]
+    outcomes = await until_it_ends_by_itself(lambda tick: run(hooks, tick, "twice", 2))
 
     assert ["began"] in [outcome.ended for outcome in _wrong(outcomes).values()]
