@@ -157,6 +157,10 @@ class Connection(Writing):
 
     def _attend(self, frames: Frames) -> None:
         """Do what frames other than messages ask for."""
+        exchange = self._exchange
+        if exchange.stage is Stage.OVER:
+            frames.replies.clear()  # there is nobody to read them
+            return
         if frames.pong is not None:
             # Any one will do: the answer may be followed by pongs that nobody asked
             # for, and whoever sends those is alive too.
@@ -170,8 +174,7 @@ class Connection(Writing):
                 # It pings, and does not read the answers: nothing more is read of it.
                 self._pause_reading()
         ended = frames.ended
-        exchange = self._exchange
-        if ended is None or exchange.stage is Stage.OVER:
+        if ended is None:
             return
         exchange.ended(ended)
         self._ended()

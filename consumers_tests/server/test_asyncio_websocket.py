@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumers.server.frames import pong_frame
+from consumers.server.frames import HIGH, pong_frame
 from consumers_tests.server.driven import (
     PING,
     VIRTUAL,
@@ -64,6 +64,31 @@ async def test_a_receiver_that_is_cancelled_loses_nothing() -> None:
 
     assert await driven.receive() == received("a")
     assert await driven.receive() == received("b")
+
+
+async def test_what_comes_after_a_cancelled_receiver_is_kept() -> None:
+    """Nobody waits any more, and the next one who does gets it."""
+    driven = await opened()
+    receiving = asyncio.create_task(driven.receive())
+    await turns()
+    receiving.cancel()
+    await asyncio.wait([receiving])
+    driven.says(said("a"))
+
+    assert await driven.receive() == received("a")
+
+
+async def test_what_is_read_after_the_end_is_answered_no_more() -> None:
+    """Messages that wait are received; pings among them have nobody to be answered."""
+    driven = await opened()
+    driven.says(*[said("x")] * (HIGH + 1), client_frame(PING), said(b"\xff"))
+    driven.transport.peer_vanishes()
+    await turns()
+
+    for _ in range(HIGH + 1):
+        assert await driven.receive() == received("x")
+    assert await driven.receive() == disconnect(1006)
+    assert driven.written == b""
 
 
 async def test_all_who_receive_learn_the_end() -> None:

@@ -65,6 +65,21 @@ async def test_our_close_has_a_deadline() -> None:
     assert driven.transport.aborted
 
 
+async def test_an_answered_close_has_the_same_deadline() -> None:
+    """A peer that answers but does not read what was sent before has no more time."""
+    driven = await opened()
+    driven.transport.stalled = True
+    await driven.text("x" * KIB)
+    await driven.close()
+    await anyio.sleep(CLOSE_TIMEOUT - 1)
+    driven.says(closing(1000))
+    assert not driven.transport.lost
+
+    await anyio.sleep(1.1)
+
+    assert driven.transport.aborted
+
+
 async def test_the_application_may_close_without_a_code() -> None:
     """Neither code nor reason is 1000 and no text."""
     driven = await opened()
