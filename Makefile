@@ -24,12 +24,16 @@ APP := $(VENV)/.installed-app
 DEV := $(VENV)/.installed-dev
 PEERS := $(VENV)/.installed-peers
 NPM := $(VENV)/.installed-npm
+WSTEST := $(VENV)/autobahn/python2/bin/wstest
+STARLETTE := $(VENV)/starlette
+# Where pyenv is, it hides versions that are installed and not selected.
+PYTHON2 ?= $(or $(lastword $(wildcard $(HOME)/.pyenv/versions/2.7.*/bin/python2.7)),python2.7)
 SOURCES := $(shell find consumers consumers_tests docs/examples -name '*.py' 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check install format lint types imports coverage docs \
-	bench faults changelog release build clean browser
+	bench faults autobahn starlette changelog release build clean browser
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -73,6 +77,15 @@ bench: $(PEERS) ## Measure beside raw ASGI, other frameworks and servers
 
 faults: $(DEV) ## Kill brokers and servers, stall links, and judge what clients get
 	$(BIN)/python -m consumers_tests.faults --out docs/project/fault-runs $(ARGS)
+
+autobahn: $(DEV) $(WSTEST) ## Put all 517 cases of Autobahn to each server; Python 2.7
+	$(BIN)/python -m consumers_tests.conformance.autobahn --wstest $(WSTEST) \
+		--work $(VENV)/autobahn/reports --out docs/project/autobahn-run.md $(ARGS)
+
+starlette: $(DEV) $(STARLETTE) ## Run Starlette's own tests of HTTP over the server on trio
+	cd $(STARLETTE) && PYTHONPATH=$(CURDIR) $(abspath $(BIN))/python -m pytest -q tests \
+		-p consumers_tests.conformance.starlette_suite -p no:cacheprovider \
+		-p no:faker -W ignore --ignore tests/middleware/test_opentelemetry.py $(ARGS)
 
 changelog: $(DEV) ## Show what the next release will say
 	$(BIN)/towncrier build --draft
@@ -124,6 +137,22 @@ $(NPM): consumers_tests/schema/npm/package-lock.json | $(BIN)/python
 	else \
 		echo "npm could not install what some tests need: they will be skipped"; \
 	fi
+
+# Autobahn's own runner needs Python 2.7, for which only older virtualenvs make a venv.
+$(WSTEST): | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/autobahn/maker
+	$(VENV)/autobahn/maker/bin/pip install -q virtualenv==20.21.1
+	$(VENV)/autobahn/maker/bin/virtualenv -q -p $(PYTHON2) $(VENV)/autobahn/python2
+	$(VENV)/autobahn/python2/bin/pip install -q autobahntestsuite==25.10.1
+
+# Its tests are in its source distribution alone.
+$(STARLETTE): $(DEV)
+	mkdir -p $@
+	version=$$($(BIN)/python -c 'import starlette; print(starlette.__version__)') && \
+		$(BIN)/python -m pip download -q --no-deps --no-binary starlette \
+			-d $(VENV) starlette==$$version && \
+		tar -xzf $(VENV)/starlette-$$version.tar.gz -C $@ --strip-components=1
+	touch $@
 
 # A browser for the tests that drive the chat; they skip without one, which CI refuses.
 browser:

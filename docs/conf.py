@@ -25,7 +25,8 @@ extensions = [
 ]
 exclude_patterns = [
     *("_build", "changelog.d", "examples", "__pycache__"),
-    *("project/benchmarks", "project/fault-runs"),  # parts of pages
+    # parts of pages
+    *("project/benchmarks", "project/fault-runs", "project/autobahn-run.md"),
 ]
 
 html_theme = "furo"
