@@ -7,7 +7,7 @@ module     what it is about
 ========== ============================================================================
 app        an application: URL table, groups, limits, lifespan
 routing    routes, and the function style's decorator
-runtime    drives one connection through its lifecycle
+runtime    drives one connection through its lifecycle; ``life`` is how that ends
 watchdog   notices that a client left while a hook runs
 consumer   the class with the hooks; ``plan`` is what a class asks for
 signatures what a hook asks for: ``params``, ``providers``, ``depends`` (FastAPI's)
