@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 from consumers.server.asyncio_writing import FEW, SMALL, Shared, Writing
-from consumers.server.exchange import OPEN, Event, Exchange, Stage
+from consumers.server.exchange import NO_CONTENT, OPEN, Event, Exchange, Stage
 from consumers.server.frames import TEXT_HEADERS, Frames, ping_frame, text_frame
 
 __all__ = ["Connection", "PeerGone"]
@@ -255,7 +255,9 @@ class Connection(Writing):
         if text is not None:
             return self.write_data(text.encode(), True)
         data = event.get("bytes")
-        return data is not None and self.write_data(data, False)
+        if data is None:
+            raise RuntimeError(NO_CONTENT)
+        return self.write_data(data, False)
 
     def write_data(self, data: bytes, is_text: bool) -> bool:
         """Send a message, unless it has to wait; a text comes encoded."""

@@ -28,13 +28,23 @@ from consumers.server.frames import (
     negotiate,
 )
 
-__all__ = ["EXTENSION", "Event", "Exchange", "Settings", "Stage", "http_head"]
+__all__ = [
+    "EXTENSION",
+    "NO_CONTENT",
+    "Event",
+    "Exchange",
+    "Settings",
+    "Stage",
+    "http_head",
+]
 
 Event: TypeAlias = "Mapping[str, Any]"
 Headers: TypeAlias = "Iterable[tuple[bytes, bytes]]"
 
 EXTENSION: Final = "consumers.frames"
 """The name of the ASGI extension by which publications are sent as ready frames."""
+
+NO_CONTENT: Final = "a 'websocket.send' event must have 'text' or 'bytes', got neither"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +160,7 @@ class Exchange:
             return self.frames.text(text)
         data = event.get("bytes")
         if data is None:
-            raise RuntimeError(
-                "a 'websocket.send' event must have 'text' or 'bytes', got neither"
-            )
+            raise RuntimeError(NO_CONTENT)
         return self.frames.binary(data)
 
     def _accept(self, event: Event) -> bytes:

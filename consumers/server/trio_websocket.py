@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import trio
 
-from consumers.server.exchange import EXTENSION, OPEN, Exchange, Stage
+from consumers.server.exchange import EXTENSION, NO_CONTENT, OPEN, Exchange, Stage
 from consumers.server.frames import Frames, Handshake
 from consumers.server.http1 import default_headers
 from consumers.server.trio_server import Server, target_of
@@ -297,7 +297,9 @@ class WebSocket:
         if text is not None:
             return self.write_data(text.encode(), True)
         data = event.get("bytes")
-        return data is not None and self.write_data(data, False)
+        if data is None:
+            raise RuntimeError(NO_CONTENT)
+        return self.write_data(data, False)
 
     def write_data(self, data: bytes, is_text: bool) -> bool:
         """Send a message, unless it has to wait; a text comes encoded."""

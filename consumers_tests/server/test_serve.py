@@ -14,7 +14,7 @@ from consumers.errors import ConfigurationError
 from consumers.server.options import Options
 from consumers.server.serve import check_installed, serve
 from consumers_tests.server.apps import MIB, Probe, failing_start, no_lifespan
-from consumers_tests.server.live import PATIENCE, Kind, in_thread
+from consumers_tests.server.live import KINDS, PATIENCE, Kind, in_thread
 
 
 @pytest.fixture
@@ -132,6 +132,30 @@ def test_an_application_that_raises_after_the_accept(kind: Kind, probe: Probe) -
 
     # uvicorn with websockets drops TCP; whoever wants a code closes before raising.
     assert error.rcvd is None or (error.rcvd.code, error.rcvd.reason) == (1011, "")
+
+
+@pytest.mark.parametrize("server", ["own", "trio"])
+def test_a_message_without_content_is_the_applications_mistake(server: str) -> None:
+    """An event with neither text nor bytes raises, and does not wait for ever."""
+    raised: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            try:
+                await send({"type": "websocket.send", "text": None})
+            except RuntimeError as error:
+                raised.append(str(error))
+
+    with (
+        in_thread(app, KINDS[server], graceful_timeout=0.1) as served,
+        served.connect("/") as client,
+    ):
+        assert closed(client).rcvd is not None
+
+    assert raised == [
+        "a 'websocket.send' event must have 'text' or 'bytes', got neither"
+    ]
 
 
 def test_the_lifespan_surrounds_all_connections(kind: Kind, probe: Probe) -> None:
