@@ -139,6 +139,31 @@ async def test_a_client_that_does_not_read_is_posted_a_megabyte_at_most() -> Non
     assert driven.transport.get_write_buffer_size() > 64 * KIB
 
 
+async def test_what_is_encoded_already_is_sent_as_it_is() -> None:
+    """The extension's two ways to send make the same frames, short and long ones."""
+    driven = await opened()
+    protocol = driven.protocol
+    for size in (0, 125, 126, 70_000):
+        text = "x" * size
+        for event, data in (({"text": text}, True), ({"bytes": text.encode()}, False)):
+            assert protocol.write({"type": "websocket.send", **event})
+            written = driven.written
+            assert protocol.write_data(text.encode(), data)
+            assert driven.written == written
+            assert protocol.frame({"type": "websocket.send", **event}) == written
+
+
+async def test_nothing_is_written_before_the_accept() -> None:
+    """The extension says that it has to wait, and `send` why it can't."""
+    driven = Driven()
+    await driven.begin()
+
+    assert not driven.protocol.write_data(b"early", is_text=True)
+    assert not driven.protocol.post(text_frame(b"early"))
+    with pytest.raises(RuntimeError, match="expected the application to send"):
+        await driven.text("early")
+
+
 # -- sending waits --------------------------------------------------------------------
 
 
