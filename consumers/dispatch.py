@@ -7,7 +7,6 @@ behind what is worked on.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -77,7 +76,7 @@ class Dispatch(Answering):
         self._lanes: dict[str, Lane] = {}
         self._waiting = 0  # in all lanes
         self._freed: anyio.Event | None = None  # the main task waits for room
-        self._ready: deque[tuple[Lane, Call, Hashable]] = deque()  # to be begun
+        self._ready: list[tuple[Lane, Call, Hashable]] = []  # to be begun; few
         self._calls: dict[Id, Call] = {}  # by what their senders call them
         quick = self._consumer._plan.quick
         # What is called in the main task with nothing but the message.
@@ -366,7 +365,7 @@ class Dispatch(Answering):
         self._runtime.tasks.start("handler", self._run, group=self._group)
 
     async def _run(self) -> None:
-        lane, call, key = self._ready.popleft()
+        lane, call, key = self._ready.pop(0)
         try:
             # What ends the connection is also the end of a call, which begins the next.
             await checkpoint_if_cancelled()
