@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from uvicorn import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.server import ServerState
 
 from consumers import (
@@ -166,6 +167,17 @@ async def test_a_middleware_sees_every_publication() -> None:
 
     assert seen == ["websocket.accept", "a", "b"]
     assert Counting.made == []
+
+
+async def test_a_middleware_that_only_reads_the_scope_is_no_hindrance() -> None:
+    """Uvicorn's own for proxies hands `receive` and `send` on as they are."""
+    async with room(ProxyHeadersMiddleware) as served:
+        member = await served.enter("closing")
+        await served.groups.publish("closing", "a")
+        await turns()
+
+        assert member.written == texts("a")
+        assert len(Counting.made) == 1
 
 
 # -- what it does ---------------------------------------------------------------------

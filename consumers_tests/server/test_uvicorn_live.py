@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ import uvicorn
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from consumers.server.frames import close_frame, pong_frame
+from consumers.server.frames import close_frame, pong_frame, text_frame
 from consumers.server.options import Options
 from consumers.server.sockets import address_of, bind
 from consumers_tests.conftest import without_uvloop
@@ -30,6 +31,7 @@ from consumers_tests.server.live import (
     handshake,
     in_thread,
 )
+from consumers_tests.server.test_tls import PEM
 
 BUFFER = 8192
 
@@ -191,6 +193,28 @@ def test_a_stop_reaches_clients_in_each_stage(kind: Kind, probe: Probe) -> None:
         client.sendall(client_frame(0x88, b"\x03\xf4"))
         assert client.recv(1) == b""
         waiting.close()
+
+
+@pytest.mark.parametrize("says_so", [True, False], ids=["told", "cut"])
+def test_a_client_that_leaves_tls_is_noticed(
+    kind: Kind, probe: Probe, says_so: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it ends TLS in order or not: 1006, and nothing for the log."""
+    trusting = ssl.create_default_context(cafile=PEM)
+    with in_thread(probe, kind, ssl_certfile=PEM) as server, server.raw() as plain:
+        client = trusting.wrap_socket(plain, server_hostname="localhost")
+        client.sendall(handshake())
+        assert client.recv(BUFFER).startswith(b"HTTP/1.1 101 ")
+        client.sendall(client_frame(TEXT, b"hello"))
+        assert client.recv(BUFFER) == text_frame(b"hello")
+        if says_so:
+            client.unwrap().close()
+        else:
+            client.close()
+
+        assert probe.disconnects.get(timeout=PATIENCE)["code"] == 1006
+
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
 
 
 def test_compression_with_a_foreign_client(kind: Kind, probe: Probe) -> None:
