@@ -198,7 +198,7 @@ class Visit(asyncio.Protocol):
         self.transport = cast("asyncio.WriteTransport", transport)
         self.crowd.bench.steps += 1
         port = self.crowd.side.servers[0].port
-        self.transport.write(frames.request(port, self.crowd.plan))
+        self.transport.write(frames.request_of(port, self.crowd.plan))
 
     def data_received(self, data: bytes) -> None:
         self.crowd.bench.steps += 1

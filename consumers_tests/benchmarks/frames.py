@@ -66,19 +66,26 @@ def _length(size: int, mask_bit: int) -> bytes:
     return bytes([mask_bit | 127]) + size.to_bytes(8, "big")
 
 
-def request(port: int, plan: Plan) -> bytes:
+def request_of(port: int, plan: Plan) -> bytes:
     """Return the opening handshake that a plan asks for."""
+    return request(port, plan.path, plan.subprotocol, compress=plan.compress)
+
+
+def request(
+    port: int, path: str, subprotocol: str | None = None, *, compress: bool = False
+) -> bytes:
+    """Return an opening handshake."""
     lines = [
-        f"GET {plan.path} HTTP/1.1",
+        f"GET {path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
         "Upgrade: websocket",
         "Connection: Upgrade",
         f"Sec-WebSocket-Key: {KEY}",
         "Sec-WebSocket-Version: 13",
     ]
-    if plan.subprotocol:
-        lines.append(f"Sec-WebSocket-Protocol: {plan.subprotocol}")
-    if plan.compress:
+    if subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    if compress:
         lines.append(f"Sec-WebSocket-Extensions: {OFFER}")
     return "\r\n".join([*lines, "", ""]).encode()
 
@@ -98,7 +105,7 @@ def connect(port: int, plan: Plan) -> Opened:
     """
     sock = socket.create_connection(("127.0.0.1", port), timeout=10)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(request(port, plan))
+    sock.sendall(request_of(port, plan))
     head = b""
     while b"\r\n\r\n" not in head:
         chunk = sock.recv(4096)
