@@ -204,12 +204,14 @@ class HttpConnection:
 
     def _refuse(self, status: int) -> None:
         """Answer what is no request, or none that can be served, and close."""
-        call = self._call
         self._leave()
-        if call is not None and call.cycle.started:
+        ours = self._h11.our_state
+        if ours is h11.DONE:  # what is wrong is the rest of a request that was answered
+            self.transport.close(linger=True)
+        elif ours is h11.IDLE or ours is h11.SEND_RESPONSE:
+            self._answer(status, [], b"")
+        else:
             self.transport.abort()  # whoever reads a part must not take it for all
-            return
-        self._answer(status, [], b"")
 
     def _answer(
         self, status: int, headers: list[tuple[bytes, bytes]], body: bytes

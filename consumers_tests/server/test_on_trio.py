@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from pathlib import Path
+from typing import Any, Self
 
+import anyio
+import pytest
+import trio
 from starlette.responses import FileResponse
 
+from consumers.server.options import Options
+from consumers.server.serve import serve
 from consumers_tests.server.apps import Probe
 from consumers_tests.server.live import KINDS, PATIENCE, handshake, in_thread
 
@@ -79,3 +86,53 @@ def test_an_application_that_ignores_the_disconnect_is_cancelled() -> None:
         server.stop()
 
     assert probe.lifespan[-2:] == ["connection ended", "lifespan.shutdown"]
+
+
+class Scarce(socket.socket):
+    """A listening socket that has no room at first, for a reason."""
+
+    failures: list[int]
+
+    @classmethod
+    def listening(cls, *failures: int) -> Self:
+        """Return one on a free port."""
+        sock = cls()
+        sock.failures = [*failures]
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        return sock
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.failures:
+            raise OSError(self.failures.pop(0), "no room")
+        return super().accept()
+
+
+def test_a_process_without_room_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing can be accepted that is logged, and tried again."""
+    listener = Scarce.listening(errno.EMFILE, errno.ECONNABORTED)
+
+    async def main() -> bytes:
+        async with anyio.create_task_group() as group:
+
+            async def run(*, task_status: Any) -> None:
+                await serve(
+                    Probe(), Options(), sockets=[listener], task_status=task_status
+                )
+
+            host, port = await group.start(run)
+            stream = await trio.open_tcp_stream(host, port)
+            async with stream:
+                await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = await stream.receive_some(65536)
+            group.cancel_scope.cancel()
+        return bytes(answer)
+
+    async def in_time() -> bytes:
+        with trio.fail_after(PATIENCE):
+            return await main()
+
+    assert trio.run(in_time).startswith(b"HTTP/1.1 200 ")
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == [
+        "no connection can be accepted: [Errno 24] no room"
+    ]

@@ -69,6 +69,15 @@ def test_what_is_no_request_is_refused(server: Server, sent: bytes) -> None:
         assert rest(sock).startswith(b"HTTP/1.1 400 ")
 
 
+def test_a_request_is_answered_once(server: Server) -> None:
+    """What is wrong with the rest of a body ends the connection, and says no more."""
+    sent = request("/hello", "Transfer-Encoding: chunked", method="POST")
+    with server.raw(sent) as sock:
+        assert response(sock)[0] == 200
+        sock.sendall(b"nonsense\r\n")
+        assert rest(sock) == b""
+
+
 @pytest.mark.parametrize("ended", [b"", b"\r\n\r\n"])
 def test_headers_that_are_too_large(server: Server, ended: bytes) -> None:
     """More than 16 KiB of headers is a 431, whether they end or not."""
