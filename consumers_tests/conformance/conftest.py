@@ -27,5 +27,6 @@ def loop(request: pytest.FixtureRequest) -> str:
 def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     """Serve HTTP on the server that is the model, uvicorn with `h11`, and on ours."""
     app, name = Http(), request.param
-    with reference(app) if name == "uvicorn" else serving(app, name) as server:
+    ours = serving(app, "trio", graceful_timeout=1)
+    with reference(app) if name == "uvicorn" else ours as server:
         yield Served(name, app, server)

@@ -70,7 +70,13 @@ def in_process(loop: str, *options: str) -> Iterator[tuple[Process, Server]]:
 def reference(app: Any) -> Iterator[Server]:
     """Serve HTTP on uvicorn with `h11`, as uvicorn does that by itself."""
     config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     sock = bind(Options(port=0))

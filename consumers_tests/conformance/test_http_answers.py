@@ -6,6 +6,7 @@ import pytest
 
 from consumers_tests.server.live import PATIENCE
 
+from .frames import push
 from .http_app import MIB
 from .http_client import Client, request
 from .http_served import Served
@@ -159,3 +160,19 @@ def test_a_mistake_is_not_the_clients(served: Served, mistake: str) -> None:
         if not answer.whole:
             assert client.is_closed()
         assert bystander.answer().status == 200
+
+
+def test_requests_without_end_are_not_read(served: Served) -> None:
+    """Who asks on and on and reads no answer is read no further, and hurts nobody."""
+    with served.server.raw() as sock, Client(served.server) as bystander:
+        assert push(sock, request("/echo") * 500, 2000) < 24 * MIB
+        bystander.send(request("/echo"))
+        assert bystander.answer().status == 200
+    served.app.seen.clear()
+
+
+def test_a_body_that_nobody_reads_is_not_read(served: Served) -> None:
+    """A body that the application leaves alone waits with the client."""
+    with served.server.raw(post("/sleep", "Content-Length: 999999999")) as sock:
+        assert served.app.told.get(timeout=PATIENCE) == "begun"
+        assert push(sock, bytes(64 * 1024), 1000) < 24 * MIB
