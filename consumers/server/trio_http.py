@@ -255,13 +255,12 @@ class HttpConnection:
         if isinstance(checked, Refusal):
             self._answer(checked.status, checked.headers, checked.body)
             return
-        self._h11.next_event()  # the end of a request without a body
         server = self._server
         scope = websocket_scope(
             request, self._endpoints, server.state, checked.subprotocols
         )
         server.connections.discard(self)
-        early = self._h11.trailing_data[0]
+        early = self._h11.trailing_data[0]  # it has no body: these are frames
         WebSocket(server, self.transport, scope, checked, early)
 
 
