@@ -145,6 +145,7 @@ class Driven:
         state: ServerState | None = None,
         config: Config | None = None,
         kind: type[Protocol] = Protocol,
+        app_state: dict[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         self.receive: Any
@@ -163,7 +164,8 @@ class Driven:
             **{"ws_ping_interval": None, **settings},
         )
         self.state = state or ServerState()
-        self.protocol = kind(self.config, self.state, {"shared": "from the lifespan"})
+        app_state = app_state or {"shared": "from the lifespan"}
+        self.protocol = kind(self.config, self.state, app_state)
         self.transport = ScriptedTransport(**(extra or {}))
         self.transport.set_protocol(self.protocol)
         self.protocol.connection_made(self.transport)

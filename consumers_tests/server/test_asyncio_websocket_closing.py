@@ -158,6 +158,17 @@ async def test_two_closes_that_cross_end_the_connection() -> None:
     assert not driven.transport.aborted
 
 
+async def test_our_close_is_answered_though_reading_was_paused() -> None:
+    """Reading goes on, because nothing is kept for the application any more."""
+    driven = await opened()
+    driven.says(said("x" * 65 * KIB))
+    assert not driven.transport.reading
+
+    await driven.close()
+
+    assert driven.transport.reading
+
+
 # -- failures -------------------------------------------------------------------------
 
 

@@ -88,12 +88,13 @@ async def test_the_scope_is_what_asgi_says() -> None:
 
 async def test_each_connection_has_a_state_of_its_own() -> None:
     """What one connection puts into `state` is no other's."""
-    one, two = Driven(), Driven()
+    shared = {"shared": "from the lifespan"}
+    one, two = Driven(app_state=shared), Driven(app_state=shared)
     for driven in (one, two):
         await driven.begin()
     one.scope["state"]["mine"] = 1
 
-    assert two.scope["state"] == {"shared": "from the lifespan"}
+    assert two.scope["state"] == shared == {"shared": "from the lifespan"}
 
 
 async def test_tls_is_told_by_the_scheme() -> None:
