@@ -85,6 +85,7 @@ async def _accept(
     server: Server, listener: socket.socket, context: ssl.SSLContext | None
 ) -> None:
     """Take connections in, until cancelled."""
+    await trio.lowlevel.checkpoint_if_cancelled()  # who stops has closed the listener
     name = listener.getsockname()
     while True:
         await trio.lowlevel.wait_readable(listener)

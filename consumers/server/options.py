@@ -52,7 +52,7 @@ class Options:
 
     backend: Backend = field(
         default="asyncio",
-        metadata={"help": "Event loop: uvicorn on asyncio, Hypercorn on trio."},
+        metadata={"help": "Event loop: uvicorn on asyncio, a server of ours on trio."},
     )
     host: str = field(
         default="127.0.0.1",
@@ -100,8 +100,8 @@ class Options:
     ws: str = field(
         default="auto",
         metadata={
-            "help": "uvicorn's WebSocket protocol: auto, websockets-sansio, wsproto, "
-            "or MODULE:CLASS."
+            "help": "WebSocket protocol under uvicorn: auto (our own), "
+            "websockets-sansio, wsproto, or MODULE:CLASS."
         },
     )
     ws_max_size: int = field(
