@@ -54,11 +54,12 @@ class Entrance(asyncio.Protocol):
         """Hand the connection over to who serves what it asks for."""
         self._state.connections.discard(self)
         arguments = (self._config, self._state, self._app_state, self._loop)
+        ours: Any = self._config.ws_protocol_class
         request = None
-        if self._config.ws_protocol_class is Protocol:
+        if isinstance(ours, type) and issubclass(ours, Protocol):
             request = read_request(data)
         if request is not None:
-            websocket = Protocol(*arguments)
+            websocket = ours(*arguments)
             self.transport.set_protocol(websocket)
             websocket.connection_made(self.transport)
             websocket.begin(b"GET", *request)

@@ -147,7 +147,8 @@ class WebSocket:
         """Close with 1012: the server ends."""
         exchange = self._exchange
         if exchange.stage is OPEN:
-            self._close(1012, "")
+            # What has come already was sent before the server was told to end.
+            self._close(1012, "", keep=True)
         elif exchange.stage in (Stage.HANDSHAKE, Stage.DENYING):
             self._finish(exchange.refuse(503, b"The server is restarting.\n"))
 
@@ -333,15 +334,20 @@ class WebSocket:
 
     # -- the end --------------------------------------------------------------------
 
-    def _close(self, code: int, reason: str) -> None:
+    def _close(self, code: int, reason: str, *, keep: bool = False) -> None:
         """Begin the closing handshake."""
-        transport = self.transport
-        closing = self._exchange.close(code, reason)
-        self._ready.clear()
+        transport, frames = self.transport, self._frames
+        assert frames is not None
+        closing = self._exchange.close(code, reason, keep=keep)
+        if not keep:
+            self._ready.clear()
         transport.write(closing)
         transport.timer.set(CLOSE_TIMEOUT)
         self._behind = 0
         transport.resume_reading()
+        if frames.lagging:
+            frames.feed(b"")  # the peer's own close may be in there
+            self._attend(frames)
         self._wake()
 
     def _finish(self, data: bytes) -> None:

@@ -7,12 +7,14 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Queue
+from threading import Event
 from typing import Any
 
 import pytest
+import trio
 from websockets.exceptions import ConnectionClosed
 
-from consumers.server import trio_transport
+from consumers.server import trio_transport, trio_websocket
 from consumers_tests.server.apps import MIB, Probe
 from consumers_tests.server.live import (
     KINDS,
@@ -176,3 +178,25 @@ def test_an_application_that_is_behind_loses_no_client() -> None:
         client.sendall(text(b"hello") * 200)
         pinged = frames(client)
         assert [next(pinged)[0] for _ in range(3)] == [PING] * 3
+
+
+def test_a_close_behind_unread_messages_is_found() -> None:
+    """The client's close ends the connection at once, wherever it waits to be read."""
+    told, closing = Queue[str](), Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await receive()
+            told.put("behind")
+            await trio.to_thread.run_sync(closing.wait)
+            await send({"type": "websocket.close", "code": 4001})
+
+    with in_thread(app, TRIO) as server, opened(server, "/") as client:
+        client.sendall(text(b"hello") * 200 + b"\x88\x80" + MASK)
+        assert told.get(timeout=PATIENCE) == "behind"
+        closing.set()
+        client.settimeout(trio_websocket.CLOSE_TIMEOUT / 2)
+
+        assert list(frames(client)) == [(CLOSE, struct.pack("!H", 4001))]
