@@ -63,7 +63,7 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
         factory=True,
         interface="asgi3",
         http=Entrance,
-        ws=Protocol if options.ws == "auto" else options.ws,
+        ws=_protocol(options) if options.ws == "auto" else options.ws,
         ws_max_size=options.ws_max_size,
         ws_ping_interval=options.ws_ping_interval,
         ws_ping_timeout=options.ws_ping_timeout,
@@ -85,6 +85,15 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
             f"{options.ws!r}: {error}"
         ) from error
     return config
+
+
+def _protocol(options: Options) -> type[Protocol]:
+    """Return our protocol, which compresses as the options say."""
+    deflate = options.deflate
+    if deflate is None or deflate == Protocol.deflate:
+        return Protocol
+    members = {"__slots__": (), "deflate": deflate}
+    return type("Compressing", (Protocol,), members)
 
 
 async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from consumers.errors import ConfigurationError, shorten
+from consumers.server.frames import DeflateSettings
 
 __all__ = ["Backend", "LogLevel", "Options"]
 
@@ -119,6 +120,17 @@ class Options:
         default=False,
         metadata={"help": "Compress messages, for 34 KiB per connection."},
     )
+    ws_deflate_context_takeover: bool = field(
+        default=True,
+        metadata={
+            "help": "Compress a message by what went before it; without, frames are "
+            "larger, memory is less, and a publication is compressed once for all."
+        },
+    )
+    ws_deflate_memory_level: int = field(
+        default=5,
+        metadata={"help": "What compressing may use of memory, from 1 to 9."},
+    )
     unacknowledged_timeout: float | None = field(
         default=30.0,
         metadata={
@@ -189,6 +201,8 @@ class Options:
             raise _wrong(self, "fd", "an open file descriptor")
         if not 0 <= self.graceful_timeout < math.inf:
             raise _wrong(self, "graceful_timeout", "a finite number of seconds")
+        if not 1 <= self.ws_deflate_memory_level <= 9:
+            raise _wrong(self, "ws_deflate_memory_level", "between 1 and 9")
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -227,6 +241,14 @@ class Options:
             raise _wrong(self, "ws", f"{', '.join(WS_IMPLEMENTATIONS)} or MODULE:CLASS")
         if self.loop not in ("auto", "asyncio", "uvloop") and ":" not in self.loop:
             raise _wrong(self, "loop", "auto, asyncio, uvloop or MODULE:FACTORY")
+
+    @property
+    def deflate(self) -> DeflateSettings | None:
+        """How messages are compressed; ``None``: not at all."""
+        if not self.ws_per_message_deflate:
+            return None
+        alone = not self.ws_deflate_context_takeover
+        return DeflateSettings(alone, alone, memory_level=self.ws_deflate_memory_level)
 
     @property
     def directory(self) -> Path:

@@ -10,7 +10,6 @@ from urllib.parse import quote
 import trio
 
 from consumers.server.exchange import Settings
-from consumers.server.frames import DeflateSettings
 from consumers.server.lifespan import ASGIApplication
 from consumers.server.options import Options
 from consumers.server.trio_transport import Gone, Loop, Transport
@@ -48,10 +47,7 @@ class Server:
         self.loop = loop
         self.nursery = nursery
         """Where the application's calls run."""
-        self.settings = Settings(
-            options.ws_max_size,
-            DeflateSettings() if options.ws_per_message_deflate else None,
-        )
+        self.settings = Settings(options.ws_max_size, options.deflate)
         self.connections: set[Connection] = set()
         """Those whose sockets are open."""
         self.calls: set[trio.CancelScope] = set()

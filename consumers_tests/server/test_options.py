@@ -23,6 +23,10 @@ from consumers.server.options import Options
         ({"fd": -1}, "fd must be an open file descriptor, got -1"),
         ({"backend": "curio"}, "backend must be one of asyncio, trio, got 'curio'"),
         ({"workers": 0}, "workers must be a positive number, got 0"),
+        (
+            {"ws_deflate_memory_level": 10},
+            "ws_deflate_memory_level must be between 1 and 9, got 10",
+        ),
         ({"ws_max_size": -1}, "ws_max_size must be a positive number, got -1"),
         (
             {"graceful_timeout": float("inf")},

@@ -126,7 +126,7 @@ def test_a_message_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> No
     assert probe.disconnects.get(timeout=PATIENCE)["code"] == 1009
 
 
-@pytest.mark.parametrize("kind", [KINDS["sansio"], KINDS["wsproto"], TRIO])
+@pytest.mark.parametrize("kind", [KINDS["own"], KINDS["sansio"], TRIO])
 @pytest.mark.parametrize("compress", [False, True])
 def test_compression_is_an_option(kind: Kind, compress: bool) -> None:
     """What a client offers is taken when the option says so, and not otherwise."""
@@ -138,6 +138,20 @@ def test_compression_is_an_option(kind: Kind, compress: bool) -> None:
 
     assert answer.startswith(b"http/1.1 101 ")
     assert (b"permessage-deflate" in answer) is compress
+
+
+@pytest.mark.parametrize("kind", [KINDS["own"], TRIO])
+def test_messages_may_be_compressed_each_by_itself(kind: Kind) -> None:
+    """Without context takeover both sides agree to begin anew with each message."""
+    settings = {"ws_per_message_deflate": True, "ws_deflate_context_takeover": False}
+    with (
+        in_thread(Probe(), kind, ws_deflate_memory_level=2, **settings) as server,
+        server.raw(OFFER) as client,
+    ):
+        answer = client.recv(65536)
+
+    assert b"server_no_context_takeover" in answer
+    assert b"client_no_context_takeover" in answer
 
 
 PINGS = {"ws_ping_interval": 0.02, "ws_ping_timeout": 0.2}
