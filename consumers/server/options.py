@@ -123,8 +123,8 @@ class Options:
     ws_deflate_context_takeover: bool = field(
         default=True,
         metadata={
-            "help": "Compress a message by what went before it; without, frames are "
-            "larger, memory is less, and a publication is compressed once for all."
+            "help": "Compress by what went before; without, a publication is "
+            "compressed once for all."
         },
     )
     ws_deflate_memory_level: int = field(
