@@ -73,7 +73,11 @@ class Server:
     def raw(self, data: bytes = b"") -> socket.socket:
         """Connect a plain socket, and send bytes."""
         sock = socket.create_connection((self.host, self.port), timeout=PATIENCE)
-        sock.sendall(data)
+        try:
+            sock.sendall(data)
+        except OSError:
+            sock.close()
+            raise
         return sock
 
 
