@@ -132,7 +132,7 @@ async def test_refused_handshakes(server: Server) -> None:
 
 async def test_tokens(server: Server) -> None:
     """A refused token is replaced once, and one that ends is in time."""
-    tokens = iter(["nobody", "ann:1", "ann:1000"])
+    tokens = iter(["nobody", "ann:2", "ann:1000"])
 
     async def fetch() -> str:
         await anyio.lowlevel.checkpoint()
@@ -140,9 +140,9 @@ async def test_tokens(server: Server) -> None:
 
     with fail_after(10):
         async with client(server, token=fetch) as ann:
-            assert await ann.request({"type": "token"}) == "ann:1"
+            assert await ann.request({"type": "token"}) == "ann:2"
             first = ann.connection
-            while await ann.request({"type": "token"}) == "ann:1":
+            while await ann.request({"type": "token"}) == "ann:2":
                 await anyio.lowlevel.checkpoint()
             assert await ann.request({"type": "token"}) == "ann:1000"
             assert ann.connection == first

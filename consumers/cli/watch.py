@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -68,6 +71,25 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         _note(record.getMessage())
+
+
+async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
+    """Do work until Ctrl+C cancels it.
+
+    As an exception that is raised wherever the program happens to be, Ctrl+C has also
+    come amid trio's own bookkeeping, which that does not survive.
+    """
+
+    async def wait() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                group.cancel_scope.cancel()
+                return
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await work()
+        group.cancel_scope.cancel()
 
 
 async def _watch(
@@ -156,6 +178,7 @@ def watch(
     log.addHandler(_Notes())
     log.setLevel(logging.INFO)
     try:
-        anyio.run(_watch, groups, group, since, last, backend=backend)
+        work = partial(_watch, groups, group, since, last)
+        anyio.run(_until_interrupted, work, backend=backend)
     except* (KeyboardInterrupt, SystemExit):
         pass  # Ctrl+C, or whoever reads this has ended
