@@ -11,6 +11,7 @@ __all__ = ["OWN", "SERVERS", "STOCK", "Recipe", "absent", "alone"]
 HOST = "127.0.0.1"
 # Longer than a measurement, which takes no pings for answers.
 PINGS = ("--ws-ping-interval", "600")
+QUIET = ("--log-level", "warning", "--no-access-log")
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class Recipe:
     """Modules that must be there."""
 
 
-def uvicorn(ws: str, loop: str, *needs: str) -> Recipe:
+def uvicorn(ws: str, loop: str, *needs: str, http: str = "auto") -> Recipe:
     """Uvicorn's own command line; it compresses for clients that offer it."""
-    flags = ("--ws", ws, "--loop", loop, "--log-level", "warning", "--no-access-log")
+    flags = ("--http", http, "--ws", ws, "--loop", loop, *QUIET)
 
     def command(app: str, port: int) -> Sequence[str]:
         return ["uvicorn", app, "--host", HOST, "--port", str(port), *flags, *PINGS]
@@ -81,6 +82,7 @@ def alone(*flags: str) -> Recipe:
 
 
 OWN = "consumers.server.uvicorn"
+ENTRANCE = "consumers.server.entrance:Entrance"
 STOCK = "uvicorn-websockets-sansio-uvloop"
 SERVERS = {
     **{
@@ -89,7 +91,8 @@ SERVERS = {
         for loop in ("uvloop", "asyncio")
     },
     **{
-        f"uvicorn-own-{loop}": uvicorn(f"{OWN}:Protocol", loop, OWN)
+        # As `consumers run` has it.
+        f"uvicorn-own-{loop}": uvicorn(f"{OWN}:Protocol", loop, OWN, http=ENTRANCE)
         for loop in ("uvloop", "asyncio")
     },
     "consumers-asyncio": consumers("asyncio"),
