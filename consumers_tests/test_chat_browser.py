@@ -183,6 +183,8 @@ def test_what_is_new_is_marked(port: int, room: str, tabs: Tabs, proxy: Proxy) -
     expect(bo.locator(".divider")).to_have_count(0)
 
     proxy.cut()
+    say(ana, "back again")  # which goes out when she is
+    expect(bo.get_by_role("log")).to_contain_text("back again")
     expect_connected(ana)
     say(bo, "nothing was missed")
     expect(ana.get_by_role("log")).to_contain_text("nothing was missed")

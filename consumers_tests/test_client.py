@@ -132,17 +132,21 @@ async def test_refused_handshakes(server: Server) -> None:
 
 async def test_tokens(server: Server) -> None:
     """A refused token is replaced once, and one that ends is in time."""
-    tokens = iter(["nobody", "ann:2", "ann:1000"])
+    tokens, last = iter(["nobody", "ann:4", "ann:1000"]), anyio.Event()
 
     async def fetch() -> str:
         await anyio.lowlevel.checkpoint()
-        return next(tokens)
+        token = next(tokens)
+        if token == "ann:1000":
+            last.set()
+        return token
 
-    with fail_after(10):
+    with fail_after(20):
         async with client(server, token=fetch) as ann:
-            assert await ann.request({"type": "token"}) == "ann:2"
+            assert await ann.request({"type": "token"}) == "ann:4"
             first = ann.connection
-            while await ann.request({"type": "token"}) == "ann:2":
+            await last.wait()
+            while await ann.request({"type": "token"}) == "ann:4":
                 await anyio.lowlevel.checkpoint()
             assert await ann.request({"type": "token"}) == "ann:1000"
             assert ann.connection == first
