@@ -12,9 +12,6 @@ ARGS ?=
 COVER ?=
 # With `TESTS=all` also what takes long: consumers_tests/thorough.py says what that is.
 TESTS ?=
-# With `RETRY=yes`, as in CI, a test that failed is run once more by itself: some look at
-# real clocks, browsers and processes, and a machine shared with others may be too slow.
-RETRY ?=
 # More than there are processors, since many tests wait for a process or a broker.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 
@@ -22,7 +19,6 @@ WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 2)
 export PYTHONDONTWRITEBYTECODE :=
 
 BIN := $(VENV)/bin
-PYTEST = TESTS=$(TESTS) $(BIN)/$(if $(COVER),coverage run,python) -m pytest
 # Stamps: what is there need not be installed again until pyproject.toml changes.
 APP := $(VENV)/.installed-app
 DEV := $(VENV)/.installed-dev
@@ -48,9 +44,7 @@ run: $(APP) ## Serve the chat example at http://127.0.0.1:8000
 
 test: $(DEV) $(NPM) browser ## Run all tests in parallel
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -n $(WORKERS) $(ARGS) || { [ $$? = 1 ] && [ -n "$(RETRY)" ] \
-		&& echo "What has failed is run once more, with nothing beside it" \
-		&& $(PYTEST) --last-failed --last-failed-no-failures none; }
+	TESTS=$(TESTS) $(BIN)/$(if $(COVER),coverage run,python) -m pytest -n $(WORKERS) $(ARGS)
 	@$(if $(COVER),$(BIN)/coverage combine -q,true)
 
 check: lint types imports coverage docs ## Everything else that must hold before a change goes in

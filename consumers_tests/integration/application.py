@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from queue import Queue
 from typing import Any
 
@@ -25,11 +24,21 @@ from consumers import (
 )
 
 
+class Told(dict[str, Queue[Any]]):
+    """A queue for each key, made by whichever thread asks first.
+
+    A `defaultdict` makes two if both ask at once, and keeps one of them.
+    """
+
+    def __missing__(self, key: str) -> Queue[Any]:
+        return self.setdefault(key, Queue())
+
+
 class Served:
     """An ASGI application, and what its connections told."""
 
     def __init__(self) -> None:
-        self.told: defaultdict[str, Queue[Any]] = defaultdict(Queue)
+        self.told = Told()
         """``{key of a connection: what it told}``."""
         self.thread: int | None = None
         """The thread that serves it."""
@@ -76,7 +85,7 @@ def typed(annotation: Any) -> type[WebSocketConsumer]:
     return Typed
 
 
-def make_app(told: defaultdict[str, Queue[Any]]) -> App:
+def make_app(told: Told) -> App:
     class Telling(WebSocketConsumer):
         async def on_disconnect(self, code: int) -> None:
             event = self.close_event
@@ -182,7 +191,7 @@ def make_app(told: defaultdict[str, Queue[Any]]) -> App:
     return app
 
 
-def add_views(app: App, told: defaultdict[str, Queue[Any]]) -> None:
+def add_views(app: App, told: Told) -> None:
     """Add what the classes do in the style of functions."""
 
     @app.websocket_route("/function/echo/{key}", value_type="event")
