@@ -65,6 +65,7 @@ class Held:
     def __init__(self, page: Page) -> None:
         self._frames: list[dict[str, Any]] = []
         self._holds = True
+        self._failure: str | None = None
         self._socket: WebSocketRoute
         page.route_web_socket("**/r/*", self._begin)
         page.reload()
@@ -76,22 +77,31 @@ class Held:
     def _take(self, data: str | bytes) -> None:
         frame = json.loads(data)
         begun = self._frames or frame["type"] in ("publication", "reply")
-        if self._holds and begun:
+        if self._failure is not None and frame["type"] == "reply":
+            self._refuse(frame)
+        elif self._holds and begun:
             self._frames.append(frame)
         else:
             self._socket.send(data)
 
+    def _refuse(self, reply: dict[str, Any]) -> None:
+        error = {"type": "error", "id": reply["id"], "code": self._failure}
+        self._socket.send(json.dumps(error))
+
     def fail(self, code: str) -> None:
-        """Say that what was asked has failed, before all that is held."""
-        for frame in self._frames[:]:
-            if frame["type"] == "reply":
-                self._frames.remove(frame)
-                error = {"type": "error", "id": frame["id"], "code": code}
-                self._socket.send(json.dumps(error))
+        """Say that what was asked has failed, before all that is held.
+
+        Until :meth:`release`: the server may not have answered yet.
+        """
+        self._failure = code
+        replies = [frame for frame in self._frames if frame["type"] == "reply"]
+        for reply in replies:
+            self._frames.remove(reply)
+            self._refuse(reply)
 
     def release(self) -> None:
         """Let through what is held, and hold nothing more."""
-        self._holds = False
+        self._holds, self._failure = False, None
         for frame in self._frames:
             self._socket.send(json.dumps(frame))
 

@@ -15,7 +15,8 @@ from socket import socket
 from typing import Any, Final
 
 from uvicorn import Config
-from uvicorn.supervisors import ChangeReload
+from uvicorn.supervisors.watchfilesreload import WatchFilesReload
+from watchfiles import watch
 
 from consumers.errors import ConfigurationError
 from consumers.layers import MemoryLayer
@@ -66,7 +67,26 @@ def reload_on_change(worker: Worker, sockets: list[socket]) -> None:
         reload_dirs=list(worker.options.reload_dirs) or [str(worker.options.directory)],
         log_config=None,
     )
-    ChangeReload(config, target=worker, sockets=sockets).run()
+    _Reload(config, target=worker, sockets=sockets).run()
+
+
+class _Reload(WatchFilesReload):
+    """uvicorn's, which begins to watch only after it has started the worker.
+
+    What changes while the worker reads its files would never be loaded.
+    """
+
+    def startup(self) -> None:
+        self.watcher = watch(
+            *self.reload_dirs,
+            watch_filter=None,
+            stop_event=self.should_exit,
+            yield_on_timeout=True,
+            rust_timeout=100,  # milliseconds, which the first look takes
+            ignore_permission_denied=True,
+        )
+        next(self.watcher)
+        super().startup()
 
 
 def run_workers(worker: Worker, sockets: list[socket]) -> None:
