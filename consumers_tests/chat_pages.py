@@ -86,22 +86,24 @@ class Held:
 
     def _refuse(self, reply: dict[str, Any]) -> None:
         error = {"type": "error", "id": reply["id"], "code": self._failure}
+        self._failure = None
         self._socket.send(json.dumps(error))
 
     def fail(self, code: str) -> None:
         """Say that what was asked has failed, before all that is held.
 
-        Until :meth:`release`: the server may not have answered yet.
+        The server may have answered already, or will.
         """
         self._failure = code
-        replies = [frame for frame in self._frames if frame["type"] == "reply"]
-        for reply in replies:
-            self._frames.remove(reply)
-            self._refuse(reply)
+        for frame in self._frames:
+            if frame["type"] == "reply":
+                self._frames.remove(frame)
+                self._refuse(frame)
+                return
 
     def release(self) -> None:
         """Let through what is held, and hold nothing more."""
-        self._holds, self._failure = False, None
+        self._holds = False
         for frame in self._frames:
             self._socket.send(json.dumps(frame))
 
