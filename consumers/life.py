@@ -21,6 +21,7 @@ from .errors import StateError
 from .farewell import Farewell
 from .hooks import Hooks
 from .limits import DEFAULT_LIMITS
+from .registry import current_registry
 from .state import CLOSING, CONNECTING, ENDED, OPEN
 from .tasks import MAIN, Task, Tasks
 from .verdict import Verdict
@@ -29,6 +30,7 @@ from .watchdog import current_watchdog
 if TYPE_CHECKING:
     from .dispatch import Dispatch
     from .groups import GroupName
+    from .registry import Registry
 
 __all__ = ["Life"]
 
@@ -54,6 +56,7 @@ class Life:
         "_outside",
         "_pull",
         "_raises",
+        "_registry",
         "_scope",
         "_timed",
         "_verdict_or_none",
@@ -83,6 +86,7 @@ class Life:
         self._dispatch: Dispatch | None = None  # where on_receive is not all
         self._outside: object = None  # what the main task was before
         self._raises = True  # at its end; not where providers end after it
+        self._registry: Registry  # which has it while it lives
         # Most connections need none of these, or only at their end.
         self._verdict_or_none: Verdict | None = None
         self._farewell: Farewell | None = None
@@ -107,6 +111,8 @@ class Life:
 
     async def __aenter__(self) -> None:
         """Begin: what is raised from now on ends the connection, and no more."""
+        self._registry = current_registry()
+        self._registry.lives.add(self)
         if not self._idle:
             await self._open()
 
@@ -147,6 +153,7 @@ class Life:
             if not self._idle:
                 tasks.leave(self._outside)
             self.consumer._stage = ENDED
+            self._registry.lives.discard(self)
             failures = self._end() if self._raises else None
         if failures is not None:
             failures.raise_failures()

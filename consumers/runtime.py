@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from starlette.websockets import WebSocketDisconnect
 
+from .admission import admit
 from .answering import answer_error
 from .application import identify
 from .clock import move_on_after
@@ -125,6 +126,7 @@ class Runtime(Life):
         await consumer._read_connect()
         if consumer._stage is CLOSED:
             return False
+        admit(consumer, self._app)
         bounds = consumer._bounds
         authenticate = None if self._app is None else self._app.authenticate
         first = plan.on_connect
