@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from .origins import Origins, check_origin
 
 if TYPE_CHECKING:
     from .application import Application
+    from .consumer import WebSocketConsumer
     from .websocket import WebSocket
 
 __all__ = ["admit", "permit"]
 
 
-def admit(connection: WebSocket, app: Application | None) -> None:
+_SAME: Final = Origins()
+
+
+def admit(connection: WebSocketConsumer, app: Application | None) -> None:
     """Refuse who may not connect, whoever it is.
 
     Raises:
         starlette.exceptions.HTTPException: It is refused.
     """
+    own = connection._origins
+    check_origin(
+        connection.scope,
+        own or (_SAME if app is None else app.origins),
+        None if app is None else app.hosts,
+        None if own is None and app is not None else type(connection).__qualname__,
+    )
 
 
 async def permit(connection: WebSocket, app: Application | None) -> None:

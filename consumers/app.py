@@ -22,6 +22,7 @@ from .errors import ConfigurationError, LayerUnavailable, StateError
 from .groups import Groups
 from .identity import Authenticate
 from .limits import DEFAULT_LIMITS, Limits
+from .origins import Hosts, Origins, OriginsSetting
 from .protocol import spoken
 from .providers import Factory, resolve
 from .refusal import Refusal
@@ -56,6 +57,8 @@ class App(Router):
         groups: Groups | None = None,
         authenticate: Authenticate | None = None,
         limits: Limits | None = None,
+        origins: OriginsSetting = None,
+        hosts: Sequence[str] | None = None,
         middleware: Sequence[Middleware] = (),
         lifespan: Lifespan | None = None,
         http: ASGIApp | None = None,
@@ -71,6 +74,12 @@ class App(Router):
             groups: Those that consumers publish to; groups of its own otherwise.
             authenticate: ``await authenticate(connection)`` tells who it is.
             limits: The bounds of each connection.
+            origins: The origins of the pages that may connect: a list such as
+                ``["self", "https://shop.example", "https://*.shop.example"]``, where
+                ``"self"`` is the origin that is connected to; ``"*"``: any. By default
+                ``["self"]``. What sends no ``Origin`` is no browser, and may connect.
+            hosts: The names that sockets are served by, such as ``"shop.example"`` or
+                ``"*.shop.example"``; any other ``Host`` is refused. ``None``: any.
             middleware: ASGI middleware around sockets and HTTP requests alike.
             lifespan: As in Starlette.
             http: An ASGI application for HTTP requests that no route takes. Its own
@@ -105,6 +114,10 @@ class App(Router):
         """Who tells who it is."""
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         """The bounds of each connection that has none of its own."""
+        self.origins = Origins(origins)
+        """The origins that may connect, where a class has none of its own."""
+        self.hosts = None if hosts is None else Hosts(hosts)
+        """The names that sockets are served by; ``None``: any."""
         self.provided: dict[Factory, Any] = {}
         """The values of application scope, while the lifespan runs."""
         self._lifespan = lifespan

@@ -10,6 +10,7 @@ from starlette.types import Scope
 from .groups import STATE_KEY, Groups
 from .identity import known
 from .limits import Limits
+from .origins import Hosts, Origins
 
 if TYPE_CHECKING:
     from .identity import Authenticate
@@ -31,6 +32,8 @@ class Application(Protocol):
     groups: Groups
     authenticate: Authenticate | None
     limits: Limits
+    origins: Origins
+    hosts: Hosts | None
     provided: Mapping[Factory, Any]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .call import current_call
 from .errors import ConfigurationError
 from .member import GroupMember
+from .origins import Origins
 from .plan import Plan, make_plan
 from .protocol import PROTOCOLS, spoken
 from .protocol.writing import FRAMED
@@ -93,10 +94,15 @@ class WebSocketConsumer(GroupMember):
     accepted and closed with 4000 + status, which a browser's script can read. Clients
     of `consumers.v1` get that in any case."""
 
+    origins: ClassVar[Any] = None
+    """The origins of the pages that may connect, as in ``App(origins=...)``; ``None``:
+    the application's."""
+
     limits: ClassVar[Any] = None
     """Bounds of its own; ``None``: the application's."""
 
     _plan: ClassVar[Plan]
+    _origins: ClassVar[Origins | None] = None  # as they were read
     # A function view, for the classes that routing makes of functions.
     _view: ClassVar[Callable[..., Awaitable[None]] | None] = None
     _namespace: ClassVar[dict[str, Any]] = {}
@@ -116,6 +122,9 @@ class WebSocketConsumer(GroupMember):
         check_settings(
             cls.__qualname__, {name: own[name] for name in SETTINGS if name in own}
         )
+        if "origins" in own:
+            written, owner = cls.origins, cls.__qualname__
+            cls._origins = None if written is None else Origins(written, owner=owner)
         # For annotations that name classes of the same function or class, or itself.
         cls._namespace = {**callers_locals(), cls.__name__: cls, **own}
         try:

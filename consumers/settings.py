@@ -52,6 +52,11 @@ def _is_name(value: Any) -> bool:
     return value is None or isinstance(value, str)  # which one: codec_for
 
 
+def _is_texts(value: Any) -> bool:
+    """Tell whether it is a list of texts; which ones, is read by `Origins`."""
+    return isinstance(value, list | tuple) and all(isinstance(s, str) for s in value)
+
+
 _TYPE = (_is_name, "the name of a message type, or None")
 _SETTINGS: Final[dict[str, tuple[Any, str]]] = {
     "auto_accept": (lambda value: isinstance(value, bool), "True or False"),
@@ -65,6 +70,10 @@ _SETTINGS: Final[dict[str, tuple[Any, str]]] = {
     "concurrency": (_is_count, "a positive whole number"),
     "finish_timeout": (_is_number, "a positive number of seconds"),
     "refusals": (lambda value: value in ("http", "close"), "'http' or 'close'"),
+    "origins": (
+        lambda value: value in (None, "*") or _is_texts(value),
+        'a list such as ["https://shop.example"], "*" for any, or None',
+    ),
     "sends": (lambda value: True, "a class, or a union of classes"),  # see _sends
     "positions": (lambda value: isinstance(value, bool), "True or False"),
     "limits": (

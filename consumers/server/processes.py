@@ -20,6 +20,7 @@ from watchfiles import watch
 
 from consumers.errors import ConfigurationError
 from consumers.layers import MemoryLayer
+from consumers.origins import Origins
 from consumers.server.loading import describe, load
 from consumers.server.logs import configure_logging
 from consumers.server.loops import serve_process
@@ -47,6 +48,7 @@ class Worker:
         """Import the application and serve it on the parent's sockets."""
         configure_logging(self.options)
         MemoryLayer.workers = self.options.workers
+        Origins.development = self.options.reload
         try:
             app = load(self.app, self.options)
             serve_process(app, self.options, sockets or [])
