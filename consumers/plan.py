@@ -14,8 +14,12 @@ import msgspec
 from .attributes import attributes_beside
 from .codecs import Codec, only, with_positions
 from .errors import ConfigurationError
-from .limits import DEFAULT_SHAPE
-from .messages import Receiving, codecs_of, is_interceptor, receiving_of
+from .messages import (
+    Receiving,
+    codecs_of,
+    is_interceptor,
+    receiving_of,
+)
 from .params import Binder
 from .protocol.reading import FrameReader, PlainReader
 from .protocol.writing import FRAMED, Plain
@@ -28,7 +32,6 @@ from .receivers import (
     receiver_of_all,
 )
 from .settings import SETTINGS
-from .shape import Shape
 from .signatures import Signature, read_signature
 from .subscribers import Subscriber, read_subscribers
 
@@ -110,24 +113,23 @@ class Plan:
     message, unless it authenticates."""
     owner: str = ""
     """The class's name, for errors."""
-    _frame_readers: dict[Any, FrameReader] = field(default_factory=dict, init=False)
-    _readers: dict[Shape, PlainReader] = field(default_factory=dict, init=False)
+    _frame_readers: dict[str, FrameReader] = field(default_factory=dict, init=False)
 
     @cached_property
     def holds_providers(self) -> bool:
         """Whether something that it needs has a teardown when the connection ends."""
         return any(each.is_generator for each in self.providers_of("connection"))
 
-    def frame_reader(self, name: str, shape: Shape = DEFAULT_SHAPE) -> FrameReader:
+    def frame_reader(self, name: str) -> FrameReader:
         """Return what reads the frames of `consumers.v1` by a codec, made once."""
-        reader = self._frame_readers.get((name, shape))
+        reader = self._frame_readers.get(name)
         if reader is None:
             kinds = [kind.__struct_config__ for kind in self.receivers]
             tag = next((kind.tag_field for kind in kinds), None) or ""
             tags = [kind.tag for kind in kinds]
             annotation = Any if self.message is None else self.message
-            reader = FrameReader(name, annotation, (tag, tags), shape)
-            self._frame_readers[name, shape] = reader
+            reader = FrameReader(name, annotation, (tag, tags))
+            self._frame_readers[name] = reader
         return reader
 
     def framed(self, name: str) -> Codec:
@@ -149,12 +151,10 @@ class Plan:
         """What writes answers, where no subprotocol is spoken."""
         return Plain(self.send)
 
-    def reader(self, shape: Shape = DEFAULT_SHAPE) -> PlainReader:
-        """Return what reads its methods' messages, where no subprotocol is spoken."""
-        if shape not in self._readers:
-            reader = PlainReader(self.receive, tuple(self.receivers), shape)
-            self._readers[shape] = reader
-        return self._readers[shape]
+    @cached_property
+    def reader(self) -> PlainReader:
+        """What reads the messages of its methods, where no subprotocol is spoken."""
+        return PlainReader(self.receive, tuple(self.receivers))
 
     def providers_of(self, scope: str) -> tuple[Provider, ...]:
         """Return the providers of one scope, what is needed first coming first."""
