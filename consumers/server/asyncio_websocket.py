@@ -10,7 +10,14 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 from consumers.server.asyncio_writing import FEW, SMALL, Shared, Writing
-from consumers.server.exchange import NO_CONTENT, OPEN, Event, Exchange, Stage
+from consumers.server.exchange import (
+    NO_CONTENT,
+    OPEN,
+    Event,
+    Exchange,
+    Settings,
+    Stage,
+)
 from consumers.server.frames import TEXT_HEADERS, Frames, ping_frame, text_frame
 
 __all__ = ["Connection", "PeerGone"]
@@ -20,6 +27,9 @@ _BEHIND: Final = 64 * 1024
 
 _EARLY: Final = 64 * 1024
 """Bytes that a client may send before its handshake is answered."""
+
+_NOTHING_YET: Final = Exchange(None, Settings(0))
+"""Of all whose request is yet to be read: there is nobody to tell that it is over."""
 
 _PING: Final = ping_frame()
 _GONE: Final = "the client is gone, nothing can be sent to it"
@@ -43,11 +53,10 @@ class Connection(Writing):
         "shares",
     )
 
-    _exchange: Exchange  # once the request was read
-
     def __init__(self, shared: Shared) -> None:
         """Begin without a transport."""
         super().__init__(shared)
+        self._exchange = _NOTHING_YET
         self._frames: Frames | None = None  # once it is open
         self._early = b""
         # What the application has to receive: the last one comes first.

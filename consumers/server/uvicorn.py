@@ -40,7 +40,12 @@ from consumers.server.exchange import (
     Stage,
     http_head,
 )
-from consumers.server.frames import DeflateSettings, Refusal, check_handshake
+from consumers.server.frames import (
+    DeflateSettings,
+    Refusal,
+    check_handshake,
+    read_request,
+)
 from consumers.server.keepalive import Keepalive
 
 __all__ = ["Protocol"]
@@ -74,6 +79,16 @@ def _shared_by(
     return shared
 
 
+def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
+    """Return the one of IPv4 that the transport knows.
+
+    uvicorn asks the socket, each time: with uvloop, that takes six system calls and two
+    sockets of Python's.
+    """
+    known = transport.get_extra_info(name)
+    return known if type(known) is tuple and len(known) == 2 else None
+
+
 class Protocol(Connection):
     """One WebSocket connection of a uvicorn server."""
 
@@ -81,7 +96,7 @@ class Protocol(Connection):
     """How messages are compressed, where uvicorn's ``ws_per_message_deflate`` asks for
     that. Set it in a subclass, and name that in ``--ws``."""
 
-    __slots__ = ("_app_state", "_begun", "_config", "_state", "_whom")
+    __slots__ = ("_app_state", "_begun", "_config", "_state", "_whom", "others")
 
     def __init__(
         self,
@@ -100,16 +115,26 @@ class Protocol(Connection):
         self._app_state = app_state
         self._whom: tuple[str, ...] = ()  # for the log: address and path
         self._begun = False  # whether the request was read
+        self.others: type[asyncio.Protocol] | None = None
+        """Who serves the connection if it does not begin with the usual request for a
+        WebSocket; ``None``: uvicorn's HTTP protocol has read it and hands it over."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection over from uvicorn's HTTP protocol."""
+        """Take a connection: a new one, or one from uvicorn's HTTP protocol."""
         super().connection_made(transport)
         self._state.connections.add(self)  # type: ignore[arg-type]
 
     def _unopened(self, data: bytes) -> None:
-        """Take the request, which uvicorn hands over whole."""
+        """Take the request. uvicorn hands it over whole."""
         if self._begun:
             super()._unopened(data)
+            return
+        if self.others is not None:
+            request = read_request(data)
+            if request is None:
+                self._hand_over(self.others, data)
+            else:
+                self._begin(b"GET", *request)
             return
         lines = data[:-4].split(b"\r\n")
         method, target, _ = lines[0].split(b" ", 2)
@@ -117,7 +142,16 @@ class Protocol(Connection):
         for line in lines[1:]:
             name, _, value = line.partition(b":")
             headers.append((name.lower(), value.strip()))
-        self.begin(method, target, headers)
+        self._begin(method, target, headers)
+
+    def _hand_over(self, others: type[asyncio.Protocol], data: bytes) -> None:
+        """Leave the connection, of which this was read, to somebody else."""
+        self._state.connections.discard(self)
+        make: Any = others
+        other = make(self._config, self._state, self._app_state, self._shared.loop)
+        self.transport.set_protocol(other)
+        other.connection_made(self.transport)
+        other.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and whoever waits."""
@@ -134,12 +168,12 @@ class Protocol(Connection):
         elif exchange.stage is Stage.OVER:
             self.transport.close()
 
-    def begin(
+    def _begin(
         self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]
     ) -> None:
         """Judge the request, and run the application if it opens a WebSocket."""
         self._begun = True
-        config, state = self._config, self._state
+        config, state, transport = self._config, self._state, self.transport
         limit = config.limit_concurrency
         checked = check_handshake(method, headers)
         settings, common = self._shared.settings, state.default_headers
@@ -161,9 +195,9 @@ class Protocol(Connection):
             "type": "websocket",
             "asgi": {"version": config.asgi_version, "spec_version": "2.4"},
             "http_version": "1.1",
-            "scheme": "wss" if is_ssl(self.transport) else "ws",
-            "server": get_local_addr(self.transport),
-            "client": get_remote_addr(self.transport),
+            "scheme": "wss" if is_ssl(transport) else "ws",
+            "server": _address(transport, "sockname") or get_local_addr(transport),
+            "client": _address(transport, "peername") or get_remote_addr(transport),
             "root_path": root_path,
             "path": root_path + unquote(raw_path.decode("ascii")),
             "raw_path": root_path.encode("ascii") + raw_path,
