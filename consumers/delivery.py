@@ -92,19 +92,25 @@ class Delivery(WebSocket):
         if not publication.internal:
             self._post(*self._encoded(publication), publication)
 
-    def posts(self, publication: Publication) -> bool:
-        """Send what can go out as a ready frame, and at once; tell if it does.
+    def sending(self, publication: Publication) -> Sending | None:
+        """Send it at once, or return its sending, not yet begun. For the hub.
 
-        For the hub: every member of every publication passes here.
+        Every member of every publication passes here: one call, and what it looks at
+        is written out.
         """
-        shares = self._shares
-        if (
-            shares is None
-            or self._outbox is not None
-            or self._stage is not OPEN
-            or not publication.is_plain
-        ):
-            return False
+        if publication.is_plain and self._outbox is None and self._stage is OPEN:
+            codec = self._stepped
+            if codec is not None:
+                event, _ = publication.forms.get(codec) or self._encoded(publication)
+                return self._asgi_send(event)  # type: ignore[return-value]
+            shares = self._shares
+            if shares is not None and self._posts(publication, shares):
+                return None
+        self.deliver(publication)
+        return None
+
+    def _posts(self, publication: Publication, shares: Hashable) -> bool:
+        """Send it as a ready frame; tell whether it went out."""
         direct, frames = self._direct, publication.frames
         assert direct is not None
         frame = frames.get(shares)
@@ -123,19 +129,6 @@ class Delivery(WebSocket):
             self._shares = codec if shares == () else (codec, shares)
             if shares is None:
                 self._shares = _ALONE
-
-    def sending(self, publication: Publication) -> Sending | None:
-        """Return the sending of what can go out as it is, and at once. For the hub."""
-        codec = self._stepped
-        if (
-            codec is not None
-            and self._outbox is None
-            and self._stage is OPEN
-            and publication.is_plain
-        ):
-            event, _ = publication.forms.get(codec) or self._encoded(publication)
-            return self._asgi_send(event)  # type: ignore[return-value]
-        return None
 
     def put_off(self, rest: Suspended, publication: Publication) -> None:
         """Finish a sending that has to wait. For the hub."""

@@ -47,18 +47,11 @@ class Member(Protocol):
         """
         ...
 
-    def posts(self, publication: Publication) -> bool:
-        """Send it at once, without stepping anything; tell whether that was done.
-
-        Raises:
-            MessageNotEncodable: Its codec can't send the message.
-        """
-        ...
-
     def sending(self, publication: Publication) -> Coroutine[Any, Any, None] | None:
-        """Return the sending of a publication, not yet begun; ``None``: deliver it.
+        """Take a publication; return its sending, not yet begun, if that may wait.
 
-        It may be begun and suspended, if the rest of it is put off.
+        It may be begun and suspended, if the rest of it is put off. ``None``: there is
+        nothing left to do.
 
         Raises:
             MessageNotEncodable: Its codec can't send the message.
@@ -151,7 +144,9 @@ class Hub:
         exclude = publication.exclude
         if exclude is None and publication.connection is not None:
             exclude = self.named.get(publication.connection)
-        walk = _Walk(publication, exclude, list(members.items()))
+        # Two lists: a list of pairs would be hundreds of objects for the collector.
+        pairs = zip(list(members), list(members.values()), strict=True)
+        walk = _Walk(publication, exclude, pairs)
         walk.run()
         if walk.error is not None:
             raise walk.error
@@ -217,13 +212,13 @@ class _Walk:
         self,
         publication: Publication,
         exclude: object,
-        members: list[tuple[Any, Membership]],
+        members: Iterator[tuple[Any, Membership]],
     ) -> None:
         self.error: MessageNotEncodable | None = None
         """Why a member has not got it, whose codec can't send it."""
         self._publication = publication
         self._exclude = exclude
-        self._left = iter(members)
+        self._left = members
         self._member: Any = None  # whose sending was begun last
         self._turn = 0  # of the coroutine that goes on
 
@@ -247,14 +242,11 @@ class _Walk:
                 if publication.position is not None:
                     membership.held = membership.after = None
             try:
-                if member.posts(publication):
-                    continue
                 sending = member.sending(publication)
-                if sending is None:
-                    member.deliver(publication)
-                    continue
             except MessageNotEncodable as unencodable:
                 self.error = unencodable
+                continue
+            if sending is None:
                 continue
             self._member = member
             try:

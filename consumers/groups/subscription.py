@@ -212,12 +212,9 @@ class Subscription:
         self._add(self._waiting, publication)
         self._more.set()
 
-    def posts(self, publication: Publication) -> bool:
-        """Tell that nothing is sent."""
-        return False
-
     def sending(self, publication: Publication) -> None:
-        """Return nothing: what is read here is not sent."""
+        """Take a publication: what is read here is not sent."""
+        self.deliver(publication)
 
     def put_off(self, rest: object, publication: Publication) -> None:
         """Never called, as nothing is sent."""
