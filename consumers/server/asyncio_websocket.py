@@ -300,7 +300,17 @@ class Connection(Writing):
         """Write a ready frame without waiting; tell whether there was room for it."""
         if self._paused or self._exchange.stage is not OPEN:
             return False
-        self.gather(frame)
+        # `gather`, written out: each member of each publication passes here.
+        out = self._out
+        if out or len(frame) >= SMALL:
+            self.gather(frame)
+        else:
+            held = self._shared.cork.held
+            if held:
+                held.append(self)
+            else:
+                self._shared.cork.hold(self)
+            out.append(frame)
         return True
 
     # -- keepalive, and the end -------------------------------------------------------

@@ -100,8 +100,10 @@ class Writing(asyncio.Protocol):
     def flush(self) -> None:
         """Write what was gathered."""
         out = self._out
-        if out:
-            self._write(b"".join(out) if len(out) > 1 else out[0])
+        if len(out) == 1:
+            self._write(out.pop())
+        elif out:
+            self._write(b"".join(out))
             out.clear()
 
     def _hang_up(self) -> None:

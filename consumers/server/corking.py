@@ -19,21 +19,23 @@ class Corked(Protocol):
 class Cork:
     """Those connections of one server that have gathered something."""
 
-    __slots__ = ("_held", "_loop")
+    __slots__ = ("_loop", "held")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._held: list[Corked] = []
+        self.held: list[Corked] = []
+        """Who is flushed at the loop's next turn. Where there is somebody, others may
+        be added right here."""
 
     def hold(self, connection: Corked) -> None:
         """Have a connection flushed at the loop's next turn."""
-        if not self._held:
+        if not self.held:
             self._loop.call_soon(self._pull)
-        self._held.append(connection)
+        self.held.append(connection)
 
     def _pull(self) -> None:
-        held = iter(self._held)
-        self._held = []
+        held = iter(self.held)
+        self.held = []
         try:
             for connection in held:
                 connection.flush()
