@@ -33,7 +33,7 @@ SOURCES := $(shell find consumers consumers_tests docs/examples -name '*.py' 2>/
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check install format lint types imports coverage docs \
-	bench faults autobahn starlette changelog release build clean browser
+	bench faults autobahn starlette changelog release build clean programs
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -42,7 +42,7 @@ run: $(APP) ## Serve the chat example at http://127.0.0.1:8000
 	@echo "The chat is served at http://$(HOST):$(PORT), Ctrl+C ends it."
 	$(BIN)/consumers run --host $(HOST) --port $(PORT) --app-dir docs/examples chat.app:app
 
-test: $(DEV) $(NPM) browser ## Run all tests in parallel
+test: $(DEV) $(NPM) programs ## Run all tests in parallel
 	@rm -f .coverage .coverage.*
 	TESTS=$(TESTS) $(BIN)/$(if $(COVER),coverage run,python) -m pytest -n $(WORKERS) $(ARGS)
 	@$(if $(COVER),$(BIN)/coverage combine -q,true)
@@ -155,14 +155,19 @@ $(STARLETTE): $(DEV)
 		tar -xzf $(VENV)/starlette-$$version.tar.gz -C $@ --strip-components=1
 	touch $@
 
-# A browser for the tests that drive the chat; they skip without one, which CI refuses.
-browser:
-	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
+# What tests need beside Python: a browser for the pages, nginx to stand in front. They
+# skip without, which CI refuses.
+programs:
+	@missing=; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+		|| missing=chromium; \
+	PATH=$$PATH:/usr/sbin command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Chromium from the Debian packages"; \
+		echo "Installing from the Debian packages: $$missing"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -qq -y --no-install-recommends chromium >/dev/null \
-			|| echo "Chromium could not be installed: tests in a browser will be skipped"; \
+			apt-get install -qq -y --no-install-recommends $$missing >/dev/null \
+			|| echo "Not installed: tests that need it will be skipped"; \
 	else \
-		echo "No Chromium, and no right to install it: tests in a browser will be skipped"; \
+		echo "No right to install $$missing: tests that need it will be skipped"; \
 	fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .drain import turn_away
 from .origins import Origins, check_origin
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def admit(connection: WebSocketConsumer, app: Application | None) -> None:
     Raises:
         starlette.exceptions.HTTPException: It is refused.
     """
+    turn_away()
     own = connection._origins
     check_origin(
         connection.scope,

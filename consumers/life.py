@@ -260,7 +260,7 @@ class Life:
         self._leave_groups()
         self.tasks.cancel("work", caller)
         self.tasks.cancel("handler", caller)
-        if caller is not MAIN and not self._pull:
+        if caller is not MAIN and not self.learns_by_receiving():
             self._stop_reading()
 
     def closed_elsewhere(self) -> bool:
@@ -270,10 +270,21 @@ class Life:
             return caller is not self._closer
         return stage is ENDED and caller is None
 
-    def end(self, code: int, reason: str) -> None:
+    def is_busy(self) -> bool:
+        """Tell whether a message is handled; of a view nobody knows."""
+        if self._pull:
+            return False
+        return not self.consumer._inbox.is_idle() or bool(self.tasks.of("handler"))
+
+    def learns_by_receiving(self) -> bool:
+        """Tell whether the main task waits for what :meth:`end` could not wake."""
+        return self._pull or self._idle
+
+    def end(self, code: int, reason: str, retry: float | bool | None = None) -> None:
         """Begin to close from outside, without waiting."""
         if self.consumer._stage is not OPEN:
             return
+        self.consumer._retry = retry
         self._set_closed(code, reason)
         self._leave_groups()
         self.tasks.cancel("work")

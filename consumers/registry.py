@@ -17,13 +17,17 @@ __all__ = ["Registry", "current_registry"]
 class Registry:
     """The connections of one event loop, of all its applications."""
 
-    __slots__ = ("draining", "lives")
+    __slots__ = ("closed", "draining", "lives", "servers")
 
     def __init__(self) -> None:
         self.lives: set[Life] = set()
         """Those whose first event is awaited or was read, until they have ended."""
         self.draining = False
         """Whether the server is about to end, so that readiness checks fail."""
+        self.closed = False
+        """Whether it accepts nothing more, so that who still comes is refused."""
+        self.servers = 0
+        """How many servers run in the event loop, as far as they are ours."""
 
 
 class _Current(local):

@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 import uvicorn
 
+from consumers.drain import announce, drain
 from consumers.errors import ConfigurationError
 from consumers.server.entrance import Entrance
 from consumers.server.lifespan import ASGIApplication, beside, lifespan
@@ -49,6 +50,7 @@ async def serve_on_asyncio(
             async with beside() as group:
                 group.start_soon(server.main_loop)
                 await shutdown.requested.wait()
+                await announce(options.drain_delay, shutdown.hurried)
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(server, shutdown, options)
@@ -97,7 +99,7 @@ def _protocol(options: Options) -> type[Protocol]:
 
 
 async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> None:
-    """Close every connection with 1012, wait, cancel.
+    """Drain; close every connection that is left with 1012, wait, cancel.
 
     Server.shutdown has no limit for tasks that ignore their cancellation, does not wait
     for cancelled ones, leaves the transports of peers that don't read open, and skips
@@ -107,6 +109,9 @@ async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> 
     tasks = server.server_state.tasks
     for listener in server.servers:
         listener.close()
+    limit = options.graceful_timeout
+    # What is none of ours, and so was not asked, has the other half.
+    spent = await drain(options.drain_timeout, limit / 2, shutdown.hurried)
     for connection in list(connections):
         try:
             connection.shutdown()
@@ -114,7 +119,7 @@ async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> 
             # uvicorn's protocols send a close frame without asking whether the client
             # has begun to close, and raise where it has. It ends like the others.
             logger.debug("a connection was closing already: %r", error)
-    with anyio.move_on_after(options.graceful_timeout):
+    with anyio.move_on_after(max(0.0, limit - spent)):
         # uvicorn keeps them in plain sets, which can only be looked at.
         while tasks or any(_is_open(connection) for connection in connections):
             if shutdown.hurried.is_set():

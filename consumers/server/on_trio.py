@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import trio
 
+from consumers.drain import announce, drain
 from consumers.server.http1 import Endpoints
 from consumers.server.lifespan import ASGIApplication, lifespan
 from consumers.server.options import Options
@@ -72,6 +73,7 @@ async def serve_on_trio(
                 nursery.start_soon(accept)
                 started()
                 await shutdown.requested.wait()
+                await announce(options.drain_delay, shutdown.hurried)
             finally:
                 accepting.cancel()
                 for sock in sockets:
@@ -131,11 +133,15 @@ def _connect(
 
 
 async def _end(server: Server, shutdown: Shutdown) -> None:
-    """Close every connection, WebSockets with 1012; wait; cancel."""
+    """Drain; close every connection that is left, with 1012; wait; cancel."""
     server.ending = True
+    options = server.options
+    limit = options.graceful_timeout
+    # What is none of ours, and so was not asked, has the other half.
+    spent = await drain(options.drain_timeout, limit / 2, shutdown.hurried)
     for connection in list(server.connections):
         connection.shutdown()
-    with trio.move_on_after(server.options.graceful_timeout):
+    with trio.move_on_after(max(0.0, limit - spent)):
         while server.connections or server.calls:
             if shutdown.hurried.is_set():
                 break

@@ -155,10 +155,24 @@ class Options:
     log_level: LogLevel = field(
         default="info", metadata={"help": "Least severe message to log."}
     )
+    drain_delay: float = field(
+        default=0.0,
+        metadata={
+            "help": "Seconds between failing the readiness check and accepting "
+            "nothing more."
+        },
+    )
+    drain_timeout: float = field(
+        default=5.0,
+        metadata={
+            "help": "Seconds over which clients are asked to come back; up to 20 go "
+            "at once."
+        },
+    )
     graceful_timeout: float = field(
         default=10.0,
         metadata={
-            "help": "Seconds that connections have to end at shutdown; then they are "
+            "help": "Seconds that connections have to end after that; then they are "
             "cancelled."
         },
     )
@@ -199,8 +213,9 @@ class Options:
             raise _wrong(self, "port", "between 0 and 65535")
         if self.fd is not None and self.fd < 0:
             raise _wrong(self, "fd", "an open file descriptor")
-        if not 0 <= self.graceful_timeout < math.inf:
-            raise _wrong(self, "graceful_timeout", "a finite number of seconds")
+        for name in ("drain_delay", "drain_timeout", "graceful_timeout"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise _wrong(self, name, "a finite number of seconds")
         if not 1 <= self.ws_deflate_memory_level <= 9:
             raise _wrong(self, "ws_deflate_memory_level", "between 1 and 9")
         for name in _POSITIVE:

@@ -109,6 +109,8 @@ class _Workers:
         self.sockets = sockets
         self.ending = False
         self.failed = False
+        self.starting = False
+        """Whether the sockets are on their way to a worker."""
         self.processes: dict[SpawnProcess, float] = {}
         """``{process: when it was started}``, by the monotonic clock."""
 
@@ -135,10 +137,12 @@ class _Workers:
         process = spawn.Process(
             target=self.worker, kwargs={"sockets": list(self.sockets)}
         )
+        self.starting = True
         process.start()
+        self.starting = False
         self.processes[process] = time.monotonic()
         if self.ending:  # The signal came while it was being made.
-            process.terminate()
+            self.end()
 
     def on_signal(self, number: int, frame: Any) -> None:
         # A second signal is passed on too: it tells the workers to hurry.
@@ -148,6 +152,11 @@ class _Workers:
         self.ending = True
         for process in self.processes:
             process.terminate()
+        if not self.starting:
+            # Workers have their own. As long as one of all is open clients connect,
+            # and wait for somebody to accept them.
+            for sock in self.sockets:
+                sock.close()
 
     def on_death(self, process: SpawnProcess) -> None:
         lived = time.monotonic() - self.processes.pop(process)

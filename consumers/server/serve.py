@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import TaskStatus
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from consumers.drain import serving
 from consumers.errors import ConfigurationError
 from consumers.server.lifespan import ASGIApplication, beside
 from consumers.server.limiting import limited
@@ -69,20 +70,21 @@ async def serve(
         for sock in listening:
             prepare(sock, options)
     try:
-        async with beside() as group:
-            if install_signal_handlers:
-                await group.start(shutdown.watch_signals)
-            if running_backend() == "trio":
-                from consumers.server.on_trio import serve_on_trio as serve_on
-            else:
-                from consumers.server.on_asyncio import serve_on_asyncio as serve_on
-            await serve_on(
-                served,
-                options,
-                listening,
-                shutdown,
-                lambda: task_status.started(address_of(listening[0])),
-            )
+        with serving():
+            async with beside() as group:
+                if install_signal_handlers:
+                    await group.start(shutdown.watch_signals)
+                if running_backend() == "trio":
+                    from consumers.server.on_trio import serve_on_trio as serve_on
+                else:
+                    from consumers.server.on_asyncio import serve_on_asyncio as serve_on
+                await serve_on(
+                    served,
+                    options,
+                    listening,
+                    shutdown,
+                    lambda: task_status.started(address_of(listening[0])),
+                )
     finally:
         for sock in listening:
             if sockets is None:
