@@ -143,7 +143,7 @@ class Hosts:
         if isinstance(written, str):
             raise ConfigurationError(
                 f"App: hosts must be a list, got {written!r}; "
-                f"write hosts=[{written!r}], or leave it out for any"
+                f"write hosts=[{written!r}], or leave hosts out for any"
             )
         self._listed: set[str] = set()
         self._below: list[str] = []
@@ -156,7 +156,7 @@ class Hosts:
                     "App: a host must be a name without scheme and port, such as "
                     f"shop.example or *.shop.example, got {shorten(entry)}; an "
                     "address of IPv6 stands in brackets, a name of other letters "
-                    "begins with xn--"
+                    "begins with xn--; leave hosts out for any"
                 )
             if text.startswith("*."):
                 self._below.append(f".{found[0]}")
@@ -261,16 +261,17 @@ def _is_same(origin: _Origin, hosts: Sequence[bytes], *, secure: bool) -> bool:
 def _hint(text: str) -> str | None:
     """Return what is wrong about an entry that somebody has written, if it is known."""
     scheme, found, rest = text.partition("://")
+    if text == "*" or rest == "*" or rest.startswith("*:"):
+        return 'name a host, or write origins="*" for any'
     if not found:
-        return f'write "https://{text}"' if _parse_host(text) else None
+        is_host = _parse_host(text.removeprefix("*."))
+        return f'write "https://{text}"' if is_host else None
     if scheme in ("ws", "wss"):
         return (
             f'it is that of the page: write "{scheme.replace("ws", "http")}://{rest}"'
         )
     if not text.isascii():
         return "a name of other letters is sent as one that begins with xn--"
-    if rest == "*" or rest.startswith("*:"):
-        return 'name a host, or write origins="*" for any'
     if "*" in rest.removeprefix("*."):
         return "a star stands for the names before a host, as in https://*.shop.example"
     if "/" in rest:

@@ -87,6 +87,7 @@ def test_every_setting_has_values_that_work() -> None:
         "refusals": "close",
         "limits": Limits(inbox=1),
         "positions": False,
+        "origins": ["https://shop.example"],
         "sends": int | str,
     }
 

@@ -55,6 +55,8 @@ _LONG: Final = [
         r"test_chat_valkey\.py::test_two_workers_are_one_chat\[trio",
         r"test_chat_valkey\.py::test_a_killed_broker_loses_no_line",
         r"test_dashboard\.py::test_one_process_measures_for_all",
+        # A server that is reloaded, which takes seconds to start and to end.
+        r"test_origins_connections\.py::test_a_front_end_in_development",
         # Conformance: the other loop, all of the suites, and what starts processes.
         r"conformance/test_.*\[asyncio",
         r"conformance/test_autobahn\.py::test_(all_that|compressed|a_failure)",
