@@ -17,6 +17,7 @@ member     a connection's part in groups; ``delivery`` is how publications reach
 history    what groups keep, and positions in it
 websocket  one connection in pull style, with its ``inbox`` and ``outbox``
 policies   what becomes of a slow client's ``backlog``
+allow      who may connect; ``credentials`` is where a token comes from
 connection what is known of it from its handshake, which a ``refusal`` may end
 forms      the ways to receive and send that name a codec
 codecs     between messages and ASGI events
@@ -34,6 +35,7 @@ cli        the command line
 
 from starlette.websockets import WebSocketDisconnect
 
+from .allow import authenticated, has_scopes
 from .app import App
 from .clock import current_time, sleep
 from .close import CloseEvent
@@ -117,7 +119,9 @@ __all__ = [
     "WebSocketConsumer",
     "WebSocketDisconnect",
     "WebSocketRoute",
+    "authenticated",
     "current_time",
+    "has_scopes",
     "intercepts",
     "receives",
     "run",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .allow import check_rules
+from .crowd import Crowds, Place
 from .drain import turn_away
 from .origins import Origins, check_origin
 
@@ -12,7 +14,10 @@ if TYPE_CHECKING:
     from .consumer import WebSocketConsumer
     from .websocket import WebSocket
 
-__all__ = ["admit", "permit"]
+__all__ = ["admit", "admit_user", "permit"]
+
+_OTHERS: Final = Crowds()
+"""Of connections that no `App` has."""
 
 
 _SAME: Final = Origins()
@@ -34,9 +39,10 @@ def admit(connection: WebSocketConsumer, app: Application | None) -> None:
     )
 
 
-async def permit(connection: WebSocket, app: Application | None) -> None:
+async def permit(connection: WebSocketConsumer, app: Application | None) -> None:
     """Refuse who may not connect, now that it is known who that is.
 
     Raises:
         starlette.exceptions.HTTPException: It is refused.
     """
+    await check_rules(connection, connection.prepare().allow)

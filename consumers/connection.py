@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 from itertools import count
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from starlette.authentication import BaseUser, UnauthenticatedUser
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 
+from .credentials import offered_token, without_tokens
 from .errors import StateError
+
+if TYPE_CHECKING:
+    from .crowd import Place
 
 __all__ = ["Connection", "process_id"]
 
@@ -42,6 +46,7 @@ class Connection(HTTPConnection[Any]):
     """The handshake's side of a connection."""
 
     _id = ""
+    _place: Place | None = None  # among the connections, where these are counted
     _token: str | None = None  # from a refresh, which counts before the handshake's
 
     @property
@@ -58,15 +63,19 @@ class Connection(HTTPConnection[Any]):
 
     @property
     def subprotocols(self) -> list[str]:
-        """What the client offers, in its order of preference. Untrusted."""
-        return list(self.scope.get("subprotocols") or ())
+        """What the client offers, in its order of preference. Untrusted.
+
+        Without ``bearer.<token>``, which is none: see :attr:`token`.
+        """
+        return without_tokens(self.scope.get("subprotocols") or ())
 
     @property
     def token(self) -> str | None:
         """The client's credential, for ``authenticate``; ``None``: there is none.
 
-        From ``Authorization: Bearer ...``, or else the query's ``token``, which is what
-        browsers can send; over `consumers.v1` the latest that it has refreshed it with.
+        From ``Authorization: Bearer ...``; or else from what browsers can send, which
+        is a subprotocol ``bearer.<token>`` that is offered beside others, or the
+        query's ``token``. Over `consumers.v1` the latest that it has refreshed it with.
         Untrusted.
         """
         if self._token is not None:
@@ -74,7 +83,8 @@ class Connection(HTTPConnection[Any]):
         kind, _, token = self.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and token:
             return token.strip()
-        return self.query_params.get("token")
+        offered = offered_token(self.scope.get("subprotocols") or ())
+        return self.query_params.get("token") if offered is None else offered
 
     @property
     def session(self) -> dict[str, Any]:

@@ -98,6 +98,11 @@ class WebSocketConsumer(GroupMember):
     """The origins of the pages that may connect, as in ``App(origins=...)``; ``None``:
     the application's."""
 
+    allow: ClassVar[Any] = None
+    """A rule, or a tuple of rules, that says who may connect: a function of the
+    connection, plain or ``async``, asked after ``authenticate`` and before any hook.
+    Who may not is refused with 401 where nobody is known, else with 403."""
+
     limits: ClassVar[Any] = None
     """Bounds of its own; ``None``: the application's."""
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from .credentials import REDACTED, without_tokens
+
 __all__ = ["Headers", "checked_headers", "checked_subprotocol"]
 
 Headers: TypeAlias = "Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]"
@@ -67,7 +69,8 @@ def checked_subprotocol(subprotocol: str | None, offered: Sequence[str]) -> str 
     """
     if subprotocol is None or subprotocol in offered:
         return subprotocol
+    shown = subprotocol if without_tokens([subprotocol]) else REDACTED
     raise ValueError(
-        f"a subprotocol must be one that the client offers, got {subprotocol!r} "
+        f"a subprotocol must be one that the client offers, got {shown!r} "
         f"and the offer {list(offered)!r}; choose from self.subprotocols"
     )

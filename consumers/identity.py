@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,10 +25,11 @@ class Identity(BaseUser):
 
     key: str
     """What tells users apart: presence counts by it, and ``publish_to_user`` and
-    ``disconnect`` find connections by it."""
+    ``disconnect(user=...)`` find connections by it."""
 
     expires: datetime | None = None
-    """When the credentials end, with a time zone; ``None``: they don't."""
+    """When the credential ends, with a time zone; ``None``: it doesn't. Then the
+    connection is closed with 4401."""
 
     data: Any = None
     """Whatever the application wants to know about the user."""
@@ -36,12 +37,23 @@ class Identity(BaseUser):
     name: str = ""
     """What to call the user; the key where there is none."""
 
+    session: str = field(default="", repr=False)
+    """What names the session that the credential is of, such as its id in a cookie or a
+    token's ``jti``: ``disconnect(session=...)`` finds connections by it. Kept out of
+    logs."""
+
     def __post_init__(self) -> None:
         key: object = self.key
         if not isinstance(key, str) or not key:
             raise TypeError(
                 f"an identity's key must be a non-empty string, got {self.key!r}; "
                 "write str(user.id)"
+            )
+        session: object = self.session
+        if not isinstance(session, str):
+            raise TypeError(
+                f"an identity's session must be a string, got {type(session)}; "
+                "write str(session.id)"
             )
         if self.expires is not None and getattr(self.expires, "tzinfo", None) is None:
             raise ValueError(

@@ -18,6 +18,7 @@ from .clock import current_clock
 from .close import CloseEvent
 from .consumer import WebSocketConsumer
 from .errors import StateError
+from .expiry import Expiry
 from .farewell import Farewell
 from .hooks import Hooks
 from .limits import DEFAULT_LIMITS
@@ -49,6 +50,7 @@ class Life:
         "_connecting",
         "_dispatch",
         "_entered",
+        "_expiry",
         "_farewell",
         "_finishing",
         "_hooks",
@@ -90,6 +92,7 @@ class Life:
         # Most connections need none of these, or only at their end.
         self._verdict_or_none: Verdict | None = None
         self._farewell: Farewell | None = None
+        self._expiry: Expiry | None = None
         self._hooks: Hooks | None = None
         consumer._groups = groups_of(consumer.scope)
         consumer._memberships = self.memberships
@@ -187,6 +190,8 @@ class Life:
                 self._dispatch.end()
             self._wind_up()
             await self._say_farewell()
+            if self._expiry is not None:
+                self._expiry.set(None)
 
     def _end(self) -> Verdict | None:
         """Take apart what refers to each other; return the verdict if it has failures.

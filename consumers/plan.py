@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from .allow import Rule, rules_of
 from .attributes import attributes_beside
 from .codecs import Codec, only, with_positions
 from .errors import ConfigurationError
@@ -32,7 +33,8 @@ from .receivers import (
     receiver_of_all,
 )
 from .settings import SETTINGS
-from .signatures import Signature, read_signature
+from .shape import Shape
+from .signatures import Signature, all_providers, read_signature
 from .subscribers import Subscriber, read_subscribers
 
 __all__ = ["HOOKS", "Plan", "make_plan"]
@@ -104,6 +106,8 @@ class Plan:
     """What may be sent; ``None``: anything."""
     message: Any = None
     """What messages are annotated as; ``None``: anything, of the codec's."""
+    allow: tuple[Rule, ...] = ()
+    """Who may connect; all of them must say so."""
     any_receiver: Receiver | None = None
     """``on_receive``, where it takes all messages."""
     speaks: bool = False
@@ -221,6 +225,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
     sends = _sends(cls)
     if sends is not None:
         send = only(send, sends, cls.__qualname__)
+    allow = rules_of(inspect.getattr_static(cls, "allow", None))
     subscribers = read_subscribers(cls, base, namespace)
     signatures = [signature for signature in hooks.values() if signature is not None]
     signatures += [subscriber.signature for subscriber in subscribers.values()]
@@ -243,32 +248,12 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         owner=cls.__qualname__,
         message=_message(annotation, receive),
         any_receiver=any_receiver,
-        begins_idle=_begins_idle(cls, base),
+        allow=allow,
+        begins_idle=not allow and _begins_idle(cls, base),
         speaks={receive.name, send.name} <= {"json", "msgpack", "text"},
         providers=all_providers(signatures),
         **hooks,
     )
-
-
-def all_providers(signatures: list[Signature]) -> tuple[Provider, ...]:
-    """Return what the signatures need, each factory once, what is needed first first.
-
-    Raises:
-        ConfigurationError: One factory is asked for in two scopes.
-    """
-    found: dict[Any, Provider] = {}
-    for signature in signatures:
-        for provider in signature.providers.values():
-            for each in provider.with_needs():
-                known = found.setdefault(each.factory, each)
-                if known.scope != each.scope:
-                    name = getattr(each.factory, "__qualname__", each.factory)
-                    raise ConfigurationError(
-                        f"{signature.owner}: provider {name} must have one scope in "
-                        f"all hooks, got {known.scope!r} and {each.scope!r}; share one "
-                        "Provide(...) between them"
-                    )
-    return tuple(found.values())
 
 
 def vars_of(cls: type, name: str) -> Any:

@@ -26,14 +26,15 @@ from starlette.routing import (
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 from starlette.types import ASGIApp, Scope
 
-from . import runtime  # noqa: F401  # what serves the classes that are routed here
+from . import observed  # noqa: F401  # what serves the classes that are routed here
+from .allow import rules_of
 from .consumer import WebSocketConsumer
 from .errors import ConfigurationError
 from .messages import Receiving, codecs_of
 from .params import Binder
-from .plan import Plan, all_providers
+from .plan import Plan
 from .settings import check_settings
-from .signatures import callers_locals, read_signature
+from .signatures import all_providers, callers_locals, read_signature
 
 __all__ = ["Router", "WebSocketRoute", "check_table"]
 
@@ -372,5 +373,6 @@ def _consumer_from_view(
         receiving=Receiving(),
         interceptors={},
         providers=all_providers([signature]),
+        allow=rules_of(settings.get("allow")),
     )
     return consumer

@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from starlette.websockets import WebSocketDisconnect
 
-from .admission import admit
-from .answering import answer_error
+from .admission import admit, admit_user, permit
+from .answering import answer_error, in_time
 from .application import identify
 from .clock import move_on_after
 from .close import CloseEvent
 from .consumer import WebSocketConsumer
 from .dispatch import Dispatch, dispatch_for
 from .errors import ConnectionClosed, MessageError, NotAllowed
-from .groups import user_group
+from .expiry import Expiry, seconds_left
+from .groups import groups_of_user
 from .life import Life
 from .session import Session, no_session
 from .state import CLOSED, CONNECTING, OPEN
@@ -132,7 +133,12 @@ class Runtime(Life):
         first = plan.on_connect
         asks = first is not None and not first.is_plain
         waits = plan.on_handshake or authenticate or asks or not consumer.auto_accept
-        if waits and bounds.handshake_timeout is not None:
+        if "user" in consumer.scope:
+            admit_user(consumer, self._app)
+        if plan.allow:
+            self._busy()
+            await permit(consumer, self._app)
+        if (waits or plan.allow) and bounds.handshake_timeout is not None:
             self._timed = True
             self._clock.cancel_after(self._scope, bounds.handshake_timeout)
         values: dict[str, Any] = {}
@@ -207,11 +213,25 @@ class Runtime(Life):
             session = self._dispatch = Session(self, consumer.protocol)
             await session.welcome()
             self._dispatch_to(session)
-        user = consumer.user
-        if user.is_authenticated and user.identity:
-            name = user_group(user.identity)
-            self.memberships[name.name] = name
-            await consumer._groups.join([name], consumer)
+        await self.known()
+
+    async def known(self) -> None:
+        """Be found by who the user is, and end when its credential does."""
+        consumer, user = self.consumer, self.consumer.user
+        if not (user.is_authenticated and user.identity):
+            return
+        names = groups_of_user(user)
+        found = {name.name: name for name in names}
+        for name in [*self.memberships]:
+            if name.startswith("@") and name not in found:  # of the session before
+                consumer._groups.leave([name], consumer)
+                del self.memberships[name]
+        self.memberships |= found
+        left = seconds_left(user)
+        if left is not None or self._expiry is not None:
+            self._expiry = self._expiry or Expiry(self)
+            self._expiry.set(left)
+        await consumer._groups.join(names, consumer)
 
     def _dispatch_to(self, dispatch: Dispatch | None) -> None:
         self._dispatch = dispatch

@@ -25,6 +25,7 @@ from .errors import (
     StateError,
 )
 from .groups.publication import size_of
+from .expiry import seconds_left
 from .history import Position
 from .messages import Receiving
 from .protocol.frames import (
@@ -110,7 +111,7 @@ class Session(Dispatch):
 
     async def welcome(self) -> None:
         """Send the first frame, and watch over the connection from now on."""
-        bounds, expires = self._consumer._bounds, self._vigil.expiry()
+        bounds, expires = self._consumer._bounds, seconds_left(self._consumer.user)
         frame = Welcome(
             connection=self._consumer.id,
             heartbeat=bounds.heartbeat,

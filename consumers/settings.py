@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .allow import are_rules
 from .errors import ConfigurationError
 from .limits import Limits
 
@@ -76,6 +77,10 @@ _SETTINGS: Final[dict[str, tuple[Any, str]]] = {
     ),
     "sends": (lambda value: True, "a class, or a union of classes"),  # see _sends
     "positions": (lambda value: isinstance(value, bool), "True or False"),
+    "allow": (
+        are_rules,
+        "a function of a connection, or a tuple of some",
+    ),
     "limits": (
         lambda value: value is None or isinstance(value, Limits),
         "an instance of Limits, or None for the application's",

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from .depends import Dependencies
     from .providers import Scope
 
-__all__ = ["NOTHING", "Signature", "callers_locals", "read_hints", "read_signature"]
+__all__ = [
+    "NOTHING",
+    "Signature",
+    "all_providers",
+    "callers_locals",
+    "read_hints",
+    "read_signature",
+]
 
 _HINTS: Final = "__consumers_hints__"
 
@@ -155,6 +162,27 @@ def read_signature(
         providers,
         _dependencies(depends),
     )
+
+
+def all_providers(signatures: list[Signature]) -> tuple[Provider, ...]:
+    """Return what the signatures need, each factory once, what is needed first first.
+
+    Raises:
+        ConfigurationError: One factory is asked for in two scopes.
+    """
+    found: dict[Any, Provider] = {}
+    for signature in signatures:
+        for provider in signature.providers.values():
+            for each in provider.with_needs():
+                known = found.setdefault(each.factory, each)
+                if known.scope != each.scope:
+                    name = getattr(each.factory, "__qualname__", each.factory)
+                    raise ConfigurationError(
+                        f"{signature.owner}: provider {name} must have one scope in "
+                        f"all hooks, got {known.scope!r} and {each.scope!r}; share one "
+                        "Provide(...) between them"
+                    )
+    return tuple(found.values())
 
 
 def callers_locals() -> dict[str, Any]:

@@ -1,18 +1,18 @@
-"""The vigil: whether a client of `consumers.v1` is still there, and may still be."""
+"""The vigil: whether a client of `consumers.v1` is still there, and who it still is."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from starlette.exceptions import HTTPException
 
-from .clock import current_time, move_on_after
+from .allow import check_rules
+from .clock import move_on_after
 from .errors import ConnectionClosed, MessageError
+from .expiry import seconds_left
 from .heartbeats import Heartbeats, current_heartbeats
 from .identity import known
 from .protocol.frames import Ping
@@ -24,18 +24,15 @@ __all__ = ["Vigil"]
 
 _SILENT: Final = 4408
 """Closes a connection that gives no sign of life. As 408, 'request timeout'."""
-_EXPIRED: Final = 4401
 
 
 class Vigil:
-    """Watches over one connection: its signs of life, and its credential's end."""
+    """Watches over one connection: its signs of life, and its newer credentials."""
 
     __slots__ = (
         "_beats",
-        "_expires_at",
         "_heard",
         "_number",
-        "_refreshed",
         "_runtime",
         "_sign",
     )
@@ -47,14 +44,11 @@ class Vigil:
         self._number = 0  # of the next look
         self._heard = False  # since the last look
         self._sign: anyio.Event | None = None  # waited for after a ping
-        self._expires_at: float | None = None
-        self._refreshed: anyio.Event | None = None  # there once its end is watched
 
     def begin(self) -> None:
-        """Close where no sign of life comes, or the credential ends."""
+        """Close where no sign of life comes."""
         self._beats = current_heartbeats()
         self._look_again()
-        self._watch()
 
     # -- signs of life --------------------------------------------------------------
 
@@ -113,62 +107,33 @@ class Vigil:
 
     # -- credentials ----------------------------------------------------------------
 
-    def expiry(self) -> float | None:
-        """Return the seconds until the client's credential ends."""
-        expires = getattr(self._runtime.consumer.user, "expires", None)
-        if expires is None:
-            self._expires_at = None
-            return None
-        left: float = max(0.0, (expires - datetime.now(UTC)).total_seconds())
-        self._expires_at = current_time() + left
-        return left
-
     async def refresh(self, token: str) -> dict[str, float | None]:
         """Take a new credential; return when it ends.
 
         Raises:
-            MessageError: It is not the one of this user.
+            MessageError: It is not the one of this user, or no rule's any more.
         """
         consumer = self._runtime.consumer
-        before, consumer._token = consumer._token, token
+        before = consumer._token, consumer.user, consumer.auth
+        consumer._token = token
         try:
             await self._authenticate()
         except BaseException:
-            consumer._token = before
+            consumer._token, consumer.user, consumer.auth = before
             raise
-        left = self.expiry()
-        self._watch()
-        return {"expires": left}
+        await self._runtime.known()
+        return {"expires": seconds_left(consumer.user)}
 
     async def _authenticate(self) -> None:
-        """Have the application tell again who the client is."""
+        """Have the application tell again who the client is, and whether it may."""
         consumer, authenticate = self._runtime.consumer, self._runtime.authenticate
         if authenticate is None:
             return
         try:
             identity = await authenticate(consumer)
+            if identity is None or identity.identity != consumer.user.identity:
+                raise MessageError("not_allowed", "not the user of this connection")
+            consumer.user = known(identity)
+            await check_rules(consumer, consumer._plan.allow)
         except HTTPException as error:
             raise MessageError("not_allowed", error.detail) from error
-        if identity is None or identity.identity != consumer.user.identity:
-            raise MessageError("not_allowed", "not the user of this connection")
-        consumer.user = known(identity)
-
-    def _watch(self) -> None:
-        """Close when the credential ends, from now on or by a newer one."""
-        if self._refreshed is not None:
-            self._refreshed.set()
-        elif self._expires_at is not None:
-            self._refreshed = anyio.Event()
-            self._runtime.spawn(self._expire)
-
-    async def _expire(self) -> None:
-        while True:
-            end = math.inf if self._expires_at is None else self._expires_at
-            left = end - current_time()
-            if left <= 0:
-                self._runtime.end(_EXPIRED, "the credential has expired")
-                return
-            assert self._refreshed is not None
-            with move_on_after(left):
-                await self._refreshed.wait()
-                self._refreshed = anyio.Event()

@@ -46,6 +46,7 @@ def test_the_request_is_starlettes() -> None:
         ({}, []),
         ({"subprotocols": None}, []),
         ({"subprotocols": ("b", "a")}, ["b", "a"]),
+        ({"subprotocols": ["bearer.abc", "b"]}, ["b"]),
     ],
 )
 def test_offered_subprotocols(scope: dict[str, Any], expected: list[str]) -> None:
@@ -101,3 +102,13 @@ def test_a_token_comes_from_the_header_or_the_query(
 ) -> None:
     """What a client can set at all comes first; browsers can set the query alone."""
     assert connection(headers=headers, query_string=query).token == token
+
+
+def test_a_token_may_come_as_a_subprotocol() -> None:
+    """After the header and before the query, which gets into logs."""
+    offered = {"subprotocols": ["chat", "bearer.a%2Fb"]}
+    header = [(b"authorization", b"Bearer abc")]
+
+    assert connection(**offered).token == "a/b"
+    assert connection(**offered, query_string=b"token=def").token == "a/b"
+    assert connection(**offered, headers=header).token == "abc"

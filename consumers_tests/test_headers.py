@@ -101,3 +101,11 @@ def test_a_subprotocol_that_was_not_offered_is_refused(subprotocol: str) -> None
     """What the client did not offer can't be chosen (RFC 6455 4.2.2)."""
     with pytest.raises(ValueError, match="a subprotocol must be one that the client"):
         checked_subprotocol(subprotocol, ["chat.v1", "chat.v2"])
+
+
+def test_a_token_is_no_subprotocol_to_choose() -> None:
+    """Nor does the error tell it, which may get into a log."""
+    with pytest.raises(ValueError, match="got '.redacted.' and the offer") as caught:
+        checked_subprotocol("bearer.abc", ["chat"])
+
+    assert "abc" not in str(caught.value)

@@ -90,6 +90,13 @@ def test_an_expiry_has_a_time_zone() -> None:
     assert Identity("42", datetime(2030, 1, 1, tzinfo=UTC)).expires is not None
 
 
+def test_a_session_is_a_text_and_a_secret() -> None:
+    """Whoever has it is let in, so it is not shown."""
+    assert "s3cret" not in repr(Identity("42", session="s3cret"))
+    with pytest.raises(TypeError, match=r"write str\(session.id\)"):
+        Identity("42", session=42)  # type: ignore[arg-type]
+
+
 # -- authenticate ---------------------------------------------------------------------
 
 

@@ -88,6 +88,7 @@ def test_every_setting_has_values_that_work() -> None:
         "limits": Limits(inbox=1),
         "positions": False,
         "origins": ["https://shop.example"],
+        "allow": len,
         "sends": int | str,
     }
 

@@ -1,6 +1,14 @@
 """Groups: publications to many connections at once."""
 
-from .declaration import Group, GroupName, Target, name_of, user_group
+from .declaration import (
+    Group,
+    GroupName,
+    Target,
+    groups_of_user,
+    name_of,
+    session_group,
+    user_group,
+)
 from .groups import STATE_KEY, Groups, Health
 from .hub import Member, Membership
 from .presence import Presence, PresenceDiff, Present
@@ -27,6 +35,8 @@ __all__ = [
     "Subscription",
     "SyncGroups",
     "Target",
+    "groups_of_user",
     "name_of",
+    "session_group",
     "user_group",
 ]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from hashlib import sha256
 from itertools import pairwise
 from operator import or_
 from string import Formatter
@@ -18,15 +19,28 @@ from consumers.errors import ConfigurationError
 from consumers.history import History
 from consumers.policies import DEFAULT_POLICY, Policy
 
+from .permission import permissions
 from .presence import Presence
 
 if TYPE_CHECKING:
+    from starlette.authentication import BaseUser
+
     from .source import Source
 
-__all__ = ["Group", "GroupName", "Target", "name_of", "node_group", "user_group"]
+__all__ = [
+    "Group",
+    "GroupName",
+    "Target",
+    "groups_of_user",
+    "name_of",
+    "node_group",
+    "session_group",
+    "user_group",
+]
 
 _NAME: Final = re.compile(r"[!-~]{1,255}")
 _USERS: Final = "@user."
+_SESSIONS: Final = "@session."
 _NODES: Final = "@node."
 # What an escaped value may hold: behind a parameter it would not tell where that ends.
 _IN_VALUES: Final = re.compile(r"[A-Za-z0-9_~%-]")
@@ -124,6 +138,7 @@ class Group:
         history: History | None = None,
         presence: bool | Presence = False,
         outbox: Policy | None = None,
+        allow: object = None,
     ) -> None:
         """Declare the groups of a pattern.
 
@@ -135,6 +150,9 @@ class Group:
             presence: Whether ``groups.presence`` tells who the members are.
             outbox: What becomes of publications to a member that reads too slowly;
                 ``None``: ``CloseWhenFull()``.
+            allow: A rule, or a tuple of rules, that says who may join: ``async def
+                rule(connection, channel)``, or plain, with those of the pattern's
+                parameters that it wants. ``None``: whoever the application has join.
 
         Raises:
             ConfigurationError: The pattern can't make names, or an argument can't work.
@@ -170,6 +188,8 @@ class Group:
                 "a group's pattern must be 1-255 visible ASCII characters and not "
                 f"begin with '@', got {pattern!r}; write 'chat.{{channel}}'"
             )
+        self.allow = permissions(self, allow)
+        """What is asked of a connection that joins."""
         self._matches = _expression(pattern).fullmatch
         self._decode: Callable[[Any], Any] | None = None
 
@@ -270,6 +290,22 @@ def name_of(target: Target) -> GroupName:
 def user_group(key: str) -> GroupName:
     """Return the group of all connections of one user. Only the framework joins it."""
     return GroupName(_USERS + escape(key), _DEFAULT)
+
+
+def session_group(session: str) -> GroupName:
+    """Return the group of all connections of one session. Only the framework joins it.
+
+    What names a session lets in whoever has it, and a group's name can be seen: in the
+    broker, and in tools. So it is a hash.
+    """
+    return GroupName(_SESSIONS + sha256(session.encode()).hexdigest(), _DEFAULT)
+
+
+def groups_of_user(user: BaseUser) -> list[GroupName]:
+    """Return the groups that a known user's connection can be found by."""
+    session: str = getattr(user, "session", "")
+    names = [user_group(user.identity)]
+    return [*names, session_group(session)] if session else names
 
 
 def node_group(process: str) -> GroupName:

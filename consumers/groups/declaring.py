@@ -90,6 +90,7 @@ class Declaring(ABC):
         history: History | None = None,
         presence: bool | Presence = False,
         outbox: Policy | None = None,
+        allow: object = None,
     ) -> Callable[[Maker], Group]:
         """Declare groups, and what makes their publications while they have members.
 
@@ -133,6 +134,7 @@ class Declaring(ABC):
             history: As of `Group`.
             presence: As of `Group`.
             outbox: As of `Group`.
+            allow: As of `Group`.
 
         Raises:
             ConfigurationError: It is no such function, or an argument can't work.
@@ -152,7 +154,12 @@ class Declaring(ABC):
             "lease": seconds("lease= of a source", lease),
         }
         group = Group(
-            pattern, sends=sends, history=history, presence=presence, outbox=outbox
+            pattern,
+            sends=sends,
+            history=history,
+            presence=presence,
+            outbox=outbox,
+            allow=allow,
         )
 
         def add(function: Maker) -> Group:

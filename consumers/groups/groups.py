@@ -17,7 +17,7 @@ from consumers.history import Position
 from consumers.layers import Layer, layers_by_url
 
 from .announcing import no_presence, present
-from .declaration import Group, Target, node_group, user_group
+from .declaration import Group, Target, node_group, session_group, user_group
 from .declaring import Declaring
 from .hub import Member
 from .joining import Joining
@@ -214,8 +214,24 @@ class Groups(Declaring, Joining):
         """
         await self._publish([self._direct(connection, message)])
 
-    async def disconnect(self, *, user: str, code: int = 1008, reason: str = "") -> int:
-        """Close every connection of one user, in all processes.
+    async def disconnect(
+        self,
+        *,
+        user: str | None = None,
+        session: str | None = None,
+        code: int = 1008,
+        reason: str = "",
+    ) -> int:
+        """Close every connection of one user, or of one session, in all processes.
+
+        A handshake that is before its accept meanwhile is not closed: first end what
+        ``authenticate`` goes by, such as the session's row, and then call this.
+
+        Args:
+            user: The identity's ``key``.
+            session: The identity's ``session``, instead.
+            code: The close code; 4401 has clients come back with another credential.
+            reason: The close reason.
 
         Returns when their ends have begun here; handlers that run may finish within
         ``finish_timeout``.
@@ -224,10 +240,11 @@ class Groups(Declaring, Joining):
             How many there were in this process.
 
         Raises:
+            TypeError: It is neither a user nor a session, or both.
             ValueError: The code may not be sent, or the reason is too long.
             LayerUnavailable: The layer can't be reached.
         """
-        publication = self._goodbye(user, code, reason)
+        publication = self._goodbye(user, session, code, reason)
         count = sum(await self._everywhere(self._count_here, publication.group))
         await self._publish([publication])
         return count
@@ -269,10 +286,18 @@ class Groups(Declaring, Joining):
         node = node_group(connection.partition("-")[0]).name
         return Publication(node, message, kind=Kind.DIRECT, connection=connection)
 
-    def _goodbye(self, user: str, code: int, reason: str) -> Publication:
+    def _goodbye(
+        self, user: str | None, session: str | None, code: int, reason: str
+    ) -> Publication:
         check_code(code)
         check_reason(reason)
-        return Publication(user_group(user).name, (code, reason), kind=Kind.DISCONNECT)
+        if (user is None) is (session is None):
+            raise TypeError(
+                "disconnect must get either a user or a session, got "
+                f"{'neither' if user is None else 'both'}; write disconnect(user=key)"
+            )
+        name = session_group(session or "") if user is None else user_group(user)
+        return Publication(name.name, (code, reason), kind=Kind.DISCONNECT)
 
     async def _publish(
         self, publications: Sequence[Publication]

@@ -163,9 +163,16 @@ class SyncGroups:
         """Send ``message`` to one connection. As ``Groups.send``."""
         self._publish([self._groups._direct(connection, message)])
 
-    def disconnect(self, *, user: str, code: int = 1008, reason: str = "") -> int:
-        """Close every connection of one user. As ``Groups.disconnect``."""
-        goodbye = self._groups._goodbye(user, code, reason)
+    def disconnect(
+        self,
+        *,
+        user: str | None = None,
+        session: str | None = None,
+        code: int = 1008,
+        reason: str = "",
+    ) -> int:
+        """Close a user's connections, or a session's. As ``Groups.disconnect``."""
+        goodbye = self._groups._goodbye(user, session, code, reason)
         self._check()
         count = sum(self._members(goodbye.group))
         self._publish([goodbye])

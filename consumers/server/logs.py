@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import logging.config
 from typing import Any, Final
 
+from consumers.credentials import redacted
 from consumers.server.options import Options
 
-__all__ = ["configure_logging"]
+__all__ = ["Redacting", "configure_logging"]
 
 _LOGGERS: Final = ("consumers", "uvicorn")
 
@@ -22,6 +24,7 @@ def configure_logging(options: Options) -> None:
         "class": "logging.StreamHandler",
         "formatter": "consumers",
         "stream": "ext://sys.stderr",
+        "filters": ["consumers"],
     }
     logging.config.dictConfig(
         {
@@ -33,6 +36,7 @@ def configure_logging(options: Options) -> None:
                     "fmt": "%(levelprefix)s %(message)s",
                 }
             },
+            "filters": {"consumers": {"()": Redacting}},
             "handlers": {"consumers": handler},
             "loggers": {
                 name: {"handlers": ["consumers"], "level": level, "propagate": False}
@@ -43,3 +47,23 @@ def configure_logging(options: Options) -> None:
     if not options.access_log:
         for name in ("uvicorn.access", "consumers.access"):
             logging.getLogger(name).disabled = True
+
+
+class Redacting(logging.Filter):
+    """Takes credentials out of what is logged, tracebacks included.
+
+    The lines of uvicorn's HTTP have the query in them, and those of its traces the
+    whole scope; an exception's text may quote either.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change what the record says; let it pass."""
+        record.msg, record.args = redacted(record.getMessage()), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = _plain.formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redacted(record.exc_text)
+        return True
+
+
+_plain: Final = logging.Formatter()

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import trio
 
+from consumers.credentials import redacted
 from consumers.server.exchange import Settings
 from consumers.server.lifespan import ASGIApplication
 from consumers.server.options import Options
@@ -89,9 +90,9 @@ class Server:
 
 
 def target_of(scope: Mapping[str, Any]) -> str:
-    """Return path and query, as the log has them."""
+    """Return path and query, as the log has them: without credentials."""
     path, query = quote(scope["path"]), scope["query_string"]
-    return f"{path}?{query.decode('ascii')}" if query else path
+    return redacted(f"{path}?{query.decode('ascii')}") if query else path
 
 
 def _says_gone(error: BaseException) -> bool:

@@ -28,6 +28,7 @@ from uvicorn.protocols.utils import (
 )
 from uvicorn.server import ServerState
 
+from consumers.credentials import redacted
 from consumers.server.asyncio_websocket import Connection, PeerGone
 from consumers.server.asyncio_writing import Shared
 from consumers.server.corking import Cork
@@ -208,7 +209,8 @@ class Protocol(Connection):
             "extensions": {"websocket.http.response": {}, EXTENSION: self},
         }
         if config.access_log and log.isEnabledFor(logging.INFO):
-            self._whom = (get_client_addr(scope), get_path_with_query_string(scope))
+            path = redacted(get_path_with_query_string(scope))
+            self._whom = (get_client_addr(scope), path)
         self._ready.append({"type": "websocket.connect"})
         task = self._shared.loop.create_task(self._run(scope))
         state.tasks.add(task)
