@@ -21,6 +21,7 @@ from .codecs import Event
 from .errors import ConfigurationError, LayerUnavailable, StateError
 from .groups import Groups
 from .identity import Authenticate
+from .inspector import Inspector
 from .limits import DEFAULT_LIMITS, Limits
 from .origins import Hosts, Origins, OriginsSetting
 from .protocol import spoken
@@ -65,6 +66,7 @@ class App(Router):
         exception_handlers: Mapping[Any, Any] | None = None,
         debug: bool = False,
         docs: str | None = None,
+        inspector: Inspector | None = None,
     ) -> None:
         """Put an application together.
 
@@ -89,6 +91,7 @@ class App(Router):
             docs: The path of a page that shows every consumer and tries it, such as
                 ``"/docs"``; ``None``: there is none. Whoever reaches it sees what the
                 application takes and sends.
+            inspector: A live page of all connections, for those whom its rule allows.
 
         Raises:
             ConfigurationError: The table or an argument can't work.
@@ -129,6 +132,9 @@ class App(Router):
 
             self._docs = docs_routes(self, docs)
             table[:0] = self._docs
+        if inspector is not None:
+            inspector.check(debug=debug, routes=table)
+            table[:0] = inspector.routes()
         self._check(table)
         self._starlette = Starlette(
             routes=table,
@@ -144,8 +150,10 @@ class App(Router):
         self.routes = self._router.routes
         # Not by way of the Starlette's own call, which would be `request.app`.
         self._http = self._starlette.build_middleware_stack()
-        self._bare = not middleware
+        self._bare = not middleware and inspector is None
         self._stack: ASGIApp = self._dispatch
+        if inspector is not None:
+            self._stack = inspector.around(self._dispatch)
         for entry in reversed(middleware):
             self._stack = entry.cls(self._stack, *entry.args, **entry.kwargs)
 

@@ -1,0 +1,1 @@
+"""The inspector: what it counts, shows and hides, and its page."""
