@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .allow import check_rules
-from .crowd import Crowds, Place
 from .drain import turn_away
 from .origins import Origins, check_origin
 
@@ -14,10 +13,8 @@ if TYPE_CHECKING:
     from .consumer import WebSocketConsumer
     from .websocket import WebSocket
 
-__all__ = ["admit", "admit_user", "permit"]
+__all__ = ["admit", "permit"]
 
-_OTHERS: Final = Crowds()
-"""Of connections that no `App` has."""
 
 
 _SAME: Final = Origins()

@@ -33,7 +33,6 @@ from .receivers import (
     receiver_of_all,
 )
 from .settings import SETTINGS
-from .shape import Shape
 from .signatures import Signature, all_providers, read_signature
 from .subscribers import Subscriber, read_subscribers
 

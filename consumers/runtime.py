@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 from starlette.websockets import WebSocketDisconnect
 
-from .admission import admit, admit_user, permit
-from .answering import answer_error, in_time
+from .admission import admit, permit
+from .answering import answer_error
 from .application import identify
 from .clock import move_on_after
 from .close import CloseEvent
@@ -133,11 +133,6 @@ class Runtime(Life):
         first = plan.on_connect
         asks = first is not None and not first.is_plain
         waits = plan.on_handshake or authenticate or asks or not consumer.auto_accept
-        if "user" in consumer.scope:
-            admit_user(consumer, self._app)
-        if plan.allow:
-            self._busy()
-            await permit(consumer, self._app)
         if (waits or plan.allow) and bounds.handshake_timeout is not None:
             self._timed = True
             self._clock.cancel_after(self._scope, bounds.handshake_timeout)
@@ -147,6 +142,9 @@ class Runtime(Life):
         if authenticate is not None:
             self._busy()
         await identify(consumer, authenticate)
+        if plan.allow:
+            self._busy()
+            await permit(consumer, self._app)
         if plan.on_handshake is not None:
             self._entered = True
             self._busy()
