@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .allow import check_rules
+from .crowd import Crowds, Place
 from .drain import turn_away
 from .origins import Origins, check_origin
 
 if TYPE_CHECKING:
     from .application import Application
     from .consumer import WebSocketConsumer
-    from .websocket import WebSocket
 
-__all__ = ["admit", "permit"]
+__all__ = ["admit", "admit_user", "permit"]
 
+_OTHERS: Final = Crowds()
+"""Of connections that no `App` has."""
 
 
 _SAME: Final = Origins()
@@ -26,7 +28,6 @@ def admit(connection: WebSocketConsumer, app: Application | None) -> None:
     Raises:
         starlette.exceptions.HTTPException: It is refused.
     """
-    turn_away()
     own = connection._origins
     check_origin(
         connection.scope,
@@ -34,6 +35,30 @@ def admit(connection: WebSocketConsumer, app: Application | None) -> None:
         None if app is None else app.hosts,
         None if own is None and app is not None else type(connection).__qualname__,
     )
+    turn_away()
+    bounds = connection._bounds
+    if bounds.connections is not None or bounds.connections_per_address is not None:
+        connection._place = Place(_crowds(app).of(bounds), connection.scope)
+
+
+def admit_user(connection: WebSocketConsumer, app: Application | None) -> None:
+    """Refuse a user who has too many connections.
+
+    Raises:
+        starlette.exceptions.HTTPException: It is refused.
+    """
+    bounds, user = connection._bounds, connection.user
+    if bounds.connections_per_user is None or not user.is_authenticated:
+        return
+    if not user.identity:
+        return
+    if connection._place is None:
+        connection._place = Place(_crowds(app).of(bounds), connection.scope)
+    connection._place.take_as(user.identity)
+
+
+def _crowds(app: Application | None) -> Crowds:
+    return _OTHERS if app is None else app.crowds
 
 
 async def permit(connection: WebSocketConsumer, app: Application | None) -> None:

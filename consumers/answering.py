@@ -6,7 +6,7 @@ connection.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .protocol.writing import Answers, Id
     from .runtime import Runtime
 
-__all__ = ["Answering", "answer_error"]
+__all__ = ["Answering", "answer_error", "in_time"]
 
 _OWN_ENDS: Final = (
     ConnectionClosed,
@@ -103,6 +103,9 @@ class Answering:
         with CancelScope(shield=True), move_on_after(timeout):
             await self._send_quietly(event)
 
+    def end(self) -> None:
+        """Take note that the connection ends."""
+
     def _written(self, call: Call, result: Any) -> Event | None:
         """Return what is sent of a result."""
         if call.receiver.streams:
@@ -132,6 +135,10 @@ class Answering:
             method = partial(_in_thread, method)
         work = self._runtime.hooks.call(receiver.signature, method, {}, *given)
         timeout = receiver.receiving.timeout
+        if timeout is None and not receiver.streams:
+            timeout = self._consumer._bounds.handler_timeout
+            if self._reader is None and self._consumer.protocol is None and timeout:
+                return await in_time(timeout, lambda: work)
         if timeout is None:
             return await work
         with move_on_after(timeout):
@@ -171,6 +178,19 @@ class Answering:
 
 async def _in_thread(method: Callable[..., Any], *given: Any, **named: Any) -> Any:
     return await anyio.to_thread.run_sync(partial(method, *given, **named))
+
+
+async def in_time(
+    seconds: float, handle: Callable[..., Awaitable[Any]], *given: Any
+) -> Any:
+    """Return what a hook does, or close the connection where it takes too long.
+
+    Raises:
+        starlette.exceptions.WebSocketException: It did.
+    """
+    with move_on_after(seconds):
+        return await handle(*given)
+    raise WebSocketException(1013, "a message took too long")
 
 
 async def answer_error(

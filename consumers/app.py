@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .application import APP_KEY
 from .codecs import Event
+from .crowd import Crowds
 from .errors import ConfigurationError, LayerUnavailable, StateError
 from .groups import Groups
 from .identity import Authenticate
@@ -117,6 +118,8 @@ class App(Router):
         """Who tells who it is."""
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         """The bounds of each connection that has none of its own."""
+        self.crowds = Crowds()
+        """How many connections there are."""
         self.origins = Origins(origins)
         """The origins that may connect, where a class has none of its own."""
         self.hosts = None if hosts is None else Hosts(hosts)

@@ -13,6 +13,7 @@ from .limits import Limits
 from .origins import Hosts, Origins
 
 if TYPE_CHECKING:
+    from .crowd import Crowds
     from .identity import Authenticate
     from .providers import Factory
     from .websocket import WebSocket
@@ -32,6 +33,7 @@ class Application(Protocol):
     groups: Groups
     authenticate: Authenticate | None
     limits: Limits
+    crowds: Crowds
     origins: Origins
     hosts: Hosts | None
     provided: Mapping[Factory, Any]

@@ -11,6 +11,7 @@ import msgspec
 from .codecs import codec_for
 from .errors import MessageError
 from .protocol.frames import Cancel, Error, Reply, Request
+from .shape import ANYTHING
 
 if TYPE_CHECKING:
     from .session import Session
@@ -82,4 +83,4 @@ class Asking:
     def _converted(self, raw: bytes, returns: Any) -> Any:
         kind = "text" if self._codec == "json" else "bytes"
         data: Any = raw.decode() if kind == "text" else raw
-        return codec_for(self._codec, returns).decode({kind: data})
+        return codec_for(self._codec, returns).decoder(ANYTHING)({kind: data})

@@ -10,14 +10,27 @@ Source of the events: ASGI WebSocket, "Receive - receive event" and "Send - send
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, NoReturn, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, get_args
 
 import msgspec
 
-from .bounds import MAX_CONTAINERS, json_fits, msgpack_fits
-from .errors import ConfigurationError, InvalidMessage, MessageNotEncodable, shorten
+from .decoding import (
+    Decode,
+    Event,
+    bytes_decoder,
+    either_decoder,
+    event_decoder,
+    json_decoder,
+    msgpack_decoder,
+    text_decoder,
+)
+from .errors import ConfigurationError, MessageNotEncodable, shorten
 from .history import Position
+from .limits import DEFAULT_SHAPE
 from .pydantic_types import mentions_pydantic, pydantic_loads
+
+if TYPE_CHECKING:
+    from .shape import Shape
 
 __all__ = [
     "CODECS",
@@ -32,19 +45,10 @@ __all__ = [
     "with_positions",
 ]
 
-Event: TypeAlias = "Mapping[str, Any]"
-"""An ASGI event. Shared between connections when it carries a publication."""
-
 Publish: TypeAlias = "Callable[[str, Position | None, Any], Event]"
 """Makes an event of a publication's group, position and message."""
 
 CodecName: TypeAlias = Literal["text", "bytes", "json", "msgpack", "event"]
-
-_INVALID_UTF8_OR_SYNTAX: Final = 1007
-_WRONG_FRAME: Final = 1003
-_SCHEMA: Final = 1008
-_TOO_BIG: Final = 1009
-_BEYOND: Final = ("too many arrays and objects", f"at most {MAX_CONTAINERS:,} of them")
 
 
 class Codec:
@@ -53,19 +57,21 @@ class Codec:
     Instances compare by identity: a publication is encoded once per codec instance.
     """
 
-    __slots__ = ("decode", "encode", "join", "name", "publish")
+    __slots__ = ("decode", "decoder", "encode", "join", "name", "publish")
 
     def __init__(
         self,
         name: str,
-        decode: Callable[[Event], Any],
+        decoder: Callable[[Shape], Decode],
         encode: Callable[[Any], Event],
         join: Callable[[Sequence[Event]], Event] | None = None,
         publish: Publish | None = None,
     ) -> None:
         self.name = name
         """As settings name it."""
-        self.decode = decode
+        self.decoder = decoder
+        """Return ``decode`` for messages of another shape than the default."""
+        self.decode = decoder(DEFAULT_SHAPE)
         """Make a message of a ``websocket.receive`` event.
 
         Raises:
@@ -88,38 +94,10 @@ class Codec:
         return f"<codec {self.name}>"
 
 
-def _wrong_frame(expected: str) -> NoReturn:
-    got = "bytes" if expected == "text" else "text"
-    raise InvalidMessage(_WRONG_FRAME, f"expected a {expected} frame", f"got {got}")
-
-
 def _wrong_value(codec: str, expected: str, value: object, way_out: str) -> NoReturn:
     raise MessageNotEncodable(
         f"send_type {codec!r} sends {expected}, got {shorten(value)}; {way_out}"
     )
-
-
-# Servers may leave a key out or set it to None (ASGI: "exactly one of these must be
-# non-None"), so an empty message is told from a missing one by `is None` alone.
-
-
-def _decode_text(event: Event) -> str:
-    text: str | None = event.get("text")
-    if text is None:
-        _wrong_frame("text")
-    return text
-
-
-def _decode_bytes(event: Event) -> bytes:
-    data: bytes | None = event.get("bytes")
-    if data is None:
-        _wrong_frame("binary")
-    return data
-
-
-def _decode_either(event: Event) -> str | bytes:
-    text: str | None = event.get("text")
-    return _decode_bytes(event) if text is None else text
 
 
 def _encode_text(message: Any) -> Event:
@@ -136,10 +114,6 @@ def _encode_bytes(message: Any) -> Event:
 
 def _encode_either(message: Any) -> Event:
     return _encode_text(message) if isinstance(message, str) else _encode_bytes(message)
-
-
-def _decode_event(event: Event) -> Event:
-    return event
 
 
 def _encode_event(message: Any) -> Event:
@@ -234,69 +208,26 @@ def _join_msgpack(events: Sequence[Event]) -> Event:
     return {"type": "websocket.send", "bytes": data}
 
 
-def _invalid(error: Exception, form: str) -> InvalidMessage:
-    if isinstance(error, msgspec.ValidationError):
-        return InvalidMessage(_SCHEMA, "the message violates the schema", str(error))
-    return InvalidMessage(
-        _INVALID_UTF8_OR_SYNTAX, f"the message is not {form}", str(error)
-    )
-
-
-# A client can nest deeper than the decoder's stack goes: RecursionError is its fault. A
-# server may pass on a text with half a surrogate pair, which has no form in UTF-8.
-_UNDECODABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-
-
-def _json_decoder(loads: Callable[[str], Any]) -> Callable[[Event], Any]:
-    def decode(event: Event) -> Any:
-        text = event.get("text")
-        if text is None:
-            _wrong_frame("text")
-        if len(text) > MAX_CONTAINERS and not json_fits(text):
-            raise InvalidMessage(_TOO_BIG, *_BEYOND)
-        try:
-            return loads(text)
-        except _UNDECODABLE as error:
-            raise _invalid(error, "JSON") from error
-
-    return decode
-
-
-def _msgpack_decoder(loads: Callable[[bytes], Any]) -> Callable[[Event], Any]:
-    def decode(event: Event) -> Any:
-        data = event.get("bytes")
-        if data is None:
-            _wrong_frame("binary")
-        if len(data) > MAX_CONTAINERS and not msgpack_fits(data):
-            raise InvalidMessage(_TOO_BIG, *_BEYOND)
-        try:
-            return loads(data)
-        except _UNDECODABLE as error:
-            raise _invalid(error, "MessagePack") from error
-
-    return decode
-
-
 CODECS: Final[dict[str, Codec]] = {
-    "text": Codec("text", _decode_text, _encode_text),
-    "bytes": Codec("bytes", _decode_bytes, _encode_bytes),
+    "text": Codec("text", text_decoder, _encode_text),
+    "bytes": Codec("bytes", bytes_decoder, _encode_bytes),
     "json": Codec(
         "json",
-        _json_decoder(msgspec.json.Decoder().decode),
+        json_decoder(msgspec.json.Decoder().decode),
         _encode_json,
         _join_json,
     ),
     "msgpack": Codec(
         "msgpack",
-        _msgpack_decoder(msgspec.msgpack.Decoder().decode),
+        msgpack_decoder(msgspec.msgpack.Decoder().decode),
         _encode_msgpack,
         _join_msgpack,
     ),
-    "event": Codec("event", _decode_event, _encode_event),
+    "event": Codec("event", event_decoder, _encode_event),
 }
 """The codecs for untyped messages, by the name that settings use."""
 
-_EITHER: Final = Codec("text or bytes", _decode_either, _encode_either)
+_EITHER: Final = Codec("text or bytes", either_decoder, _encode_either)
 
 
 def _positioned(codec: Codec) -> Codec:
@@ -307,7 +238,7 @@ def _positioned(codec: Codec) -> Codec:
             {"group": group, "position": str(position), "message": message}
         )
 
-    return Codec(codec.name, codec.decode, codec.encode, codec.join, publish)
+    return Codec(codec.name, codec.decoder, codec.encode, codec.join, publish)
 
 
 _POSITIONED: Final = {name: _positioned(CODECS[name]) for name in ("json", "msgpack")}
@@ -373,7 +304,7 @@ def codec_for(name: str, annotation: Any = None) -> Codec:
             )
         return codec
     loads = _typed_loads(name, annotation)
-    decoder = _json_decoder if name == "json" else _msgpack_decoder
+    decoder = json_decoder if name == "json" else msgpack_decoder
     return Codec(name, decoder(loads), codec.encode, codec.join)
 
 
@@ -393,7 +324,7 @@ def only(codec: Codec, kinds: tuple[type, ...], owner: str) -> Codec:
             )
         return encode(message)
 
-    return Codec(codec.name, codec.decode, encode_checked, codec.join, codec.publish)
+    return Codec(codec.name, codec.decoder, encode_checked, codec.join, codec.publish)
 
 
 def _is_free(annotation: Any) -> bool:

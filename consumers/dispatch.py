@@ -43,6 +43,7 @@ class Dispatch(Answering):
     __slots__ = (
         "_calls",
         "_common",
+        "_decode",
         "_early",
         "_freed",
         "_group",
@@ -70,7 +71,9 @@ class Dispatch(Answering):
             answers: Writes the answers.
         """
         super().__init__(runtime, reader, answers)
-        concurrency = self._consumer.concurrency
+        consumer, concurrency = self._consumer, self._consumer.concurrency
+        by = reader.decode if reader else consumer._by(consumer._plan.receive)
+        self._decode = consumer._counting(by)
         # For messages without a lane of their own; None: handled in the main task.
         self._common = Lane(concurrency) if concurrency > 1 else None
         self._lanes: dict[str, Lane] = {}
@@ -78,9 +81,9 @@ class Dispatch(Answering):
         self._freed: anyio.Event | None = None  # the main task waits for room
         self._ready: list[tuple[Lane, Call, Hashable]] = []  # to be begun; few
         self._calls: dict[Id, Call] = {}  # by what their senders call them
-        quick = self._consumer._plan.quick
         # What is called in the main task with nothing but the message.
-        self._quick: Mapping[type, str] = quick if concurrency == 1 else {}
+        timed = concurrency > 1 or consumer._bounds.handler_timeout is not None
+        self._quick: Mapping[type, str] = {} if timed else consumer._plan.quick
         self._handling: Any = _NOTHING  # the id of what is handled in the main task
         self._unanswered: Id = None  # the same, once its sender has cancelled it
         self._interrupted = False  # whether the scope ends with it
@@ -127,10 +130,10 @@ class Dispatch(Answering):
         consumer, reader, quick = self._consumer, self._reader, self._quick
         receive, take_now = consumer._asgi_receive, consumer._take_now
         inbox, at_once = consumer._inbox, consumer._direct is not None
-        watchdog, untimed = inbox.watchdog, consumer._bounds.idle_timeout is None
+        watchdog, untimed = inbox.watchdog, self._runtime.following() == inbox.next
         assert watchdog is not None
         if reader is not None:
-            decode, kind, mark = reader.decode, reader.kind, reader.mark
+            decode, kind, mark = self._decode, reader.kind, reader.mark
             answers = consumer._plan.answers
             encode, dump, is_text = answers.encode, answers.dump, answers.is_text
         while not (self._stopped or self._interrupted):
@@ -185,6 +188,8 @@ class Dispatch(Answering):
                 # What came before the client left is handled, answered or not.
                 if error.connection is not consumer:
                     raise
+            except MessageError as error:  # it came too fast
+                await self._send_quietly(self.answers.error(None, error))
         return self._stopped
 
     def stop(self) -> bool:
@@ -194,9 +199,6 @@ class Dispatch(Answering):
         if not working:
             self._scope.cancel()
         return working
-
-    def end(self) -> None:
-        """Take note that the connection ends."""
 
     def gone(self) -> None:
         """End streams at once: the client left. What saves may finish."""
@@ -210,9 +212,9 @@ class Dispatch(Answering):
 
     def handle(self, event: Event) -> Awaitable[None]:
         """Handle one message, or have it handled, where no method is sought for it."""
-        plan = self._consumer._plan
-        assert plan.any_receiver is not None
-        return self.take(Call(None, plan.receive.decode(event), plan.any_receiver))
+        receiver = self._consumer._plan.any_receiver
+        assert receiver is not None
+        return self.take(Call(None, self._decode(event), receiver))
 
     def _take_plain(
         self, event: Event, reader: PlainReader, message: Any
@@ -388,11 +390,12 @@ class Dispatch(Answering):
 
 def dispatch_for(runtime: Runtime) -> Dispatch | None:
     """Return what hands a connection's messages to methods, if its class needs it."""
+    made = runtime.dispatching
     plan = runtime.consumer._plan
     if plan.receivers:
-        return Dispatch(runtime, plan.reader, plan.answers)
+        return made(runtime, plan.reader(runtime.consumer._shape), plan.answers)
     if runtime.consumer.concurrency > 1 and plan.any_receiver is not None:
-        return Dispatch(runtime, None, plan.answers)
+        return made(runtime, None, plan.answers)
     return None
 
 

@@ -83,15 +83,24 @@ class InvalidMessage(ConsumersError, ValueError):
     told nothing. Pull-style code may catch it and go on.
     """
 
-    def __init__(self, close_code: int, reason: str, detail: str = "") -> None:
-        super().__init__(close_code, reason, detail)
+    def __init__(
+        self,
+        close_code: int,
+        reason: str,
+        detail: str = "",
+        code: str = "invalid_message",
+    ) -> None:
+        super().__init__(close_code, reason, detail, code)
         self.close_code = close_code
-        """1003: wrong kind of frame; 1007: not decodable; 1008: violates the schema;
-        1009: too many arrays and objects."""
+        """1003: wrong kind of frame; 1007: not decodable; 1008: violates the schema, or
+        is beyond another limit; 1009: too many bytes; 4429: too many messages."""
         self.reason = reason
         """A fixed text that may be shown to the client."""
         self.detail = detail
         """What exactly was wrong, for logs; it may quote the client's data."""
+        self.code = code
+        """What its sender is answered with, where messages have types and it closes
+        nothing: ``invalid_message``, ``too_large`` or ``rate_limited``."""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
@@ -182,8 +191,8 @@ class MessageError(ConsumersError):
         super().__init__(code, detail)
         self.code = code
         """What programs go by. The framework's own: ``invalid_message``,
-        ``unknown_type``, ``not_allowed``, ``rate_limited``, ``timeout``, ``cancelled``
-        and ``internal``."""
+        ``unknown_type``, ``too_large``, ``not_allowed``, ``rate_limited``, ``timeout``,
+        ``cancelled`` and ``internal``."""
         self.detail = detail
         """A text, or anything that has a JSON form; ``None``: nothing more is said."""
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from .codecs import CODECS, Event
+from .codecs import CODECS, Codec, Event
+from .limits import DEFAULT_SHAPE
+from .state import OPEN, Action
+
+if TYPE_CHECKING:
+    from .decoding import Decode
+    from .inbox import Inbox
+    from .metering import Meter
+    from .shape import Shape
+    from .state import State
 
 __all__ = ["Forms", "Sending"]
 
@@ -15,28 +24,55 @@ Sending: TypeAlias = "Coroutine[Any, Any, None]"
 class Forms:
     """What a connection has beside ``receive`` and ``send``."""
 
+    _stage: State
+    _inbox: Inbox
+    _shape: Shape = DEFAULT_SHAPE  # what a message may be
+    _meter: Meter | None = None  # counts messages, if anybody asked for it
+
     if TYPE_CHECKING:
 
-        async def _next_message(self) -> Event: ...
         async def _transmit(self, event: Event) -> None: ...
+        async def _do(self, action: Action) -> None: ...
+        async def _raise_gone(self) -> NoReturn: ...
+        def _following(self) -> Awaitable[Event]: ...
+
+    async def _next_message(self) -> Event:
+        if self._stage is not OPEN:
+            await self._do(Action.RECEIVE)
+        event = self._inbox.took(await self._following())
+        if event["type"] == "websocket.disconnect":
+            await self._raise_gone()
+        if self._meter is not None:
+            self._meter.count(event)
+        return event
+
+    def _by(self, codec: Codec) -> Decode:
+        """Return what decodes this connection's messages by a codec."""
+        if self._shape is DEFAULT_SHAPE:
+            return codec.decode
+        return codec.decoder(self._shape)
+
+    def _counting(self, decode: Decode) -> Decode:
+        """Return what counts a message before it is decoded, where it is counted."""
+        return decode if self._meter is None else self._meter.around(decode)
 
     async def receive_text(self) -> str:
         """Receive a text message. Otherwise as ``receive``."""
-        text: str = CODECS["text"].decode(await self._next_message())
+        text: str = self._by(CODECS["text"])(await self._next_message())
         return text
 
     async def receive_bytes(self) -> bytes:
         """Receive a binary message. Otherwise as ``receive``."""
-        data: bytes = CODECS["bytes"].decode(await self._next_message())
+        data: bytes = self._by(CODECS["bytes"])(await self._next_message())
         return data
 
     async def receive_json(self) -> Any:
         """Receive JSON from a text message. Otherwise as ``receive``."""
-        return CODECS["json"].decode(await self._next_message())
+        return self._by(CODECS["json"])(await self._next_message())
 
     async def receive_msgpack(self) -> Any:
         """Receive MessagePack from a binary message. Otherwise as ``receive``."""
-        return CODECS["msgpack"].decode(await self._next_message())
+        return self._by(CODECS["msgpack"])(await self._next_message())
 
     # Plain functions that return a coroutine: one frame less on a message's way.
 

@@ -157,6 +157,8 @@ class Life:
                 tasks.leave(self._outside)
             self.consumer._stage = ENDED
             self._registry.lives.discard(self)
+            if (place := self.consumer._place) is not None:
+                place.give_up()
             failures = self._end() if self._raises else None
         if failures is not None:
             failures.raise_failures()
@@ -188,10 +190,10 @@ class Life:
                 watchdog.forget(consumer._inbox)
             if self._dispatch is not None:
                 self._dispatch.end()
-            self._wind_up()
-            await self._say_farewell()
             if self._expiry is not None:
                 self._expiry.set(None)
+            self._wind_up()
+            await self._say_farewell()
 
     def _end(self) -> Verdict | None:
         """Take apart what refers to each other; return the verdict if it has failures.
@@ -203,7 +205,7 @@ class Life:
         consumer._inbox.end()
         del consumer._runtime
         del self.tasks
-        self._hooks = self._dispatch = None
+        self._hooks = self._dispatch = consumer._meter = None
         return verdict if verdict is not None and verdict.failures else None
 
     # -- tasks ----------------------------------------------------------------------

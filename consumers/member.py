@@ -230,6 +230,18 @@ class GroupMember(Delivery):
             idempotency_key=idempotency_key,
         )
 
+    def _check_groups(self, names: Sequence[GroupName]) -> None:
+        most = self._bounds.groups
+        if most is None or len(self._memberships) + len(names) <= most:
+            return
+        # A user's own, which all of its connections are in, begin with an @.
+        known = self._memberships.keys() | {name.name for name in names}
+        if sum(not name.startswith("@") for name in known) > most:
+            raise NotAllowed(
+                f"a connection may be a member of {most} groups, which "
+                "limits.groups sets; leave those that it needs no more"
+            )
+
     async def _join(
         self, names: Sequence[GroupName], presence: Any, *, hold: bool = False
     ) -> list[Membership]:
@@ -238,6 +250,7 @@ class GroupMember(Delivery):
         for name in names:
             for each in name.group.allow:
                 await each.check(self, name)
+        self._check_groups(names)
         for name in names:
             self._memberships[name.name] = name
         if not self._plan.interceptors:

@@ -15,12 +15,8 @@ from .allow import Rule, rules_of
 from .attributes import attributes_beside
 from .codecs import Codec, only, with_positions
 from .errors import ConfigurationError
-from .messages import (
-    Receiving,
-    codecs_of,
-    is_interceptor,
-    receiving_of,
-)
+from .limits import DEFAULT_SHAPE
+from .messages import Receiving, codecs_of, is_interceptor, receiving_of
 from .params import Binder
 from .protocol.reading import FrameReader, PlainReader
 from .protocol.writing import FRAMED, Plain
@@ -33,6 +29,7 @@ from .receivers import (
     receiver_of_all,
 )
 from .settings import SETTINGS
+from .shape import Shape
 from .signatures import Signature, all_providers, read_signature
 from .subscribers import Subscriber, read_subscribers
 
@@ -105,34 +102,35 @@ class Plan:
     """What may be sent; ``None``: anything."""
     message: Any = None
     """What messages are annotated as; ``None``: anything, of the codec's."""
-    allow: tuple[Rule, ...] = ()
-    """Who may connect; all of them must say so."""
     any_receiver: Receiver | None = None
     """``on_receive``, where it takes all messages."""
     speaks: bool = False
     """Whether it can speak `consumers.v1`: that carries what has a form in JSON."""
+    allow: tuple[Rule, ...] = ()
+    """Who may connect; all of them must say so."""
     begins_idle: bool = False
     """Whether no code of the application's runs for a connection before its first
     message, unless it authenticates."""
     owner: str = ""
     """The class's name, for errors."""
-    _frame_readers: dict[str, FrameReader] = field(default_factory=dict, init=False)
+    _frame_readers: dict[Any, FrameReader] = field(default_factory=dict, init=False)
+    _readers: dict[Shape, PlainReader] = field(default_factory=dict, init=False)
 
     @cached_property
     def holds_providers(self) -> bool:
         """Whether something that it needs has a teardown when the connection ends."""
         return any(each.is_generator for each in self.providers_of("connection"))
 
-    def frame_reader(self, name: str) -> FrameReader:
+    def frame_reader(self, name: str, shape: Shape = DEFAULT_SHAPE) -> FrameReader:
         """Return what reads the frames of `consumers.v1` by a codec, made once."""
-        reader = self._frame_readers.get(name)
+        reader = self._frame_readers.get((name, shape))
         if reader is None:
             kinds = [kind.__struct_config__ for kind in self.receivers]
             tag = next((kind.tag_field for kind in kinds), None) or ""
             tags = [kind.tag for kind in kinds]
             annotation = Any if self.message is None else self.message
-            reader = FrameReader(name, annotation, (tag, tags))
-            self._frame_readers[name] = reader
+            reader = FrameReader(name, annotation, (tag, tags), shape)
+            self._frame_readers[name, shape] = reader
         return reader
 
     def framed(self, name: str) -> Codec:
@@ -154,10 +152,12 @@ class Plan:
         """What writes answers, where no subprotocol is spoken."""
         return Plain(self.send)
 
-    @cached_property
-    def reader(self) -> PlainReader:
-        """What reads the messages of its methods, where no subprotocol is spoken."""
-        return PlainReader(self.receive, tuple(self.receivers))
+    def reader(self, shape: Shape = DEFAULT_SHAPE) -> PlainReader:
+        """Return what reads its methods' messages, where no subprotocol is spoken."""
+        if shape not in self._readers:
+            reader = PlainReader(self.receive, tuple(self.receivers), shape)
+            self._readers[shape] = reader
+        return self._readers[shape]
 
     def providers_of(self, scope: str) -> tuple[Provider, ...]:
         """Return the providers of one scope, what is needed first coming first."""
@@ -224,8 +224,8 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
     sends = _sends(cls)
     if sends is not None:
         send = only(send, sends, cls.__qualname__)
-    allow = rules_of(inspect.getattr_static(cls, "allow", None))
     subscribers = read_subscribers(cls, base, namespace)
+    allow = rules_of(inspect.getattr_static(cls, "allow", None))
     signatures = [signature for signature in hooks.values() if signature is not None]
     signatures += [subscriber.signature for subscriber in subscribers.values()]
     signatures += [receiver.signature for receiver in receivers.values()]

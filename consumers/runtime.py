@@ -11,56 +11,47 @@ What surrounds this, and how it ends, is in ``life.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import anyio
 from starlette.websockets import WebSocketDisconnect
 
-from .admission import admit, permit
-from .answering import answer_error
+from .admission import admit, admit_user, permit
+from .answering import answer_error, in_time
 from .application import identify
-from .clock import move_on_after
-from .close import CloseEvent
-from .consumer import WebSocketConsumer
+from .clock import move_on_after, sleep
+from .close import CloseEvent, refusal_code
 from .dispatch import Dispatch, dispatch_for
-from .errors import ConnectionClosed, MessageError, NotAllowed
+from .errors import ConnectionClosed, InvalidParameters, MessageError, NotAllowed
 from .expiry import Expiry, seconds_left
 from .groups import groups_of_user
 from .life import Life
+from .limits import DEFAULT_LIMITS
+from .metering import meter_for
+from .refusals import count_refusal
 from .session import Session, no_session
 from .state import CLOSED, CONNECTING, OPEN
 
 if TYPE_CHECKING:
     from .codecs import Event
     from .identity import Authenticate
+    from .metering import Meter
 
-__all__ = ["Runtime", "serve"]
+__all__ = ["Runtime"]
 
 _DISCONNECT: Final = "websocket.disconnect"
-
-
-def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
-    """Serve one connection, from its first event to its end.
-
-    Raises:
-        Exception: What a hook raised, when all has ended; a group if several did.
-
-    Cancelling ends the connection with 1012; ``on_disconnect`` runs to its end first.
-    """
-    consumer.prepare()
-    runtime = consumer._runtime = Runtime(consumer)
-    if consumer._plan.holds_providers:
-        return runtime.run_with_providers()
-    return runtime.run()
 
 
 class Runtime(Life):
     """What the main task of one connection does."""
 
     __slots__ = ()
+
+    dispatching: ClassVar[type[Dispatch]] = Dispatch
+    speaking: ClassVar[type[Session]] = Session
 
     async def run(self) -> None:
         """Serve the connection.
@@ -82,7 +73,8 @@ class Runtime(Life):
             inbox, following = consumer._inbox, self.following()
             receive, took, watchdog = consumer._asgi_receive, inbox.took, inbox.watchdog
             take = consumer._take_now
-            decode, untimed = consumer._plan.receive.decode, following == inbox.next
+            decode = consumer._counting(consumer._by(consumer._plan.receive))
+            untimed = following == inbox.next
             assert watchdog is not None
             while True:
                 if untimed and inbox.waiting is None and not inbox.closed:
@@ -138,10 +130,16 @@ class Runtime(Life):
             self._clock.cancel_after(self._scope, bounds.handshake_timeout)
         values: dict[str, Any] = {}
         if plan.binder.parameters:
-            values = plan.binder.bind(consumer.path_params, consumer.query_params)
+            try:
+                values = plan.binder.bind(consumer.path_params, consumer.query_params)
+            except InvalidParameters:
+                count_refusal("parameters")
+                raise
         if authenticate is not None:
             self._busy()
         await identify(consumer, authenticate)
+        if "user" in consumer.scope:
+            admit_user(consumer, self._app)
         if plan.allow:
             self._busy()
             await permit(consumer, self._app)
@@ -203,12 +201,13 @@ class Runtime(Life):
             self._clock.cancel_after(self._scope, math.inf)
         if self._idle:
             return  # what follows would be for the first message, or for a known user
+        self._measure()
         consumer = self.consumer
         # Before on_connect: that may ask the client, and wait for what overtakes.
         if consumer.protocol is None:
             self._dispatch_to(dispatch_for(self))
         else:
-            session = self._dispatch = Session(self, consumer.protocol)
+            session = self._dispatch = self.speaking(self, consumer.protocol)
             await session.welcome()
             self._dispatch_to(session)
         await self.known()
@@ -244,9 +243,24 @@ class Runtime(Life):
             inbox.took(event)
             return False
         await self._open()
+        self._measure()
         self._dispatch_to(dispatch_for(self))
         inbox.put_back(event)
         return True
+
+    def _measure(self) -> None:
+        """Bound the client's messages: what each may be, and how fast they may come."""
+        consumer, bounds = self.consumer, self.consumer._bounds
+        speaks = consumer.protocol is not None
+        if bounds is not DEFAULT_LIMITS:
+            consumer._shape = bounds.shape
+        consumer._meter = meter_for(
+            consumer,
+            bounds,
+            self._clock.time,
+            code=refusal_code(429) if speaks else 1008,
+            answers=not speaks and not consumer._plan.receivers,
+        )
 
     def _busy(self) -> None:
         """Have the client's leaving noticed while a first hook runs."""
@@ -266,7 +280,8 @@ class Runtime(Life):
             handle = partial(anyio.to_thread.run_sync, consumer.on_receive)
         if not plan.on_receive.is_plain:
             handle = partial(self.hooks.call, plan.on_receive, handle, {})
-        return handle
+        timeout = consumer._bounds.handler_timeout
+        return handle if timeout is None else partial(in_time, timeout, handle)
 
     async def _take(self) -> Event:
         """Return the next event."""
@@ -274,9 +289,22 @@ class Runtime(Life):
 
     def following(self) -> Callable[[], Awaitable[Any]]:
         """Return what to call for the next event."""
+        meter = self.consumer._meter
+        if meter is not None and meter.slows:
+            return partial(self._next_slowly, meter)
+        return self._next_in_any_case()
+
+    def _next_in_any_case(self) -> Callable[[], Awaitable[Any]]:
         if self.consumer._bounds.idle_timeout is None:
             return self.consumer._inbox.next
         return self._next_in_time
+
+    async def _next_slowly(self, meter: Meter) -> Any:
+        """Wait until the next message may come; the inbox is read to meanwhile."""
+        if seconds := meter.wait():
+            self._busy()
+            await sleep(seconds)
+        return await self._next_in_any_case()()
 
     async def _next_in_time(self) -> Any:
         timeout = self.consumer._bounds.idle_timeout
@@ -308,6 +336,3 @@ class Runtime(Life):
         if not isinstance(self._dispatch, Session):
             return None
         return self._dispatch.goodbye(event, retry)
-
-
-WebSocketConsumer._serve = serve

@@ -19,13 +19,14 @@ from .close import should_return
 from .codecs import CODECS
 from .dispatch import Dispatch
 from .errors import (
+    InvalidMessage,
     InvalidParameters,
     MessageError,
     NotAllowed,
     StateError,
 )
-from .groups.publication import size_of
 from .expiry import seconds_left
+from .groups.publication import size_of
 from .history import Position
 from .messages import Receiving
 from .protocol.frames import (
@@ -81,6 +82,7 @@ class Session(Dispatch):
         "_frames",
         "_name",
         "_ponging",
+        "_read",
         "_subscriptions",
         "_vigil",
         "protocol",
@@ -94,7 +96,10 @@ class Session(Dispatch):
         super().__init__(runtime, None, Framed(CODECS[self._name]))
         self.protocol = protocol
         """The subprotocol's name."""
-        self._frames = self._consumer._plan.frame_reader(self._name)
+        self._frames = self._consumer._plan.frame_reader(
+            self._name, self._consumer._shape
+        )
+        self._read = self._consumer._counting(self._frames.read)
         self._vigil = Vigil(runtime)
         self._asking: Asking | None = None  # once something was asked
         self._ponging = False  # whether an answer to a ping is on its way
@@ -137,7 +142,10 @@ class Session(Dispatch):
         """Handle one frame, or have it handled."""
         self._vigil.hear()
         try:
-            frame = self._frames.read(event)
+            try:
+                frame = self._read(event)
+            except InvalidMessage as error:
+                frame = self._frames.read_beyond(event, error)
         except Refused as refused:
             return self._send(self.answers.error(refused.id, refused.answer))
         kind = type(frame)

@@ -211,10 +211,11 @@ class WebSocket(Handshake, Forms):
 
         Raises:
             ConnectionClosed: The client is gone; a ``WebSocketDisconnect``.
-            InvalidMessage: It is not what the type reads: the client's fault.
+            InvalidMessage: It is not what the type reads, or is beyond a limit: the
+                client's fault.
             StateError: The connection was not accepted.
         """
-        return self._receive_codec.decode(await self._next_message())
+        return self._by(self._receive_codec)(await self._next_message())
 
     async def receive_event(self) -> Event:
         """Receive a raw ASGI event; the client's disconnect too is returned.
@@ -238,14 +239,6 @@ class WebSocket(Handshake, Forms):
         if self._stage is CLOSING:
             raise StopAsyncIteration
         return await self.receive()
-
-    async def _next_message(self) -> Event:
-        if self._stage is not OPEN:
-            await self._do(Action.RECEIVE)
-        event = self._inbox.took(await self._following())
-        if event["type"] == "websocket.disconnect":
-            await self._raise_gone()
-        return event
 
     # -- sending --------------------------------------------------------------------
     # A plain function that returns a coroutine: one frame less on a message's way.

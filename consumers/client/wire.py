@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from consumers.codecs import CODECS, Codec, codec_for
+from consumers.decoding import Decode
 from consumers.errors import ConfigurationError, InvalidMessage
 from consumers.protocol.frames import VERSION, AnyFrame, FromServer
+from consumers.shape import ANYTHING
 
 from .errors import UnexpectedMessage
 
@@ -94,7 +96,7 @@ class Wire:
         data = bytes(raw)
         event = {"text": data.decode()} if self._is_text else {"bytes": data}
         try:
-            return _codec(self._codec.name, kind).decode(event)
+            return _decoder(self._codec.name, kind)(event)
         except InvalidMessage as error:
             raise UnexpectedMessage(kind, error.detail) from error
 
@@ -108,5 +110,5 @@ class Wire:
 
 
 @cache
-def _codec(name: str, kind: Any) -> Codec:
-    return codec_for(name, kind)
+def _decoder(name: str, kind: Any) -> Decode:
+    return codec_for(name, kind).decoder(ANYTHING)

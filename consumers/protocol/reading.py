@@ -10,7 +10,9 @@ from msgspec import UNSET, UnsetType
 
 from consumers.codecs import Codec, Event, codec_for
 from consumers.errors import InvalidMessage, MessageError
+from consumers.limits import DEFAULT_SHAPE
 from consumers.pydantic_types import mentions_pydantic
+from consumers.shape import ANYTHING, Shape
 
 from .frames import (
     Cancel,
@@ -53,15 +55,21 @@ class PlainReader:
 
     __slots__ = ("_head", "_tag", "_tags", "decode", "kind", "mark")
 
-    def __init__(self, codec: Codec, types: tuple[type[msgspec.Struct], ...]) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        types: tuple[type[msgspec.Struct], ...],
+        shape: Shape = DEFAULT_SHAPE,
+    ) -> None:
         """Read by the codec of a class, which takes messages of these types."""
-        self.decode = codec.decode
+        self.decode = codec.decoder(shape)
         """Makes a message of an event."""
         self.kind = "text" if codec.name == "json" else "bytes"
         """Which part of an event has it."""
         self.mark: Any = '"id"' if codec.name == "json" else b"id"
         """What is in that part if it has an id."""
-        self._head = codec_for(codec.name, Head).decode
+        # What is skipped takes no memory, so that any message can be asked for its id.
+        self._head = codec_for(codec.name, Head).decoder(ANYTHING)
         self._tag = types[0].__struct_config__.tag_field or "type"
         self._tags = [kind.__struct_config__.tag for kind in types]
 
@@ -113,24 +121,31 @@ class FrameReader:
 
     __slots__ = ("_asking", "_decode", "_message", "_raw", "_tag", "_tags")
 
-    def __init__(self, name: str, annotation: Any, tags: tuple[str, list[Any]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        annotation: Any,
+        tags: tuple[str, list[Any]],
+        shape: Shape = DEFAULT_SHAPE,
+    ) -> None:
         """Read frames.
 
         Args:
             name: The codec's.
             annotation: What messages are, for the decoder.
             tags: In which field a message has its tag, and those that are known.
+            shape: What one frame may be.
         """
         self._tag, self._tags = tags
         # Where a message does not fit, the frame around it is read alone.
-        self._raw = codec_for(name, FromClient[msgspec.Raw]).decode  # type: ignore[misc]
-        self._asking = codec_for(name, _Asking).decode
+        self._raw = codec_for(name, FromClient[msgspec.Raw]).decoder(shape)  # type: ignore[misc]
+        self._asking = codec_for(name, _Asking).decoder(ANYTHING)
         self._message: Codec | None = None
         if mentions_pydantic(annotation):  # which does not know frames
             self._message = codec_for(name, annotation)
             self._decode = self._raw
         else:
-            self._decode = codec_for(name, FromClient[annotation]).decode  # type: ignore[misc]
+            self._decode = codec_for(name, FromClient[annotation]).decoder(shape)  # type: ignore[misc]
 
     def read(self, event: Event) -> Any:
         """Return a frame.
@@ -147,6 +162,20 @@ class FrameReader:
             self._misfit(event, error)
         if self._message is not None and isinstance(frame, Request | Message):
             frame.message = self._foreign(frame, self._message)
+        return frame
+
+    def read_beyond(self, event: Event, error: InvalidMessage) -> Any:
+        """Return a frame that came too fast, if it is one that must not be left out.
+
+        Raises:
+            InvalidMessage: The connection is to end.
+            Refused: It is not handled, and its sender is told.
+        """
+        if error.close_code != _SCHEMA or error.code != "rate_limited":
+            raise error
+        frame = self.control(event)
+        if frame is None:
+            raise _refused(error, self._asked(event), "", [], "$") from error
         return frame
 
     def control(self, event: Event) -> Any:
@@ -177,7 +206,7 @@ class FrameReader:
         kind = "text" if codec.name == "json" else "bytes"
         data: Any = raw.decode() if kind == "text" else raw
         try:
-            return codec.decode({"type": "websocket.receive", kind: data})
+            return codec.decoder(ANYTHING)({"type": "websocket.receive", kind: data})
         except InvalidMessage as error:
             name = frame.id if isinstance(frame, Request) else None
             raise _refused(error, name, "", [], "$.message") from error
@@ -192,6 +221,8 @@ def _refused(
 ) -> Refused:
     """Return what the sender of a message that does not fit is told."""
     detail = error.detail
+    if error.code != "invalid_message":
+        return Refused(name, MessageError(error.code, detail))
     if (
         tag
         and detail.startswith("Invalid value ")

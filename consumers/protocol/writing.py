@@ -125,7 +125,7 @@ def _framing(codec: Codec) -> Codec:
         at = None if position is None else str(position)
         return codec.encode(PublicationFrame(group, message, at))
 
-    return Codec(codec.name, codec.decode, encode, codec.join, publish)
+    return Codec(codec.name, codec.decoder, encode, codec.join, publish)
 
 
 FRAMED: Final = {name: _framing(CODECS[name]) for name in ("json", "msgpack")}

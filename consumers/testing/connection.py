@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from consumers.close import CloseEvent, check_code, check_reason
 from consumers.codecs import CODECS, codec_for
 from consumers.errors import InvalidMessage
+from consumers.shape import ANYTHING
 
 from .link import Link, show
 from .outcomes import Closed
@@ -263,7 +264,7 @@ class ClientConnection:
 
 def _decode(codec: str, kind: Any, event: Event) -> Any:
     try:
-        return codec_for(codec, kind).decode(event)
+        return codec_for(codec, kind).decoder(ANYTHING)(event)
     except InvalidMessage as error:
         wanted = codec if kind is None else f"{codec} of {kind!r}"
         raise AssertionError(

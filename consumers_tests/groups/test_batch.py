@@ -48,7 +48,7 @@ def counting(name: str) -> tuple[Codec, list[Any]]:
         asked.append(message)
         return inner.encode(message)
 
-    return Codec(name, inner.decode, encode, inner.join), asked
+    return Codec(name, inner.decoder, encode, inner.join), asked
 
 
 @pytest.mark.parametrize("name", ["json", "msgpack"])

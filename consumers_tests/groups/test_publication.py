@@ -20,7 +20,7 @@ def counting(name: str) -> tuple[Codec, list[Any]]:
         asked.append(message)
         return inner.encode(message)
 
-    return Codec(name, inner.decode, encode), asked
+    return Codec(name, inner.decoder, encode), asked
 
 
 def test_a_message_is_encoded_once_per_codec() -> None:

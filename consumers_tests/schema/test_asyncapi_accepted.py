@@ -56,9 +56,9 @@ def plain(message: Any) -> Any:
     """Read a message as it comes without a subprotocol."""
     event = {"text": json.dumps(message)}
     try:
-        return PLAN.reader.decode(event)
+        return PLAN.reader().decode(event)
     except InvalidMessage as error:
-        return PLAN.reader.cancelled_by(event, error)
+        return PLAN.reader().cancelled_by(event, error)
 
 
 def framed(message: Any) -> Any:
