@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha1
-from typing import Final
+from typing import Final, NamedTuple
 
 from websockets.exceptions import InvalidHandshake
 from websockets.headers import parse_extension
@@ -37,6 +37,9 @@ _SWITCHING: Final = (
 )
 _CACHED_OFFER: Final = 512
 """Longer offers are not remembered: they come from nobody who comes often."""
+
+_SERVERS_OWN: Final = frozenset({b"date", b"server"})
+"""What each answer has, and the same in all for a second: made once."""
 
 _is_token = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+").fullmatch
 _is_key = re.compile(rb"[A-Za-z0-9+/]{22}==").fullmatch
@@ -75,8 +78,7 @@ _OURS: Final = frozenset(
 """Headers of the answer that the handshake itself decides on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(NamedTuple):
     """A request to open a WebSocket that is as it should be."""
 
     key: bytes
@@ -193,6 +195,9 @@ def answer_handshake(
     if extensions is not None:
         lines += (b"sec-websocket-extensions: ", extensions.encode(), b"\r\n")
     for name, value in headers:
+        if name in _SERVERS_OWN:
+            lines.append(_line(name, value))
+            continue
         check_header(name, value)
         lowered = name.lower()
         if lowered in _OURS or (
@@ -205,6 +210,12 @@ def answer_handshake(
         lines += (name, b": ", value, b"\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+@lru_cache(maxsize=8)
+def _line(name: bytes, value: bytes) -> bytes:
+    check_header(name, value)
+    return b"%b: %b\r\n" % (name, value)
 
 
 def check_header(name: bytes, value: bytes) -> None:
@@ -231,6 +242,8 @@ def _asks_for_upgrade(lists: dict[bytes, list[bytes]]) -> bool:
             option.lower() == b"upgrade" for tokens in options for option in tokens
         ):
             return False
+    if upgrade == [b"websocket"]:
+        return True
     return len(upgrade) == 1 and [token.lower() for token in _tokens(upgrade[0])] == [
         b"websocket"
     ]
