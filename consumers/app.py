@@ -21,13 +21,16 @@ from .codecs import Event
 from .crowd import Crowds
 from .errors import ConfigurationError, LayerUnavailable, StateError
 from .groups import Groups
+from .health import health_routes
 from .identity import Authenticate
 from .inspector import Inspector
 from .limits import DEFAULT_LIMITS, Limits
+from .observing import Observer, Observers
 from .origins import Hosts, Origins, OriginsSetting
 from .protocol import spoken
 from .providers import Factory, resolve
 from .refusal import Refusal
+from .refusals import count_refusal
 from .routing import Router, WebSocketRoute, check_table, consumers_in
 
 __all__ = ["App"]
@@ -67,6 +70,8 @@ class App(Router):
         exception_handlers: Mapping[Any, Any] | None = None,
         debug: bool = False,
         docs: str | None = None,
+        health: bool = False,
+        observers: Sequence[Observer] = (),
         inspector: Inspector | None = None,
     ) -> None:
         """Put an application together.
@@ -92,6 +97,9 @@ class App(Router):
             docs: The path of a page that shows every consumer and tries it, such as
                 ``"/docs"``; ``None``: there is none. Whoever reaches it sees what the
                 application takes and sends.
+            health: Whether ``/healthz`` and ``/readyz`` tell if it lives, and if it is
+                to be given connections.
+            observers: Those that are told of connections, messages and publications.
             inspector: A live page of all connections, for those whom its rule allows.
 
         Raises:
@@ -124,11 +132,15 @@ class App(Router):
         """The origins that may connect, where a class has none of its own."""
         self.hosts = None if hosts is None else Hosts(hosts)
         """The names that sockets are served by; ``None``: any."""
+        self.observers = Observers(observers) if observers else None
+        """Those that are told what happens."""
         self.provided: dict[Factory, Any] = {}
         """The values of application scope, while the lifespan runs."""
         self._lifespan = lifespan
         self._tasks: TaskGroup | None = None
         table = list(routes)
+        if health:
+            table[:0] = health_routes(self.groups)
         self._docs: list[Route] = []
         if docs is not None:
             from .schema.page import docs_routes
@@ -159,6 +171,9 @@ class App(Router):
             self._stack = inspector.around(self._dispatch)
         for entry in reversed(middleware):
             self._stack = entry.cls(self._stack, *entry.args, **entry.kwargs)
+        for observer in observers:
+            self.groups.observe(observer)
+            observer.attached(self)
 
     @property
     def state(self) -> State:
@@ -282,6 +297,7 @@ class App(Router):
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    count_refusal("not_found")
     protocol = spoken(scope.get("subprotocols") or ())
     if protocol is None:
         # Before accept: the server answers 403.

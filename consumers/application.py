@@ -15,6 +15,7 @@ from .origins import Hosts, Origins
 if TYPE_CHECKING:
     from .crowd import Crowds
     from .identity import Authenticate
+    from .observing import Observers
     from .providers import Factory
     from .websocket import WebSocket
 
@@ -36,6 +37,7 @@ class Application(Protocol):
     crowds: Crowds
     origins: Origins
     hosts: Hosts | None
+    observers: Observers | None
     provided: Mapping[Factory, Any]
 
 

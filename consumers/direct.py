@@ -23,9 +23,14 @@ EXTENSION: Final = "consumers.frames"
 class Direct(Protocol):
     """One connection's way past ``receive`` and ``send``, for what need not wait."""
 
-    shares: Hashable | None
-    """Connections where this is equal may be sent the same frame; ``None``: this one
-    needs frames of its own. Known once the handshake was accepted."""
+    @property
+    def shares(self) -> Hashable | None:
+        """Connections where this is equal may be sent the same frame.
+
+        ``None``: this one needs frames of its own. Known once the handshake was
+        accepted.
+        """
+        ...
 
     def take(self) -> Event | None:
         """Return the next message, if one is there; ``None``: await ``receive``."""

@@ -18,6 +18,7 @@ from .errors import (
     Rejected,
 )
 from .refusal import Denial, end_by, leaves
+from .refusals import count_refusal
 
 __all__ = ["Verdict"]
 
@@ -104,7 +105,10 @@ class Verdict:
         """
         if self.failures:
             return (500, None, None)
-        return self.refusal or (408 if late else 403, None, None)
+        if late and self.refusal is None:
+            count_refusal("timeout")
+            return (408, None, None)
+        return self.refusal or (403, None, None)
 
     def raise_failures(self) -> NoReturn:
         """Raise what goes to the server: the exception itself, a group if several."""

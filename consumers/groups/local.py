@@ -19,6 +19,7 @@ from consumers.connection import process_id
 from consumers.errors import LayerUnavailable, MessageNotEncodable, StateError
 from consumers.history import Position
 from consumers.layers import Carried, Layer
+from consumers.observing import NOBODY, Observers
 
 from .announcing import Announcing
 from .coalescing import Coalescing
@@ -26,6 +27,7 @@ from .counters import Counters
 from .declaration import GroupName, node_group
 from .follower import Follower
 from .hub import Hub, Member, Membership
+from .observed import observed_delivering, observed_publishing
 from .publication import Kind, Publication
 from .recovery import publication_of
 from .sources import Sources
@@ -51,7 +53,13 @@ already taken."""
 class Local:
     """What belongs to one event loop. It is the receiver of its layer."""
 
-    def __init__(self, layer: Layer, counters: Counters, url: str) -> None:
+    def __init__(
+        self,
+        layer: Layer,
+        counters: Counters,
+        url: str,
+        observers: Observers = NOBODY,
+    ) -> None:
         """Begin without members, on the running event loop."""
         self.token = current_token()
         self.hub = Hub()
@@ -60,11 +68,16 @@ class Local:
         self.subscribing = Subscribing(
             layer, self.hub, self._follower, self.spawn, self._recover
         )
-        self.coalescing = Coalescing(self.hub.deliver, self.spawn, counters)
+        deliver = observed_delivering(self.hub, observers)
+        self.coalescing = Coalescing(deliver, self.spawn, counters)
         self.announcing = Announcing(
             layer, self.spawn, lambda: self.is_running, self.publish
         )
         self.sources = Sources(layer, self.hub, self.spawn, self._dispatch)
+        if observers.wants("publishing", "published"):
+            self.publish = observed_publishing(  # type: ignore[assignment]
+                self.publish, observers
+            )
         self._url = url
         self._tasks: TaskGroup | None = None
         # For its tasks: the lifespan's, and not that of whoever happens to start them.

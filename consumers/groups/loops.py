@@ -11,6 +11,7 @@ from anyio.lowlevel import EventLoopToken, RunVar
 
 from consumers.errors import MessageNotEncodable
 from consumers.layers import Layer
+from consumers.observing import NOBODY, Observer, Observers
 
 from .counters import Counters
 from .local import Local
@@ -37,8 +38,23 @@ class EventLoops:
         """Counts of what has happened, in this process."""
         self.loops: set[EventLoopToken] = set()
         """The event loops that have members: normally one."""
+        self.observers = NOBODY
+        """Those that are told of publications."""
         self._make_layer = make_layer
         self._loop: RunVar[Local | None] = RunVar(f"consumers.groups.{id(self)}", None)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the groups' lifespan runs on this event loop."""
+        local = self._loop.get()
+        return local is not None and local.is_running
+
+    def observe(self, observer: Observer) -> None:
+        """Have an observer told of the publications of this process.
+
+        Before the groups run: an `App` does so with its own.
+        """
+        self.observers = Observers([*self.observers.all, observer])
 
     async def _everywhere(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
@@ -77,7 +93,7 @@ class EventLoops:
         """Return what belongs to the running event loop."""
         local = self._loop.get()
         if local is None:
-            local = Local(self._make_layer(), self.counters, self.url)
+            local = Local(self._make_layer(), self.counters, self.url, self.observers)
             self._loop.set(local)
         return local
 

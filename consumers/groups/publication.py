@@ -57,7 +57,13 @@ class Wire(msgspec.Struct, array_like=True, frozen=True):
     message: msgspec.Raw
 
 
-_open: Final = msgspec.msgpack.Decoder(Wire).decode
+class CarryingWire(Wire, array_like=True, frozen=True):
+    """The same with what an observer has put in. Earlier releases do not read that."""
+
+    carrier: dict[str, str] | None = None
+
+
+_open: Final = msgspec.msgpack.Decoder(CarryingWire).decode
 _decode_any: Final = msgspec.msgpack.Decoder().decode
 _decode_diff: Final = msgspec.msgpack.Decoder(PresenceDiff).decode
 
@@ -66,6 +72,7 @@ class Publication:
     """One message on its way to the members of a group."""
 
     __slots__ = (
+        "_carrier",
         "_id",
         "_payload",
         "connection",
@@ -145,6 +152,30 @@ class Publication:
         raise AssertionError(self)
 
     @property
+    def carrier(self) -> dict[str, str] | None:
+        """What an observer of the publisher's has put in for those of the members.
+
+        ``{name: value}``, few and small: it travels along, and histories keep it.
+        """
+        # Not set where it is made: publications have one only for observers.
+        return getattr(self, "_carrier", None)
+
+    @carrier.setter
+    def carrier(self, carrier: dict[str, str]) -> None:
+        self._carrier = carrier
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of its group: one of few, where names are many.
+
+        ``"undeclared"`` for a plain string; ``"@user"`` and ``"@node"`` for what goes
+        to the connections of a user, and to one of them.
+        """
+        if self.group.startswith("@"):
+            return self.group.partition(".")[0]
+        return "undeclared" if self.declared is None else self.declared.pattern
+
+    @property
     def transient(self) -> bool:
         """Whether no history keeps it: all but messages."""
         return self.kind is not Kind.MESSAGE
@@ -164,12 +195,14 @@ class Publication:
         """
         if self._payload is None:
             message = msgspec.Raw(pack(self.message))
-            wire = Wire(_VERSION, self.kind, self.id, self.connection, message)
+            fields = (_VERSION, self.kind, self.id, self.connection, message)
+            carrier = self.carrier
+            wire = Wire(*fields) if carrier is None else CarryingWire(*fields, carrier)
             self._payload = msgspec.msgpack.encode(wire)
         return self._payload
 
     @staticmethod
-    def open(payload: bytes) -> Wire:
+    def open(payload: bytes) -> CarryingWire:
         """Return what a payload holds, with its message unread.
 
         Raises:
@@ -182,7 +215,9 @@ class Publication:
         return wire
 
     @classmethod
-    def read(cls, group: str, wire: Wire, declared: Group | None) -> Publication:
+    def read(
+        cls, group: str, wire: CarryingWire, declared: Group | None
+    ) -> Publication:
         """Return the publication to ``group`` that was opened.
 
         Raises:
@@ -203,6 +238,8 @@ class Publication:
             connection=wire.connection,
         )
         made._id = wire.id
+        if wire.carrier is not None:
+            made.carrier = wire.carrier
         return made
 
     def encoded(self, codec: Codec) -> tuple[Event, int]:

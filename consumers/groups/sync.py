@@ -23,6 +23,7 @@ from consumers.layers import Count, Entry, Layer, Parcel, Replay
 
 from .announcing import no_presence, present
 from .declaration import user_group
+from .observed import observing
 from .publication import Publication
 from .recovery import Excerpt, no_history, publications_of
 
@@ -179,9 +180,12 @@ class SyncGroups:
         return count
 
     def _publish(self, publications: Sequence[Publication]) -> list[Position | None]:
+        if not self._is_local:
+            with observing(self._groups.observers, publications):
+                return self._ask(lambda client: client.publish(publications))
         return self._ask(
             lambda client: client.publish(publications),
-            partial(self._groups._publish, publications),
+            partial(self._groups._publish, publications),  # it is told of there
         )
 
     # -- asking ---------------------------------------------------------------------

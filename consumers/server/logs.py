@@ -7,6 +7,8 @@ import logging.config
 from typing import Any, Final
 
 from consumers.credentials import redacted
+from consumers.logs import ConnectionLog, JSONFormatter
+from consumers.observing import observe, observers_everywhere
 from consumers.server.options import Options
 
 __all__ = ["Redacting", "configure_logging"]
@@ -22,7 +24,7 @@ def configure_logging(options: Options) -> None:
     level = options.log_level.upper()
     handler: dict[str, Any] = {
         "class": "logging.StreamHandler",
-        "formatter": "consumers",
+        "formatter": options.log_format,
         "stream": "ext://sys.stderr",
         "filters": ["consumers"],
     }
@@ -31,10 +33,11 @@ def configure_logging(options: Options) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {
-                "consumers": {
+                "text": {
                     "()": "uvicorn.logging.DefaultFormatter",
                     "fmt": "%(levelprefix)s %(message)s",
-                }
+                },
+                "json": {"()": JSONFormatter},
             },
             "filters": {"consumers": {"()": Redacting}},
             "handlers": {"consumers": handler},
@@ -44,6 +47,9 @@ def configure_logging(options: Options) -> None:
             },
         }
     )
+    logged = any(isinstance(each, ConnectionLog) for each in observers_everywhere())
+    if options.log_format == "json" and options.access_log and not logged:
+        observe(ConnectionLog())
     if not options.access_log:
         for name in ("uvicorn.access", "consumers.access"):
             logging.getLogger(name).disabled = True

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from consumers.errors import ConfigurationError, shorten
 from consumers.server.frames import DeflateSettings
 
-__all__ = ["Backend", "LogLevel", "Options"]
+__all__ = ["Backend", "LogFormat", "LogLevel", "Options"]
 
 Backend = Literal["asyncio", "trio"]
 """The event loop that the application runs on."""
@@ -18,8 +18,12 @@ Backend = Literal["asyncio", "trio"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 """The least severe message that is logged."""
 
+LogFormat = Literal["text", "json"]
+"""How it is written."""
+
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "backend": ("asyncio", "trio"),
+    "log_format": ("text", "json"),
     "log_level": ("critical", "error", "warning", "info", "debug"),
     "ssl_cert_reqs": ("none", "optional", "required"),
 }
@@ -154,6 +158,13 @@ class Options:
     )
     log_level: LogLevel = field(
         default="info", metadata={"help": "Least severe message to log."}
+    )
+    log_format: LogFormat = field(
+        default="text",
+        metadata={
+            "help": "text, or json: a line each, and one for each connection that has "
+            "ended."
+        },
     )
     drain_delay: float = field(
         default=0.0,
