@@ -217,12 +217,21 @@ async def test_credentials_end() -> None:
 
 
 async def test_foreign_pages_are_refused() -> None:
-    """One's own pages, and clients that are no browsers, get in."""
+    """One's own pages, those listed, and clients that are no browsers, get in."""
+    here = {"host": "api.example"}
     async with TestClient(origin.app) as client:
-        evil = await refusal(client, "/basket", origin="https://evil.example")
+        evil = await refusal(client, "/basket", origin="https://evil.example", **here)
         assert evil.status == 403
-        for headers in ({}, {"origin": "https://shop.example"}):
-            async with client.connect("/basket", headers=headers) as ws:
+        assert (await refusal(client, "/news", host="evil.example")).status == 403
+        for path, page in (
+            ("/basket", None),
+            ("/basket", "http://api.example"),
+            ("/basket", "https://shop.example"),
+            ("/basket", "https://a.shop.example"),
+            ("/news", "https://evil.example"),
+        ):
+            headers = here if page is None else {"origin": page, **here}
+            async with client.connect(path, headers=headers) as ws:
                 await ws.send("tea")
                 assert await ws.receive() == "put tea into the basket"
 
