@@ -40,6 +40,7 @@ _LONG: Final = [
         r"faults/test_slow\.py::test_without_the_guard_it_fails",
         r"faults/test_server\.py::test_its_clients_return_and_miss_nothing\[trio",
         r"faults/test_server\.py::test_without_the_guard_it_fails",
+        r"faults/test_restarts\.py::test_(what_.*\[trio|without_)",
         r"faults/test_chat\.py::test_(without_|links_may_break)",
         # Every tick is visited by a scope, and by one cancel; here by two.
         r"test_cancellation\.py::test_cancelled_natively_twice",

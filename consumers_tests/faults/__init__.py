@@ -21,6 +21,9 @@ to fail.
     stage.py          broker, servers, crowd and publishers of one run
     broker.py         the broker is killed, wiped, set back, or cannot be reached
     server.py         a server is killed
+    restarts.py       processes are restarted, as a deploy does
+    restarts_served.py  what they serve
+    writers.py        who writes to them meanwhile
     slow.py           a client does not read
     churn.py          clients come and go
     chat.py           two people talk in a browser

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import broker, chat, churn, server, slow
+from . import broker, chat, churn, restarts, server, slow
 from .processes import BACKENDS, FaultError
 from .report import Outcome, page
 
@@ -64,6 +64,13 @@ def _churn(
     return run(backend, seed, churn.Churning(), control, layer)
 
 
+def _restarts(
+    options: argparse.Namespace, backend: str, seed: int, control: str
+) -> Outcome:
+    rolling = restarts.Rolling(options.clients or 500, options.restarts)
+    return restarts.restarts(backend, seed, rolling, control)
+
+
 def _chat(
     layer: str, options: argparse.Namespace, backend: str, seed: int, control: str
 ) -> Outcome:
@@ -104,6 +111,12 @@ SCENARIOS = {
         _broker(server.killed),
         ["positions", "leases"],
         seeds=6,
+    ),
+    "restarts": Scenario(
+        "Two processes are restarted in turns by SIGTERM, while clients publish what "
+        "is acknowledged, and others read nothing",
+        _restarts,
+        ["order"],
     ),
     "slow-reader": Scenario(
         "One of the members stops reading", _slow, ["bounds", "groups"], seeds=1
@@ -158,6 +171,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rate", type=float, help="default: what two CPUs can carry")
     made.add_argument(
         "--cycles", type=int, default=200, help="of the chat: how often it breaks"
+    )
+    made.add_argument(
+        "--restarts", type=int, default=10, help="of processes, in a rolling deploy"
     )
     made.add_argument("--no-controls", action="store_true")
     made.add_argument("--out", type=Path, help="folder to write the results to")

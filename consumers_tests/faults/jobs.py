@@ -21,6 +21,8 @@ __all__ = [
     "Status",
     "Wait",
     "Watch",
+    "Writing",
+    "Written",
 ]
 
 
@@ -198,3 +200,25 @@ class Answer(msgspec.Struct):
     delays: list[float] | None = None
     """Seconds from publishing to reading: the percentiles 0, 1, ... 100."""
     failure: str = ""
+
+
+# -- writers, and what they were told --------------------------------------------------
+
+
+class Writing(msgspec.Struct):
+    """Clients that write numbers, each until it is acknowledged."""
+
+    port: int
+    clients: int
+    pause: float
+    """Seconds between an acknowledgement and the next number, on average."""
+    seed: int
+
+
+class Written(msgspec.Struct):
+    """What the clients were told."""
+
+    acknowledged: list[int] = []
+    connections: int = 0
+    longest: float = 0.0
+    """Seconds that a number took to be acknowledged."""

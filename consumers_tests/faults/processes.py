@@ -59,7 +59,12 @@ class Server:
     app: ClassVar = "consumers_tests.faults.application:app"
 
     def __init__(
-        self, backend: str, settings: Settings, *arguments: str, port: int = 0
+        self,
+        backend: str,
+        settings: Settings,
+        *arguments: str,
+        port: int = 0,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.port = port or free_port()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
@@ -75,6 +80,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
+            pass_fds=pass_fds,
             start_new_session=True,
         )
 
@@ -122,6 +128,26 @@ class Server:
         url = f"http://127.0.0.1:{self.port}/kept?group={group}"
         with urllib.request.urlopen(url, timeout=30) as answer:
             return msgspec.json.decode(answer.read(), type=Kept)
+
+    @property
+    def status(self) -> int | None:
+        """Its exit code; ``None``: it runs."""
+        return self._popen.poll()
+
+    def terminate(self) -> None:
+        """Ask it to end, by SIGTERM."""
+        self._popen.terminate()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended.
+
+        Raises:
+            FaultError: It took too long.
+        """
+        try:
+            self._popen.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise FaultError(f"a server did not end: {self.log()[-3000:]}") from error
 
     def kill(self) -> None:
         """End it at once, as ``kill -9`` does."""
