@@ -225,6 +225,39 @@ def docs_page(browser: Browser) -> None:
         shoot(browser, "docs-page", visit)
 
 
+def inspector(browser: Browser) -> None:
+    """Look into one of a café's tables, after an order that nobody can serve."""
+    from howto.inspected import app
+
+    def visit(page: Page) -> None:
+        page.goto(server.http_url("/inspector?token=staff"))
+        expect(page.locator("#state")).to_have_text("live")
+        page.locator("#rows button").nth(2).click()
+        expect(page.get_by_text("Frames are shown from now on.")).to_be_visible()
+        for turn in range(6):
+            for other in others:
+                item = ("coffee", "tea", "cake")[turn % 3]
+                order = {"type": "order", "item": item, "card_token": "tok_1234"}
+                other.send(json.dumps(order))
+            page.wait_for_timeout(500)
+        expect(page.locator(".frames li").nth(5)).to_be_visible()
+        page.locator("#groups button").first.click()
+        expect(page.locator(".here")).not_to_have_text("…")
+        page.evaluate("scrollTo(0, 0)")
+
+    names = ("Ana", "Ben", "Chiara", "Dev", "Elif", "Finn")
+    paths = [f"/tables/{1 + n % 3}?token={name}" for n, name in enumerate(names)]
+    with LiveServer(app) as server:
+        for code in (1000, 1000, 1001, 1000):
+            with clients(server, paths[0]) as (gone,):
+                gone.close(code, "to the next page" if code == 1001 else "")
+        with clients(server, paths[1]) as (failing,):
+            failing.send('{"type": "stock", "item": "soup"}')
+            time.sleep(0.3)
+        with clients(server, *paths) as others:
+            shoot(browser, "inspector", visit)
+
+
 def model(browser: Browser) -> None:
     """See an answer that was stopped, and one that is being written."""
     from model import small
@@ -253,7 +286,7 @@ def main() -> None:
     """Make them: all, or those of the examples that are named."""
     sys.path.insert(0, str(ROOT / "docs" / "examples"))
     IMAGES.mkdir(exist_ok=True)
-    makers = (chat, cursors, prices, dashboard, docs_page, model)
+    makers = (chat, cursors, prices, dashboard, docs_page, inspector, model)
     examples = {each.__name__: each for each in makers}
     with chromium() as browser:
         for name in sys.argv[1:] or examples:

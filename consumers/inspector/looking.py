@@ -317,7 +317,7 @@ def _user(life: Life) -> str:
 def _row(life: Life, tap: Tap) -> Row:
     consumer = life.consumer
     ledger = consumer._ledger if _has_ledger(life) else None
-    groups = [*life.memberships][: _GROUPS + 1]
+    groups = [name for name in life.memberships if name[0] != "@"][: _GROUPS + 1]
     return Row(
         id=consumer.id,
         consumer=tap.consumer or type(consumer).__name__,

@@ -40,7 +40,7 @@ async def test_who_is_connected(client: TestClient) -> None:
     assert echoing["user"] == ""
     assert (echoing["received"], echoing["sent"]) == (1, 1)
     assert other["user"] == "Ben"
-    assert other["groups"] == ["@user.ben", "room.red"]
+    assert other["groups"] == ["room.red"]
     assert other["address"] == "testclient:50000"
     assert now["at"] - other["since"] < 60
     assert now["looked_at"] is None

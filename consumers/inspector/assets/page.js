@@ -213,7 +213,8 @@ function showOne(now) {
   const one = by("one");
   const box = one.querySelector(".frames");
   const follows = !box || box.scrollTop + box.clientHeight >= box.scrollHeight - 8;
-  if (one.dataset.id !== selected || one.hidden) begin(one);
+  const fresh = one.dataset.id !== selected || one.hidden;
+  if (fresh) begin(one);
   one.hidden = false;
   const facts = row
     ? [["Path", row.path], ["User", row.user || "unknown"], ["Since", clock(row.since)],
@@ -232,6 +233,7 @@ function showOne(now) {
   while (list.children.length > FRAMES) list.firstChild.remove();
   one.querySelector(".empty").hidden = list.children.length > 0;
   if (follows) list.scrollTop = list.scrollHeight;
+  if (fresh) one.scrollIntoView({ block: "nearest" });
 }
 
 function begin(one) {
