@@ -55,6 +55,8 @@ class Settings:
     """Bytes of one message, inflated."""
     deflate: DeflateSettings | None = None
     """How to compress; ``None``: not at all."""
+    max_frames: int = 16384
+    """Frames of one message, and one more for each 32 bytes of it."""
 
 
 class Stage(IntEnum):
@@ -177,7 +179,7 @@ class Exchange:
             handshake.key, event.get("subprotocol"), headers, value
         )
         self._handshake, self._headers = None, ()
-        self.frames = Frames(settings.max_size, deflate=deflate)
+        self.frames = Frames(settings.max_size, settings.max_frames, deflate)
         self.stage = OPEN
         return answer
 

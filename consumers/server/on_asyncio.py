@@ -90,12 +90,12 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
 
 
 def _protocol(options: Options) -> type[Protocol]:
-    """Return our protocol, which compresses as the options say."""
-    deflate = options.deflate
-    if deflate is None or deflate == Protocol.deflate:
+    """Return our protocol, which goes by those options that uvicorn does not know."""
+    deflate, frames = options.deflate or Protocol.deflate, options.ws_max_frames
+    if deflate == Protocol.deflate and frames == Protocol.max_frames:
         return Protocol
-    members = {"__slots__": (), "deflate": deflate}
-    return type("Compressing", (Protocol,), members)
+    members = {"__slots__": (), "deflate": deflate, "max_frames": frames}
+    return type("Configured", (Protocol,), members)
 
 
 async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> None:

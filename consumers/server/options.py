@@ -34,6 +34,7 @@ WS_IMPLEMENTATIONS: Final = ("auto", "websockets-sansio", "wsproto")
 
 _POSITIVE = (
     "ws_max_size",
+    "ws_max_frames",
     "ws_ping_interval",
     "ws_ping_timeout",
     "unacknowledged_timeout",
@@ -112,6 +113,13 @@ class Options:
     ws_max_size: int = field(
         default=1024 * 1024,
         metadata={"help": "Largest message of a client; larger ones close 1009."},
+    )
+    ws_max_frames: int = field(
+        default=16384,
+        metadata={
+            "help": "Most frames of one message, empty ones too; more close 1008. Only "
+            "with servers of our own."
+        },
     )
     ws_ping_interval: float | None = field(
         default=20.0, metadata={"help": "Seconds between two pings to a client."}

@@ -48,7 +48,9 @@ class Server:
         self.loop = loop
         self.nursery = nursery
         """Where the application's calls run."""
-        self.settings = Settings(options.ws_max_size, options.deflate)
+        self.settings = Settings(
+            options.ws_max_size, options.deflate, options.ws_max_frames
+        )
         self.connections: set[Connection] = set()
         """Those whose sockets are open."""
         self.calls: set[trio.CancelScope] = set()

@@ -63,7 +63,10 @@ _shared: Final[WeakKeyDictionary[Config, Shared]] = WeakKeyDictionary()
 
 
 def _shared_by(
-    config: Config, loop: asyncio.AbstractEventLoop, deflate: DeflateSettings
+    config: Config,
+    loop: asyncio.AbstractEventLoop,
+    deflate: DeflateSettings,
+    max_frames: int,
 ) -> Shared:
     """Return what the connections of one server have in common."""
     shared = _shared.get(config)
@@ -72,7 +75,9 @@ def _shared_by(
         shared = _shared[config] = Shared(
             loop,
             Settings(
-                config.ws_max_size, deflate if config.ws_per_message_deflate else None
+                config.ws_max_size,
+                deflate if config.ws_per_message_deflate else None,
+                max_frames,
             ),
             Keepalive(loop, interval, config.ws_ping_timeout),
             Cork(loop),
@@ -96,6 +101,8 @@ class Protocol(Connection):
     deflate: ClassVar[DeflateSettings] = DeflateSettings()
     """How messages are compressed, where uvicorn's ``ws_per_message_deflate`` asks for
     that. Set it in a subclass, and name that in ``--ws``."""
+    max_frames: ClassVar[int] = 16384
+    """Frames of one message, empty ones too; set likewise."""
 
     __slots__ = ("_app_state", "_begun", "_config", "_state", "_whom", "others")
 
@@ -110,7 +117,7 @@ class Protocol(Connection):
         if not config.loaded:
             config.load()
         loop = _loop or asyncio.get_running_loop()
-        super().__init__(_shared_by(config, loop, self.deflate))
+        super().__init__(_shared_by(config, loop, self.deflate, self.max_frames))
         self._config = config
         self._state = server_state
         self._app_state = app_state

@@ -54,6 +54,25 @@ def test_a_message_over_the_limit_is_refused(kind: Kind, probe: Probe) -> None:
         assert error.rcvd.code == 1009
 
 
+def test_a_message_of_too_many_frames_is_refused(kind: Kind, probe: Probe) -> None:
+    """A message of more than ws_max_frames closes with 1008, as far as frames are ours.
+
+    The control is the same message, with one more allowed.
+    """
+    for most, echoes in ((8, True), (7, False)):
+        with (
+            in_thread(probe, kind, ws_max_frames=most) as server,
+            server.connect("/echo") as client,
+        ):
+            client.send(iter(["x"] * 7))  # and an empty one, which ends it
+            if echoes or kind.ws != "auto":
+                assert client.recv(timeout=PATIENCE) == "x" * 7
+            else:
+                error = closed(client)
+                assert error.rcvd is not None
+                assert error.rcvd.code == 1008
+
+
 def test_the_subprotocol_is_the_applications_choice(kind: Kind, probe: Probe) -> None:
     """The client learns which subprotocol the application chose."""
     with (
