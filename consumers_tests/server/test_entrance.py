@@ -110,6 +110,7 @@ def test_it_is_told_of_by_its_name() -> None:
         Echo,
         http="consumers.server.entrance:Entrance",
         ws="consumers.server.uvicorn:Protocol",
+        log_config=None,  # which the process of all other tests would have from now on
     )
     config.load()
 
