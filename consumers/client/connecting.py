@@ -7,13 +7,13 @@ import math
 import ssl as tls
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from consumers.errors import ConfigurationError, MessageError
 
 from .answering import Answering
 from .client import Client
-from .credentials import Credentials, Token
+from .credentials import Credentials, Token, TokenAs
 from .inbox import Inbox
 from .link import MAX_SIZE, check_url, open_link
 from .outgoing import Outgoing
@@ -37,6 +37,7 @@ def connect(
     url: str,
     *,
     token: Token = None,
+    token_as: TokenAs = "header",  # noqa: S107  where it goes
     messages: Any = Any,
     codec: WireCodec = "json",
     reconnect: Reconnect | None = _ALWAYS,
@@ -53,9 +54,10 @@ def connect(
 
     Args:
         url: ``ws://`` or ``wss://``.
-        token: The credential, sent as ``Authorization: Bearer``; or an asynchronous
-            function that fetches one: before the first connection, before it ends, and
-            once when the server refuses it.
+        token: The credential, or an asynchronous function that fetches one: before the
+            first connection, before it ends, and once when the server refuses it.
+        token_as: How the handshake has it: ``"header"``, ``Authorization: Bearer``; or
+            ``"subprotocol"``, as browsers can: ``bearer.<token>`` is offered.
         messages: The type of what the server pushes: a tagged ``msgspec.Struct``, or a
             union of some.
         codec: What frames are written in.
@@ -84,13 +86,17 @@ def connect(
         raise ConfigurationError(
             f"a deadline must be a positive number of seconds, got {deadline!r}"
         )
+    if token_as not in get_args(TokenAs):
+        raise ConfigurationError(
+            f"token_as must be 'header' or 'subprotocol', got {token_as!r}"
+        )
     wire = Wire(codec)
     parts = Parts(
         wire,
         Outgoing(offline),
         Inbox(unread),
         Answering(wire),
-        Credentials(token),
+        Credentials(token, token_as),
         deadline,
         unread,
         on_error,

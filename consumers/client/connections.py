@@ -125,14 +125,14 @@ class Connections:
         with CancelScope() as opening:
             clock.cancel_after(opening, parts.deadline)
             try:
-                headers = {**self._headers, **await parts.credentials.headers()}
+                offered, headers = await parts.credentials.shown()
             except Exception:
                 log.exception("no token could be fetched")
                 return End(_BROKEN, "no token could be fetched")
             try:
-                async with self._dial(
-                    self._url, [parts.wire.subprotocol], headers
-                ) as transport:
+                offered = [parts.wire.subprotocol, *offered]
+                headers = {**self._headers, **headers}
+                async with self._dial(self._url, offered, headers) as transport:
                     clock.cancel_after(opening, math.inf)
                     if transport.subprotocol != parts.wire.subprotocol:
                         await transport.close(_PROTOCOL_ERROR, "")

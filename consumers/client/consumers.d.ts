@@ -68,6 +68,12 @@ export interface Options {
    * credential ends. `renew`: the last one will not do any more.
    */
   token?: string | null | ((why: { renew: boolean }) => TokenResult | Promise<TokenResult>);
+  /**
+   * How the handshake has it: as an offered subprotocol, `bearer.<token>`, so that no
+   * proxy writes it into a log; of letters, digits and `-._~`, as a JWT is. If left out:
+   * in the URL, as `token`.
+   */
+  tokenAs?: "subprotocol";
   /** JSON, if left out. */
   codec?: Codec;
   /**

@@ -372,7 +372,7 @@ export class Client {
   }
 
   async #open() {
-    const { token, codec, protocols = [], WebSocket } = this.#options;
+    const { token, tokenAs, codec, protocols = [], WebSocket } = this.#options;
     this.#timers.clearTimeout(this.#retry);
     const link = (this.#link = { timers: new Set(), asked: new Map() });
     const current = () => this.#link === link;
@@ -382,9 +382,11 @@ export class Client {
       const given = typeof token === "function" ? await token({ renew: this.#refused }) : token;
       if (!current()) return;
       const url = new URL(this.#url);
-      if (given != null) url.searchParams.set("token", given);
       const name = `${VERSION}+${codec.name}`;
-      const socket = (link.socket = new WebSocket(url.href, [name, ...protocols]));
+      const names = [name, ...protocols];
+      if (given != null && tokenAs) names.push("bearer." + given);
+      else if (given != null) url.searchParams.set("token", given);
+      const socket = (link.socket = new WebSocket(url.href, names));
       socket.binaryType = "arraybuffer";
       socket.onopen = () => {
         link.opened = true;

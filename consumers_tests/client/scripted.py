@@ -26,8 +26,9 @@ WELCOME = {
 class Peer:
     """The server's end of one connection; the client's is a `Transport`."""
 
-    def __init__(self, subprotocol: str, headers: Mapping[str, str]) -> None:
-        self.subprotocol: str | None = subprotocol
+    def __init__(self, offered: Sequence[str], headers: Mapping[str, str]) -> None:
+        self.subprotocol: str | None = offered[0]
+        self.offered = list(offered)
         self.headers = dict(headers)
         self.closed: tuple[int, str] | None = None
         """The client's close frame."""
@@ -138,7 +139,7 @@ class Server:
             await anyio.sleep_forever()
         if self.refusals:
             raise self.refusals.pop(0)
-        peer = Peer(subprotocols[0], headers)
+        peer = Peer(subprotocols, headers)
         if self.subprotocol != "":
             peer.subprotocol = self.subprotocol
         self._waiting.append(peer)

@@ -19,6 +19,7 @@ from consumers.errors import ConfigurationError
         ("ws://x/", {"codec": "xml"}, "a client's codec must be 'json' or 'msgpack'"),
         ("ws://x/", {"offline": -1}, "offline must be at least 0 messages, got -1"),
         ("ws://x/", {"unread": 0}, "unread must be at least 1 messages, got 0"),
+        ("ws://x/", {"token_as": "query"}, "token_as must be 'header' or 'subproto"),
         ("ws://x/", {"deadline": 0}, "a deadline must be a positive number"),
     ],
 )

@@ -294,6 +294,14 @@ async def test_a_text_as_token_is_refused_for_good(server: Server) -> None:
     assert server.attempts == 1
 
 
+async def test_a_token_may_be_offered_as_a_subprotocol(server: Server) -> None:
+    """Beside the one that is spoken, as a browser has to, and in no header."""
+    async with server.client(token="a(b)/=", token_as="subprotocol"):
+        peer = await server.next()
+        assert peer.offered == ["consumers.v1+json", "bearer.a%28b%29%2F%3D"]
+        assert peer.headers == {}
+
+
 async def test_a_token_that_can_not_be_fetched(
     server: Server, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -487,6 +487,13 @@ test("the token is sent in the query of each connection", async () => {
   assert.deepEqual(sent, ["a b", "c&d", null, "t"]);
 });
 
+test("the token is offered as a subprotocol where that is asked for", () => {
+  const { link } = scripted({ token: "a.b-c", tokenAs: "subprotocol", protocols: ["mine"] });
+
+  assert.deepEqual(link.socket.protocols, ["consumers.v1+json", "mine", "bearer.a.b-c"]);
+  assert.equal(link.url.search, "");
+});
+
 test("a token that can't be had is reported, and asked for again", async () => {
   const answers = [Promise.reject(new Error("no network")), "t"];
   const { client, links, errors, next } = scripted({ token: () => answers.shift() });

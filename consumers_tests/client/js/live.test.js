@@ -304,6 +304,12 @@ live("a refused client does not come back, and knows why", async () => {
   assert.ok("number" in detail.errors);
 });
 
+live("a token may be offered as a subprotocol", async () => {
+  const client = open("/talk", { token: "ann", tokenAs: "subprotocol" });
+
+  assert.equal(await client.request({ type: "token" }), "ann");
+});
+
 live("a refused token is replaced once", async () => {
   const tokens = ["nobody", "ann"];
   const client = open("/talk", { token: async () => tokens.shift() });
