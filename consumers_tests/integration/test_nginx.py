@@ -1,0 +1,138 @@
+"""nginx in front of two processes, with the configuration that the how-to shows."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from consumers_tests.server.live import PATIENCE, Process, Server
+
+from .nginx import NGINX, nginx
+
+pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+
+APP = "consumers_tests.integration.behind_nginx:app"
+
+
+class Site:
+    """Two processes, and an nginx in front that cuts who is quiet for a second."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        # One pings often enough for that, the other one never.
+        self.processes = [
+            stack.enter_context(
+                Process(APP, "--port", "0", "--ws-ping-interval", interval)
+            )
+            for interval in ("0.3", "off")
+        ]
+        self.servers: list[Server] = [one.server() for one in self.processes]
+        ports = [server.port for server in self.servers]
+        self.port = stack.enter_context(nginx(folder, ports, quiet="1s"))
+
+    def connect(self, **settings: Any) -> ClientConnection:
+        """Connect by nginx."""
+        client: ClientConnection = connect(
+            f"ws://127.0.0.1:{self.port}/shown",
+            proxy=None,
+            open_timeout=PATIENCE,
+            ping_interval=None,
+            **settings,
+        )
+        return client
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Run all three."""
+    with ExitStack() as stack:
+        yield Site(stack, tmp_path_factory.mktemp("nginx"))
+
+
+def shown(client: ClientConnection) -> dict[str, Any]:
+    """Return what the server says first."""
+    told: dict[str, Any] = json.loads(client.recv(timeout=PATIENCE))
+    return told
+
+
+def test_what_comes_through(site: Site) -> None:
+    """Host with its port, and the client's address, which it can't make up."""
+    origin = f"http://127.0.0.1:{site.port}"
+    made_up = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https"}
+
+    with site.connect(origin=origin, additional_headers=made_up) as client:
+        seen = shown(client)
+
+    assert seen["client"] == "127.0.0.1"
+    assert seen["headers"] == {
+        "host": f"127.0.0.1:{site.port}",
+        "origin": origin,
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-proto": "http",
+    }
+
+
+def test_pages_of_another_origin_are_refused(site: Site) -> None:
+    """The Host header is the request's own: the default holds behind nginx."""
+    with (
+        pytest.raises(InvalidStatus) as caught,
+        site.connect(origin="http://evil.test"),
+    ):
+        pass
+
+    assert caught.value.response.status_code == 403
+
+
+def test_http_goes_to_both(site: Site) -> None:
+    """Requests are passed on as well, to each process in turn."""
+    url = f"http://127.0.0.1:{site.port}/pid"
+
+    answered = set()
+    for _ in range(4):
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            answered.add(json.loads(answer.read()))
+
+    assert answered == {process.popen.pid for process in site.processes}
+
+
+def test_pings_keep_a_quiet_connection(site: Site) -> None:
+    """With pings a connection outlives nginx's timeout; without it is cut off."""
+    pinged, quiet = (process.popen.pid for process in site.processes)
+    with ExitStack() as stack:
+        clients: dict[int, ClientConnection] = {}
+        while len(clients) < 2:
+            client = stack.enter_context(site.connect())
+            clients[shown(client)["pid"]] = client
+        begun = time.monotonic()
+        with pytest.raises(ConnectionClosed):
+            clients[quiet].recv(timeout=PATIENCE)
+
+        assert time.monotonic() - begun > 0.9
+        clients[pinged].send('"still here"')
+        assert clients[pinged].recv(timeout=PATIENCE) == '"still here"'
+
+
+def test_who_is_asked_to_return_gets_the_other_process(site: Site) -> None:
+    """While one drains its clients get 1012, and come back to the other at once."""
+    with ExitStack() as stack:
+        while True:
+            client = stack.enter_context(site.connect())
+            if shown(client)["pid"] == site.processes[0].popen.pid:
+                break
+        site.processes[0].terminate()
+        with pytest.raises(ConnectionClosed) as caught:
+            client.recv(timeout=PATIENCE)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1012
+        for _ in range(3):
+            with site.connect() as again:
+                assert shown(again)["pid"] == site.processes[1].popen.pid
+        assert site.processes[0].wait(PATIENCE) == 0
