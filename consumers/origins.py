@@ -96,19 +96,21 @@ class Origins:
         else:
             self._listed.add(origin)
 
-    def allow(self, header: bytes, hosts: Sequence[bytes], *, secure: bool) -> bool:
-        """Tell whether the page that a header ``Origin`` names may connect.
+    def allow(
+        self, headers: Sequence[bytes], hosts: Sequence[bytes], *, secure: bool
+    ) -> bool:
+        """Tell whether there is one header ``Origin``, and its page may connect.
 
         Args:
-            header: The header's value. Untrusted.
+            headers: The values of all headers ``Origin``. Untrusted.
             hosts: The values of all headers ``Host``. Untrusted.
             secure: Whether the connection is known to be over TLS.
         """
         if self.any:
             return True
-        if header == b"null":
+        if len(headers) == 1 and headers[0] == b"null":
             return self._null
-        origin = _parse_origin(header)
+        origin = _parse_origin(headers[0]) if len(headers) == 1 else None
         if origin is None:
             return False
         if origin in self._listed:
@@ -147,8 +149,8 @@ class Hosts:
             )
         self._listed: set[str] = set()
         self._below: list[str] = []
-        entry: object
-        for entry in written:
+        entries: Sequence[Any] = written
+        for entry in entries:
             text = entry.lower() if isinstance(entry, str) else ""
             found = _parse_host(text.removeprefix("*."))
             if found is None or found[1] is not None:
@@ -197,10 +199,8 @@ def check_origin(
     named = [value for name, value in scope["headers"] if name == b"host"]
     if hosts is not None and not hosts.allow(named):
         _refuse("host", *_about_host(named))
-    if not found or origins.any:
-        return
     secure = scope.get("scheme") in ("wss", "https")
-    if len(found) != 1 or not origins.allow(found[0], named, secure=secure):
+    if found and not origins.allow(found, named, secure=secure):
         _refuse("origin", *_about_origin(found, named, origins, owner))
 
 
