@@ -116,6 +116,10 @@ class Observer:
         """
 
 
+_ENDS: Final = {"refused", "closed", "handled", "published"}
+"""What ends something: who was told first of its beginning is told last."""
+
+
 class Observers:
     """Tells several observers, those that have overridden a method of it."""
 
@@ -129,7 +133,7 @@ class Observers:
         self._told: dict[str, list[tuple[Observer, Callable[..., None]]]] = {
             name: [
                 (each, getattr(each, name))
-                for each in self.all
+                for each in (self.all[::-1] if name in _ENDS else self.all)
                 if getattr(type(each), name) is not method
             ]
             for name, method in vars(Observer).items()

@@ -45,14 +45,8 @@ _NAME: Final = "consumers"
 _SYSTEM: Final = {"messaging.system": _NAME}
 _SECOND: Final = 1_000_000_000
 
-# What the current task handles, or publishes: its span, and what takes it back.
 _Begun = tuple["Span", Any]
-_handling: ContextVar[_Begun | None] = ContextVar(
-    "consumers.otel.handling", default=None
-)
-_publishing: ContextVar[_Begun | None] = ContextVar(
-    "consumers.otel.publishing", default=None
-)
+"""A span, and what makes current again what was before."""
 
 
 class OpenTelemetry(Observer):
@@ -64,6 +58,8 @@ class OpenTelemetry(Observer):
       the handshake, since connections last for hours.
     - ``publish chat.{channel}``: a publication, carried to those who get it.
     - ``deliver chat.{channel}``: its way to the members in one process.
+
+    One for an application: which span is the current one is known once.
     """
 
     def __init__(
@@ -75,6 +71,13 @@ class OpenTelemetry(Observer):
         """Begin with the providers that are given, or else the global ones."""
         self._tracer = trace.get_tracer(_NAME, tracer_provider=tracer_provider)
         meter = metrics.get_meter(_NAME, meter_provider=meter_provider)
+        # What the current task handles, and publishes.
+        self._handling: ContextVar[_Begun | None] = ContextVar(
+            "consumers.otel.handling", default=None
+        )
+        self._publishing: ContextVar[_Begun | None] = ContextVar(
+            "consumers.otel.publishing", default=None
+        )
         self._handshakes: dict[WebSocketConsumer, Span] = {}
         self._connections = meter.create_up_down_counter(
             "consumers.connections", "{connection}", "Open connections"
@@ -189,7 +192,7 @@ class OpenTelemetry(Observer):
             },
             links=self._links(connection),
         )
-        _begin(_handling, span, context.Context())
+        _begin(self._handling, span, context.Context())
 
     def handled(
         self,
@@ -204,7 +207,7 @@ class OpenTelemetry(Observer):
         attributes["consumers.outcome"] = outcome
         self._consumed.add(1, attributes)
         self._process.record(seconds, attributes)
-        _end(_handling, {"consumers.outcome": outcome}, error, outcome == "failed")
+        _end(self._handling, {"consumers.outcome": outcome}, error, outcome == "failed")
 
     # -- publications ---------------------------------------------------------------
 
@@ -223,7 +226,7 @@ class OpenTelemetry(Observer):
             kind=SpanKind.PRODUCER,
             attributes=attributes | _destination(first),
         )
-        _begin(_publishing, span, None)
+        _begin(self._publishing, span, None)
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         if carrier:
@@ -246,7 +249,7 @@ class OpenTelemetry(Observer):
             attributes["error.type"] = type(error).__qualname__
         self._sent.add(len(publications), attributes)
         self._operation.record(seconds, attributes)
-        _end(_publishing, {}, error, error is not None)
+        _end(self._publishing, {}, error, error is not None)
 
     def delivered(self, publication: Publication, members: int, seconds: float) -> None:
         """Tell how it reached the members, as part of the publisher's trace.
