@@ -26,7 +26,7 @@ from starlette.routing import (
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 from starlette.types import ASGIApp, Scope
 
-from . import runtime  # noqa: F401  # what serves the classes that are routed here
+from . import observed  # noqa: F401  # what serves the classes that are routed here
 from .allow import rules_of
 from .consumer import WebSocketConsumer
 from .errors import ConfigurationError
