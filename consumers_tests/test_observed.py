@@ -5,11 +5,13 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from consumers import App, Limits, WebSocketConsumer, WebSocketRoute
+from consumers.logs import ConnectionLog
 from consumers.observed import ObservedRuntime, WatchedRuntime
 from consumers.observing import Observer
 from consumers.refusals import refused
 from consumers.runtime import Runtime
 from consumers.testing import Refused, TestClient
+from consumers_tests.benchmarks.observed import app_of, instructions
 from consumers_tests.observers import Chat, Echo, Watching
 
 
@@ -140,3 +142,18 @@ async def test_who_does_not_ask_pays_nothing(
     watches = expected is WatchedRuntime
     assert (expected._handler is not Runtime._handler) == watches
     assert (expected.dispatching is not Runtime.dispatching) == watches
+
+
+async def test_a_message_costs_nothing_more_where_nobody_asks_for_it() -> None:
+    """Instruction by instruction: with nobody, and with one who is told of ends.
+
+    The control is an observer of messages.
+    """
+    nobody, ends, messages = [
+        [await instructions(app_of(observers), case) for case in ("bare", "typed")]
+        for observers in ([], [ConnectionLog()], [Watching()])
+    ]
+
+    assert nobody == ends
+    assert messages[0] > nobody[0]
+    assert messages[1] > nobody[1]
