@@ -19,14 +19,18 @@ _PREFIX: Final = "bearer."
 REDACTED: Final = "[redacted]"
 """What stands in a log where a credential was."""
 
+_NAMES: Final = r"""(?:[\w-]*token|[\w-]*secret|password|passwd|jwt|auth|authorization
+    |api[_-]?key|session(?:_?id)?|ticket|code|sig|signature)"""
+
 _HIDDEN: Final = re.compile(
-    r"""
+    rf"""
     # A parameter of a query, in a path or by itself, in quotes.
-    (?P<query>[?&'"](?:[\w-]*token|[\w-]*secret|password|passwd|jwt|auth|authorization
-        |api[_-]?key|session(?:_?id)?|ticket|code|sig|signature)=)[^\s&'"\#]+
+    (?P<query>[?&'"]{_NAMES}=)[^\s&'"\#]+
+    # The same, or a cookie, as one of a mapping.
+    | (?P<pair>['"]{_NAMES}['"]:\ *b?['"])[^'"]+
     # An offered subprotocol, and what HTTP calls credentials.
-    | (?P<offered>\bbearer\.)[\w.~%+/=!#$&*^`|-]{16,}
-    | (?P<scheme>\b(?:bearer|basic|digest)\ +)[\w.~%+/=-]{16,}
+    | (?P<offered>\bbearer\.)[\w.~%+/=!#$&*^`|-]{{16,}}
+    | (?P<scheme>\b(?:bearer|basic|digest)\ +)[\w.~%+/=-]{{16,}}
     # Cookies, as header or as a pair in a scope.
     | (?P<cookie>\b(?:set-)?cookie['"]?\s*[:,]\s*b?['"]?)[^=\s'"]+=[^'"\r\n]+
     """,

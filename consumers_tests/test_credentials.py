@@ -47,6 +47,7 @@ SECRET = "pl4nted-S3cret.of_2~00%2F%2B"
         f"Cookie: a=b; session={SECRET}",
         f"(b'cookie', b'session={SECRET}; a=b')",
         f"set-cookie: id={SECRET}; Path=/",
+        f"{{'theme': 'dark', 'session': '{SECRET}'}}",
     ],
 )
 def test_what_looks_like_a_credential_is_taken_out(text: str) -> None:
@@ -64,6 +65,7 @@ def test_what_looks_like_a_credential_is_taken_out(text: str) -> None:
         '127.0.0.1:1 - "WebSocket /chat?room=lobby&last=3" [accepted]',
         "    identity = await check(token=connection.token)",
         "    cookie = self.cookies.get(name)",
+        "    if name in {'token': str, 'code': int}:",
         "the token must be a text, got None",
         "a basic authentication",
         "'tokens=1' and /?author=me&authors=",
