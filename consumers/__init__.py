@@ -26,7 +26,7 @@ close      close codes
 errors     the tree of exceptions
 identity   who is on the other side
 clock      the clock that all timers go by
-limits     all bounds
+limits     all bounds; with `rates`, `shape` and `crowd`, which count
 server     running it: uvicorn on asyncio, a server of our own on trio
 testing    a client for tests, in process
 cli        the command line
@@ -73,6 +73,7 @@ from .limits import Limits
 from .messages import Internal, intercepts, receives, subscribes
 from .policies import CloseWhenFull, Coalesce, DropNewest, DropOldest
 from .providers import Provide
+from .rates import Rate
 from .routing import Router, WebSocketRoute
 from .server.run import run
 from .websocket import WebSocket
@@ -109,6 +110,7 @@ __all__ = [
     "Provide",
     "Publication",
     "PublicationsLost",
+    "Rate",
     "Recovery",
     "Rejected",
     "Router",

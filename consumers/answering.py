@@ -121,7 +121,7 @@ class Answering:
     async def _result(self, call: Call) -> Any:
         receiver = call.receiver
         method: Callable[..., Any] = getattr(self._consumer, receiver.name)
-        if receiver.is_plain:
+        if receiver.is_plain and self._consumer._bounds.handler_timeout is None:
             return await method(call.message)
         given: tuple[Any, ...] = (call.message,)
         if receiver.fields is not None:

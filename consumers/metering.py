@@ -17,6 +17,8 @@ from .rates import Bucket
 from .seldom import Seldom
 
 if TYPE_CHECKING:
+    from anyio import CancelScope
+
     from .connection import Connection
     from .decoding import Decode, Event
     from .limits import Limits
@@ -48,6 +50,7 @@ class Meter:
         "_how",
         "_messages",
         "_time",
+        "pause",
         "slows",
     )
 
@@ -81,6 +84,8 @@ class Meter:
         self._answers = answers
         self.slows = limits.over_rate == "slow"
         """Whether :meth:`wait` is to be asked before each message."""
+        self.pause: CancelScope | None = None
+        """Around the latest such wait, for who has a reason to end it."""
 
     def around(self, decode: Decode) -> Decode:
         """Return what counts an event, and then decodes it.

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import anyio
+from anyio import CancelScope
 from starlette.websockets import WebSocketDisconnect
 
 from .admission import admit, admit_user, permit
@@ -301,10 +302,25 @@ class Runtime(Life):
 
     async def _next_slowly(self, meter: Meter) -> Any:
         """Wait until the next message may come; the inbox is read to meanwhile."""
-        if seconds := meter.wait():
+        if self.consumer._stage is OPEN and (seconds := meter.wait()):
             self._busy()
-            await sleep(seconds)
+            with CancelScope() as meter.pause:
+                await sleep(seconds)
         return await self._next_in_any_case()()
+
+    def _go_on(self) -> None:
+        meter = self.consumer._meter
+        if meter is not None and meter.pause is not None:
+            meter.pause.cancel()
+
+    def gone(self) -> None:
+        """The client left."""
+        super().gone()
+        self._go_on()
+
+    def _finish_soon(self) -> None:
+        super()._finish_soon()
+        self._go_on()
 
     async def _next_in_time(self) -> Any:
         timeout = self.consumer._bounds.idle_timeout

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from consumers.limits import DEFAULT_LIMITS, Limits
+from consumers.limits import DEFAULT_LIMITS, DEFAULT_SHAPE, Limits
+from consumers.rates import Rate
 
 TIMES = [
     "handshake_timeout",
@@ -15,9 +16,20 @@ TIMES = [
     "close_timeout",
     "heartbeat",
     "heartbeat_timeout",
+    "handler_timeout",
 ]
 COUNTS = ["inbox", "outbox_messages", "outbox_bytes"]
-OPTIONAL = ["handshake_timeout", "idle_timeout", "heartbeat"]
+OPTIONAL_COUNTS = [
+    "connections",
+    "connections_per_address",
+    "connections_per_user",
+    "message_bytes",
+    "message_items",
+    "message_depth",
+    "groups",
+]
+RATES = ["message_rate", "byte_rate"]
+OPTIONAL = ["handshake_timeout", "idle_timeout", "heartbeat", "handler_timeout"]
 
 
 def made(name: str, value: Any) -> Limits:
@@ -27,7 +39,9 @@ def made(name: str, value: Any) -> Limits:
 
 def test_every_field_is_one_of_these() -> None:
     """The tests below know all limits."""
-    assert sorted(field.name for field in fields(Limits)) == sorted(TIMES + COUNTS)
+    assert sorted(field.name for field in fields(Limits)) == sorted(
+        [*TIMES, *COUNTS, *OPTIONAL_COUNTS, *RATES, "over_rate"]
+    )
 
 
 @pytest.mark.parametrize("name", TIMES)
@@ -51,6 +65,41 @@ def test_other_counts_are_refused(name: str, value: object) -> None:
     """Counts and sizes are positive whole numbers."""
     with pytest.raises(ValueError, match=f"{name} must be a positive whole number"):
         made(name, value)
+
+
+@pytest.mark.parametrize("name", OPTIONAL_COUNTS)
+def test_some_counts_can_be_switched_off(name: str) -> None:
+    """`None` switches them off; else they are positive whole numbers."""
+    assert getattr(made(name, None), name) is None
+    assert getattr(made(name, 1), name) == 1
+    for value in (0, -1, 1.5, "5", True):
+        with pytest.raises(ValueError, match=f"{name} must be a positive whole number"):
+            made(name, value)
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_rates_are_rates(name: str) -> None:
+    """A rate says what comes back and what there is; a number says too little."""
+    rate = Rate(per_second=2.5, burst=5)
+
+    assert getattr(made(name, rate), name) is rate
+    assert getattr(made(name, None), name) is None
+    with pytest.raises(ValueError, match=f"{name} must be a Rate or None, got 5"):
+        made(name, 5)
+
+
+def test_what_becomes_of_too_many_messages_is_one_of_four() -> None:
+    """Any other word is refused, with those that there are."""
+    for word in ("warn", "answer", "slow", "close"):
+        assert made("over_rate", word).over_rate == word
+    with pytest.raises(ValueError, match="over_rate must be one of 'warn', 'answer',"):
+        made("over_rate", "drop")
+
+
+def test_the_default_shape_is_always_the_same() -> None:
+    """Connections are told by it whether their messages have bounds of their own."""
+    assert Limits(groups=5).shape is DEFAULT_SHAPE
+    assert Limits(message_depth=5).shape == (1 << 20, 50_000, 5)
 
 
 @pytest.mark.parametrize("name", TIMES)

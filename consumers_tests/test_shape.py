@@ -1,14 +1,13 @@
-"""Bounds: messages that would make too much are told before they are decoded."""
+"""Shape: messages that would make too much are told before they are decoded."""
+
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers import bounds
-from consumers.bounds import MAX_CONTAINERS, json_fits, msgpack_fits
-from consumers.codecs import CODECS
-from consumers.errors import InvalidMessage
+from consumers.shape import Shape, json_misfit, msgpack_misfit, size_of_text
 
 SCALARS = st.one_of(
     st.none(),
@@ -25,64 +24,107 @@ VALUES = st.recursive(
 )
 
 
-def containers(value: object) -> int:
-    """Return how many arrays and objects a value has."""
-    match value:
-        case list():
-            return 1 + sum(map(containers, value))
-        case dict():
-            return 1 + sum(map(containers, value.values()))
-    return 0
+ITEMS, DEPTH = "the message has too many items", "the message is nested too deeply"
 
 
-def test_json_is_bounded_in_number() -> None:
-    """So many arrays and objects fit, and one more does not."""
-    most = ",".join(["[]"] * (MAX_CONTAINERS - 1))
+def counted(value: Any) -> tuple[int, int]:
+    """Return how many items a value has, and how deep it is."""
+    inner = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, dict | list):
+        return 0, 0
+    below = [counted(each) for each in inner]
+    items = len(value) + sum(items for items, _ in below)
+    return items, 1 + max((depth for _, depth in below), default=0)
 
-    assert json_fits(f"[{most}]")
-    assert not json_fits(f"[{most},{{}}]")
-    assert json_fits(f'["{"[" * 100_000}", "\\"{"{" * 100_000}", "\\\\"]')
+
+def misfits(value: Any, shape: Shape) -> tuple[str | None, str | None]:
+    """Return what is too much about a value, as JSON and as MessagePack."""
+    text = msgspec.json.encode(value).decode()
+    return json_misfit(text, shape), msgpack_misfit(
+        msgspec.msgpack.encode(value), shape
+    )
 
 
-def test_msgpack_is_bounded_in_number() -> None:
-    """The same in MessagePack, whatever bytes its texts are made of."""
-    most = [[]] * (MAX_CONTAINERS - 1)  # type: ignore[var-annotated]
+@pytest.mark.parametrize(
+    ("value", "items", "depth"),
+    [
+        ([], 0, 1),
+        ([1, 2, 3], 3, 1),
+        ({"a": 1, "b": [1, {}]}, 4, 3),
+        ([[[["deep"]]]], 4, 4),
+        (["[[{{,,", '\\"[,', "\\\\", {"}],": "é[,"}], 5, 2),
+        ({str(i): [i] * 20 for i in range(20)}, 420, 2),
+    ],
+)
+def test_each_bound_at_its_edge(value: Any, items: int, depth: int) -> None:
+    """One less is too much, as much and more is none; and without bounds all fits."""
+    assert counted(value) == (items, depth)
+    assert misfits(value, Shape(None, None, None)) == (None, None)
+    for more in (0, 1):
+        assert misfits(value, Shape(None, items + more, depth + more)) == (None, None)
+    if items:
+        assert misfits(value, Shape(None, items - 1, None)) == (ITEMS, ITEMS)
+    assert misfits(value, Shape(None, None, depth - 1)) == (DEPTH, DEPTH)
 
-    assert msgpack_fits(msgspec.msgpack.encode(most))
-    assert not msgpack_fits(msgspec.msgpack.encode([*most, {}]))
-    assert msgpack_fits(msgspec.msgpack.encode([b"\x90" * 100_000, "й" * 100_000]))
+
+def test_large_messages_are_counted_as_well() -> None:
+    """The default of 50,000 items, and bytes that look like arrays in texts."""
+    shape = Shape(None, 50_000, 3)
+
+    assert misfits([0] * 50_000, shape) == (None, None)
+    assert misfits([0] * 50_001, shape) == (ITEMS, ITEMS)
+    assert misfits([[]] * 50_001, shape) == (ITEMS, ITEMS)
+    assert misfits(["[,{" * 50_000, "й" * 100_000], shape) == (None, None)
+    assert msgpack_misfit(msgspec.msgpack.encode([b"\x91" * 100_000]), shape) is None
+
+
+def test_an_endless_nesting_takes_no_time() -> None:
+    """What never ends is the decoder's to complain about; what ends is too deep."""
+    shape = Shape(None, None, 100)
+
+    assert json_misfit("[" * 500_000, shape) is None
+    assert json_misfit("[" * 400_000 + "]" * 400_000, shape) == DEPTH
+    assert msgpack_misfit(b"\x91" * 500_000, shape) == DEPTH
 
 
 @settings(max_examples=50, deadline=None)
 @given(VALUES)
-def test_arrays_and_objects_are_counted(value: object) -> None:
-    """What is counted in MessagePack is what there is."""
-    assert bounds._containers(msgspec.msgpack.encode(value)) == containers(value)
+def test_what_is_counted_is_what_there_is(value: Any) -> None:
+    """Of any MessagePack: as many items as it has fit, and no fewer."""
+    items, depth = counted(value)
+    data = msgspec.msgpack.encode(value)
+
+    assert msgpack_misfit(data, Shape(None, items, depth)) is None
+    if items:
+        assert msgpack_misfit(data, Shape(None, items - 1, depth)) == ITEMS
+    if depth:
+        assert msgpack_misfit(data, Shape(None, items, depth - 1)) == DEPTH
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.text(alphabet='[]{}"\\,:a'))
+@given(st.text(alphabet='[]{}"\\,:a '))
 def test_any_text_can_be_looked_at(text: str) -> None:
     """What is no JSON at all is the decoder's to complain about."""
-    json_fits(text * (1 + MAX_CONTAINERS // max(1, len(text))))
+    json_misfit(text * 50, Shape(None, 3, 2))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.binary(), st.integers(1, 3))
 def test_any_bytes_can_be_looked_at(data: bytes, times: int) -> None:
     """The same for bytes that are no MessagePack."""
-    assert bounds._containers(data * times) >= 0
+    msgpack_misfit(data * times, Shape(None, 3, 2))
 
 
 @pytest.mark.parametrize(
-    ("codec", "event"),
-    [
-        ("json", {"text": f"[{','.join(['{}'] * MAX_CONTAINERS)}]"}),
-        ("msgpack", {"bytes": msgspec.msgpack.encode([{}] * MAX_CONTAINERS)}),
-    ],
+    "text", ["", "a", "é", "\u20ac", "\U0001f600", "\ud800", "a\u20ac" * 5]
 )
-def test_a_message_beyond_them_is_too_big(codec: str, event: dict[str, object]) -> None:
-    """The connection of who sends it closes with 1009."""
-    with pytest.raises(InvalidMessage, match="too many") as caught:
-        CODECS[codec].decode(event)
+def test_the_bytes_of_a_text_are_those_of_its_utf_8(text: str) -> None:
+    """Half a surrogate pair counts as the three bytes that it would take."""
+    assert size_of_text(text) == len(text.encode(errors="surrogatepass"))
 
-    assert caught.value.close_code == 1009
+
+def test_short_messages_are_not_looked_at() -> None:
+    """A message can't be beyond a bound that has more than its length."""
+    assert Shape(1000, None, None).harmless == 250
+    assert Shape(1000, 20, 30).harmless == 20
+    assert Shape(None, None, None).harmless > 1 << 60
