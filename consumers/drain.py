@@ -36,6 +36,10 @@ _SHORTEST: Final = 0.05
 _LATEST: Final = 1.0
 """Seconds to wait that a client is told at most: the batches do the spreading."""
 
+_OURS: Final = 0.6
+"""The share of the graceful timeout that ours have to end, before the server closes all
+that is left: more than ``finish_timeout`` by default, and the rest can react."""
+
 _LOOK: Final = 0.02
 """Seconds between two looks at who still works, or still has to be told."""
 
@@ -87,30 +91,30 @@ async def announce(delay: float, hurried: anyio.Event) -> None:
 
 async def drain(
     over: float,
-    finishing: float,
+    graceful: float,
     hurried: anyio.Event,
     random: Random = _random,
 ) -> float:
     """Close all connections of this event loop with 1012, in batches.
 
     From now on who comes is refused with 503. A message that is handled when its
-    connection's turn comes is answered first, if that takes no longer than the
-    consumer's ``finish_timeout``.
+    connection's turn comes is answered first; after the consumer's ``finish_timeout``
+    it is cancelled.
 
     Cancelling leaves those that were not asked yet open; so does ``hurried``.
 
     Args:
         over: Seconds over which the batches are spread. Few connections go at once.
-        finishing: Seconds, at most, to wait for the last ones after that.
+        graceful: Seconds that connections have to end after that.
         hurried: Ends all waiting.
         random: Who comes when; no secret.
 
     Returns:
-        The seconds for which the last ones were waited for.
+        The seconds that are left of ``graceful``, for those that are none of ours.
     """
     registry = current_registry()
     if registry.servers > 1:
-        return 0.0
+        return graceful
     registry.draining = registry.closed = True
     asked = [*registry.lives]
     random.shuffle(asked)
@@ -129,11 +133,12 @@ async def drain(
                 after = round(random.uniform(0, spread), 3)
                 group.start_soon(_ask, life, after)
         all_asked = current_time()
-        with move_on_after(finishing):
+        with move_on_after(_OURS * graceful):
             while any(_is_due(life) for life in registry.lives.intersection(asked)):
                 await sleep(_LOOK)
         group.cancel_scope.cancel()
-    return 0.0 if all_asked is None else current_time() - all_asked
+    spent = 0.0 if all_asked is None else current_time() - all_asked
+    return max(0.0, graceful - spent)
 
 
 def batches(
@@ -154,7 +159,7 @@ def batches(
 async def _ask(life: Life, after: float) -> None:
     """Let a connection's work end, and close it."""
     consumer = life.consumer
-    with move_on_after(consumer.finish_timeout):
+    with move_on_after(consumer.finish_timeout) as working:
         while consumer._stage is OPEN and life.is_busy():
             await sleep(_LOOK)
     if consumer._stage is not OPEN:
@@ -164,6 +169,8 @@ async def _ask(life: Life, after: float) -> None:
             await consumer.close(1012, retry=after)
     else:
         life.end(1012, "", after)
+        if working.cancelled_caught:
+            life._scope.cancel()  # it has had its time
 
 
 def _is_due(life: Life) -> bool:

@@ -109,9 +109,9 @@ async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> 
     tasks = server.server_state.tasks
     for listener in server.servers:
         listener.close()
-    limit = options.graceful_timeout
-    # What is none of ours, and so was not asked, has the other half.
-    spent = await drain(options.drain_timeout, limit / 2, shutdown.hurried)
+    left = await drain(
+        options.drain_timeout, options.graceful_timeout, shutdown.hurried
+    )
     for connection in list(connections):
         try:
             connection.shutdown()
@@ -119,7 +119,7 @@ async def _end(server: uvicorn.Server, shutdown: Shutdown, options: Options) -> 
             # uvicorn's protocols send a close frame without asking whether the client
             # has begun to close, and raise where it has. It ends like the others.
             logger.debug("a connection was closing already: %r", error)
-    with anyio.move_on_after(max(0.0, limit - spent)):
+    with anyio.move_on_after(left):
         # uvicorn keeps them in plain sets, which can only be looked at.
         while tasks or any(_is_open(connection) for connection in connections):
             if shutdown.hurried.is_set():

@@ -136,12 +136,12 @@ async def _end(server: Server, shutdown: Shutdown) -> None:
     """Drain; close every connection that is left, with 1012; wait; cancel."""
     server.ending = True
     options = server.options
-    limit = options.graceful_timeout
-    # What is none of ours, and so was not asked, has the other half.
-    spent = await drain(options.drain_timeout, limit / 2, shutdown.hurried)
+    left = await drain(
+        options.drain_timeout, options.graceful_timeout, shutdown.hurried
+    )
     for connection in list(server.connections):
         connection.shutdown()
-    with trio.move_on_after(max(0.0, limit - spent)):
+    with trio.move_on_after(left):
         while server.connections or server.calls:
             if shutdown.hurried.is_set():
                 break

@@ -62,8 +62,9 @@ def run(app: ASGIApplication | str, options: Options) -> None:
         if __name__ == "__main__":
             consumers.run(app, backend="trio", port=8001)
 
-    Takes every field of `Options` as a keyword argument. At the first signal nothing
-    more is accepted, each WebSocket is closed with 1012, connections have
+    Takes every field of `Options` as a keyword argument. At the first signal readiness
+    checks fail for ``drain_delay`` seconds; then nothing more is accepted, WebSockets
+    are closed with 1012 in batches over ``drain_timeout`` seconds, connections have
     ``graceful_timeout`` seconds to end and are cancelled then, and the application's
     lifespan is shut down; the same signal again cuts the waiting short. Then the call
     returns. It needs the main thread, and sets up logging for the servers.

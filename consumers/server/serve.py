@@ -41,8 +41,9 @@ async def serve(
             ...                        # connect to it
             group.cancel_scope.cancel()
 
-    Cancelling is the way to stop it, and is graceful: nothing more is accepted, each
-    WebSocket is closed with 1012, connections have ``options.graceful_timeout`` seconds
+    Cancelling is the way to stop it, and is graceful: nothing more is accepted,
+    WebSockets are closed with 1012, up to 20 at once and more in batches over
+    ``options.drain_timeout``, connections have ``options.graceful_timeout`` seconds
     to end and are cancelled then, and the application's lifespan is shut down. When
     the call is left, all connections have ended and the sockets are closed.
 
