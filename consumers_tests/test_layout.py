@@ -29,6 +29,7 @@ WHOLE = {
     "chat_valkey": "the same over a broker, which is killed",
     "cursors": "the cursor board in process",
     "dashboard": "the dashboard in process, and in two over a broker",
+    "deploy": "the files that the how-to on deploying shows",
     "docs": "that the documentation and README.md hold",
     "docs_examples": "runs those of the tutorial and the how-to guides",
     "embedding": "inside Starlette, FastAPI, Django, beside python-socketio",
