@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from anyio import to_thread
+from howto import observed
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
@@ -207,3 +208,17 @@ async def test_openmetrics_is_spoken_where_it_is_asked_for() -> None:
     found = parse_openmetrics(response.text)  # type: ignore[no-untyped-call]
     families = {family.name for family in found}
     assert {"consumers_connections", "consumers_refusals"} <= families
+
+
+async def test_the_guide_s_chat_tells_how_it_does() -> None:
+    """Its health, and its metrics."""
+    async with TestClient(observed.app) as client:
+        async with client.connect("/chat") as ws:
+            await ws.send("hello")
+            assert await ws.receive() == "hello"
+        ready = await client.request("GET", "/readyz")
+        found = await scrape(client)
+
+    assert ready.status == 200
+    labels = {"consumer": "Chat", "direction": "in"}
+    assert of(found, "consumers_messages_total", **labels) >= 1
