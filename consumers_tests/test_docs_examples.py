@@ -1,13 +1,10 @@
 """Runs the examples of the tutorial and of the how-to guides."""
 
-from datetime import UTC, datetime, timedelta
-
 import anyio.to_thread
 import pytest
 from howto import (
     answers,
     background,
-    expiry,
     mounted,
     origin,
     present,
@@ -15,6 +12,8 @@ from howto import (
     publish,
     refuse,
     resume,
+    server_sessions,
+    signed_tokens,
     slow,
 )
 from howto import threads as in_threads
@@ -202,18 +201,48 @@ async def test_an_app_is_mounted_in_a_starlette() -> None:
         assert await ws.receive() == "Hello, Ada!"
 
 
-async def test_credentials_end() -> None:
-    """The connection is closed when they do, and not before."""
-    ends = datetime.now(UTC) + timedelta(seconds=600)
-    query = {"ends": ends.timestamp()}
-    async with (
-        TestClient(expiry.app) as client,
-        client.connect("/account", query=query) as ws,
-    ):
-        await client.advance(500)
-        await ws.receive_nothing()
-        await client.advance(100)
-        assert (await ws.receive_close()).code == 4401
+async def test_a_session_ends_everywhere() -> None:
+    """Its connections do, at the logout and when its time is over."""
+    async with TestClient(server_sessions.app) as client:
+        made = await client.request("POST", "/log-in?name=ann")
+        cookie = made.headers["set-cookie"].partition(";")[0]
+        async with (
+            client.connect("/inbox", headers={"cookie": cookie}) as ws,
+            client.connect("/inbox", identity=Identity("ann", session="x")) as other,
+        ):
+            assert [await ws.receive(), await other.receive()] == ["Hello, ann!"] * 2
+            left = await client.request("POST", "/log-out", headers={"cookie": cookie})
+            assert left.json() == {"closed": 1}
+            assert (await ws.receive_close()).code == 4401
+            await other.receive_nothing()
+        assert (await refusal(client, "/inbox", cookie=cookie)).status == 401
+
+
+async def test_signed_tokens_say_who_it_is() -> None:
+    """Until when, and what for; as a header or, from a browser, as a subprotocol."""
+    async with TestClient(signed_tokens.app) as client:
+        tokens = {}
+        for name in ("ada", "bob"):
+            made = await client.request("POST", f"/token?name={name}")
+            tokens[name] = f"bearer.{made.text}"
+        bob = [tokens["bob"]]
+        async with client.connect("/orders/bob", subprotocols=bob) as ws:
+            assert await ws.receive() == "You get the orders of bob."
+            async with client.connect("/admin", subprotocols=[tokens["ada"]]) as admin:
+                await admin.send("bob")
+            assert await ws.receive() == "look at your orders"
+            await client.advance(15 * 60)
+            assert (await ws.receive_close()).code == 4401
+        async with client.connect("/orders/ada", subprotocols=bob) as ws:
+            assert (await ws.receive_close()).code == 1008
+        wrong = {"authorization": "Bearer wrong"}
+        for path, status in (("/admin", 401), ("/orders/bob", 401)):
+            assert (await refusal(client, path)).status == status
+            assert (await refusal(client, path, **wrong)).status == 401
+        with pytest.raises(Refused) as caught:
+            async with client.connect("/admin", subprotocols=bob):
+                raise AssertionError
+        assert caught.value.status == 403
 
 
 async def test_foreign_pages_are_refused() -> None:

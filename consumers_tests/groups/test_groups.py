@@ -167,6 +167,17 @@ async def test_a_disconnect_is_checked(code: int, reason: str, error: str) -> No
         await Groups().disconnect(user="42", code=code, reason=reason)
 
 
+@pytest.mark.parametrize(
+    ("whom", "got"), [({}, "neither"), ({"user": "42", "session": "s"}, "both")]
+)
+async def test_a_disconnect_is_of_a_user_or_a_session(
+    whom: dict[str, str], got: str
+) -> None:
+    """Of one of them, lest all be meant by mistake."""
+    with pytest.raises(TypeError, match=f"a user or a session, got {got}"):
+        await Groups().disconnect(**whom)  # type: ignore[arg-type]
+
+
 # -- declarations ----------------------------------------------------------------------
 
 
