@@ -179,6 +179,6 @@ def observe(observer: Observer) -> Callable[[], None]:
     return end
 
 
-def observers_everywhere() -> Sequence[Observer]:
+def observers_everywhere() -> list[Observer]:
     """Return those that are told of every connection."""
     return _everywhere

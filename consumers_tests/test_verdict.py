@@ -34,7 +34,8 @@ async def serve(consumer: type[WebSocketConsumer], *messages: str) -> list[Any]:
         sent.append(event)
 
     with anyio.fail_after(PATIENCE):
-        await consumer({"type": "websocket", "path": "/"}, receive, send)
+        scope = {"type": "websocket", "path": "/", "headers": []}
+        await consumer(scope, receive, send)
     return sent
 
 
