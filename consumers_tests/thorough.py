@@ -46,6 +46,10 @@ _LONG: Final = [
         r"test_cancellation\.py::test_cancelled_natively_twice",
         r"test_cancellation\.py::test_cancelled_natively_once.*\[hooks",
         # Browsers: one mode of several, one loop of two.
+        # Attacks: one loop, and three of them, each on a server of its own.
+        r"attacks/test_attacks\.py::.*(asyncio|trio)\]",
+        r"attacks/test_attacks\.py::test_a_bystander_is_served\[(?!decom|frag|storm)",
+        r"attacks/test_attacks\.py::test_without_the_guard_it_fails",
         r"schema/test_page_browser\.py::.*\[(Plain|with MessagePack)",
         r"schema/test_page_browser\.py::test_(it_fits_a_phone|frames_are_|it_is_used_by)",
         r"schema/test_page_browser\.py::test_(a_short_stream|the_form_knows|every_schema)",
@@ -65,6 +69,7 @@ _LONG: Final = [
         r"conformance/test_idle\.py",
         # Servers: the older implementations, and the attacks that are drawn by lot.
         r"integration/.*\[(legacy|wsproto|sansio)",
+        r"integration/test_draining\.py::.*\[(own-uvloop|1)\]",
         r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",
         r"server/test_serve_hostile\.py::test_bystanders_are_served\[.*random",
         r"server/test_processes\.py::test_a_change_is_loaded\[trio",

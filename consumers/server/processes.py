@@ -138,19 +138,21 @@ class _Workers:
             target=self.worker, kwargs={"sockets": list(self.sockets)}
         )
         self.starting = True
-        process.start()
+        if not self.ending:  # else the sockets are closed
+            process.start()
+            self.processes[process] = time.monotonic()
         self.starting = False
-        self.processes[process] = time.monotonic()
         if self.ending:  # The signal came while it was being made.
-            self.end()
+            self.end(*self.processes.keys() & {process})
 
     def on_signal(self, number: int, frame: Any) -> None:
         # A second signal is passed on too: it tells the workers to hurry.
-        self.end()
+        self.end(*self.processes)
 
-    def end(self) -> None:
+    def end(self, *processes: SpawnProcess) -> None:
+        """End some processes; who is told twice hurries."""
         self.ending = True
-        for process in self.processes:
+        for process in processes:
             process.terminate()
         if not self.starting:
             # Workers have their own. As long as one of all is open clients connect,
@@ -162,7 +164,7 @@ class _Workers:
         lived = time.monotonic() - self.processes.pop(process)
         if process.exitcode == START_UP_FAILED:
             self.failed = True
-            self.end()
+            self.end(*self.processes)
         elif not self.ending:
             logger.error(
                 "worker %s ended with exit code %s; another one is started",
