@@ -87,7 +87,11 @@ CLOSE_CODES: Final[dict[int, CloseCode]] = {
             "a message was not what its codec reads",
         ),
         CloseCode(
-            1008, "policy violation", "either", False, "a message violates the schema"
+            1008,
+            "policy violation",
+            "either",
+            False,
+            "a message violates the schema, or a limit",
         ),
         CloseCode(1009, "message too big", "either", False, "a message was too large"),
         CloseCode(
@@ -102,7 +106,11 @@ CLOSE_CODES: Final[dict[int, CloseCode]] = {
         ),
         CloseCode(1012, "service restart", "server", True, "the server restarts"),
         CloseCode(
-            1013, "try again later", "server", True, "the client reads too slowly"
+            1013,
+            "try again later",
+            "server",
+            True,
+            "the client reads too slowly, or a message took too long",
         ),
         CloseCode(1014, "bad gateway", "server", True, "a proxy had no answer"),
         CloseCode(1015, "TLS handshake", "nobody", False, "TLS could not be set up"),

@@ -58,7 +58,9 @@ def _check_size(size: int, shape: Shape) -> None:
 
 def _check_fit(misfit: str | None, shape: Shape) -> None:
     if misfit is not None:
-        detail = f"{misfit}: at most {shape.items} items, {shape.depth} levels deep"
+        items = f"at most {shape.items:,} items" if shape.items else ""
+        levels = f"at most {shape.depth:,} levels" if shape.depth else ""
+        detail = ", ".join(each for each in (items, levels) if each)
         raise InvalidMessage(_SCHEMA, misfit, detail, "too_large")
 
 

@@ -5,6 +5,7 @@ import pytest
 from howto import (
     answers,
     background,
+    limited,
     mounted,
     origin,
     present,
@@ -277,6 +278,23 @@ async def test_providers_live_as_long_as_their_scope() -> None:
         assert [each.open for each in opened] == [True]
 
     assert [each.open for each in opened] == [False]
+
+
+async def test_limited() -> None:
+    """Twenty lines are heard at once, and the next is answered; a large one closes."""
+    async with TestClient(limited.app) as client, client.connect("/chat") as ws:
+        for _ in range(20):
+            await ws.send_json({"type": "say", "text": "hello"})
+            assert (await ws.receive_json())["text"] == "hello"
+        await ws.send_json({"type": "say", "text": "hello", "id": 1})
+        answer = await ws.receive_json()
+        assert (answer["id"], answer["error"]["code"]) == (1, "rate_limited")
+        await client.advance(0.2)
+        await ws.send_json({"type": "say", "text": "x" * 16 * 1024})
+        assert (await ws.receive_close()).code == 1009
+        async with client.connect("/pointer") as pointer:
+            await pointer.send_json({"x": 1.0, "y": 2.0})
+            assert await pointer.receive_json() == {"x": 1.0, "y": 2.0}
 
 
 async def test_slow() -> None:

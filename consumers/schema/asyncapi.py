@@ -48,9 +48,9 @@ _ERROR: Final[Schema] = {
             "properties": {
                 "code": {
                     "type": "string",
-                    "description": "One of invalid_message, unknown_type, not_allowed, "
-                    "rate_limited, timeout, internal, cancelled, or the application's "
-                    "own.",
+                    "description": "One of invalid_message, unknown_type, too_large, "
+                    "not_allowed, rate_limited, timeout, internal, cancelled, or the "
+                    "application's own.",
                 },
                 "detail": {"description": "What else there is to say."},
             },

@@ -27,6 +27,8 @@ __all__ = ["FRAMES", "MESSAGES", "WAYS", "Target"]
 
 CLOSES: Final = {1003, 1007, 1008, 1009}
 """With what a client's own fault may end its connection."""
+FAULTS: Final = {"invalid_message", "unknown_type", "not_allowed", "too_large"}
+"""With what it may be answered instead."""
 _PROBE: Final = 2**53 - 1
 _REUSED: Final = 200
 """So many messages go over one connection; a fault may need more than one."""
@@ -212,6 +214,6 @@ class Target:
         if got.get("type") == "error":
             error = got
         if error is not None:
-            assert error["code"] in ("invalid_message", "unknown_type", "not_allowed")
+            assert error["code"] in FAULTS
             self.answered += 1
         return got.get("id") == _PROBE and "done" in (*got, *got.values())
