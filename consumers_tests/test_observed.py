@@ -1,10 +1,13 @@
 """What observers are told of connections and messages."""
 
+from collections.abc import AsyncIterator
+from typing import Annotated
+
 import anyio
 import pytest
 from starlette.exceptions import HTTPException
 
-from consumers import App, Limits, WebSocketConsumer, WebSocketRoute
+from consumers import App, Limits, Provide, WebSocketConsumer, WebSocketRoute
 from consumers.logs import ConnectionLog
 from consumers.observed import ObservedRuntime, WatchedRuntime
 from consumers.observing import Observer
@@ -159,3 +162,23 @@ async def test_a_message_costs_nothing_more_where_nobody_asks_for_it() -> None:
     assert nobody == ends
     assert messages[0] > nobody[0]
     assert messages[1] > nobody[1]
+
+
+async def test_a_connection_with_providers_is_told_too() -> None:
+    """Once, though its end has an end."""
+
+    async def pool() -> AsyncIterator[str]:
+        yield "pool"
+
+    class Asking(WebSocketConsumer):
+        async def on_connect(
+            self, pool: Annotated[str, Provide(pool, scope="connection")]
+        ) -> None:
+            await self.close()
+
+    observer = Watching()
+    app = App([WebSocketRoute("/", Asking)], observers=[observer])
+    async with TestClient(app) as client, client.connect("/") as ws:
+        await ws.receive_close()
+
+    assert observer.names().count("closed") == 1

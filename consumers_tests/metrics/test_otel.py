@@ -15,7 +15,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from consumers import App, Coalesce, Group, Groups, WebSocketConsumer, WebSocketRoute
+from consumers import (
+    App,
+    Coalesce,
+    Group,
+    Groups,
+    MessageNotEncodable,
+    WebSocketConsumer,
+    WebSocketRoute,
+)
 from consumers.groups.publication import Publication
 from consumers.metrics.otel import OpenTelemetry
 from consumers.observing import Observer
@@ -259,3 +267,19 @@ async def test_metrics_are_those_of_the_conventions(telemetry: Telemetry) -> Non
         (point,) = telemetry.points(name)
         assert point.attributes["messaging.destination.template"] == "undeclared"
     assert len(telemetry.points("consumers.connections.closed")) == 2
+
+
+async def test_a_publication_that_fails_is_an_error(telemetry: Telemetry) -> None:
+    """With its kind, in the span and in the metric."""
+    groups = Groups()
+    app = App(
+        [WebSocketRoute("/", Member)], groups=groups, observers=[telemetry.observer]
+    )
+    async with TestClient(app) as client, client.connect("/"):
+        with pytest.raises(MessageNotEncodable):
+            await groups.publish(room("lobby"), object())
+
+    publish = telemetry.one("publish chat.{channel}")
+    assert publish.status.status_code is StatusCode.ERROR
+    (point,) = telemetry.points("messaging.client.sent.messages")
+    assert point.attributes["error.type"] == "MessageNotEncodable"
