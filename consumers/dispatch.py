@@ -212,8 +212,7 @@ class Dispatch(Answering):
 
     def handle(self, event: Event) -> Awaitable[None]:
         """Handle one message, or have it handled, where no method is sought for it."""
-        receiver = self._consumer._plan.any_receiver
-        assert receiver is not None
+        receiver: Any = self._consumer._plan.any_receiver
         return self.take(Call(None, self._decode(event), receiver))
 
     def _take_plain(
