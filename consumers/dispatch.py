@@ -389,8 +389,7 @@ class Dispatch(Answering):
 
 def dispatch_for(runtime: Runtime) -> Dispatch | None:
     """Return what hands a connection's messages to methods, if its class needs it."""
-    made = runtime.dispatching
-    plan = runtime.consumer._plan
+    made, plan = runtime.dispatching, runtime.consumer._plan
     if plan.receivers:
         return made(runtime, plan.reader(runtime.consumer._shape), plan.answers)
     if runtime.consumer.concurrency > 1 and plan.any_receiver is not None:
