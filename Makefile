@@ -33,7 +33,7 @@ SOURCES := $(shell find consumers consumers_tests docs/examples -name '*.py' 2>/
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check install format lint types imports coverage docs \
-	bench faults autobahn starlette changelog release build clean programs
+	bench faults attacks autobahn starlette changelog release build clean programs
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -77,6 +77,9 @@ bench: $(PEERS) ## Measure beside raw ASGI, other frameworks and servers
 
 faults: $(DEV) ## Kill brokers and servers, stall links, and judge what clients get
 	$(BIN)/python -m consumers_tests.faults --out docs/project/fault-runs $(ARGS)
+
+attacks: $(DEV) ## Attack each server, beside a client who must not notice
+	$(BIN)/python -m consumers_tests.attacks $(ARGS)
 
 autobahn: $(DEV) $(WSTEST) ## Put all 517 cases of Autobahn to each server; Python 2.7
 	$(BIN)/python -m consumers_tests.conformance.autobahn --wstest $(WSTEST) \

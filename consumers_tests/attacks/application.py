@@ -1,0 +1,45 @@
+"""What is attacked: an echo, one who sends a lot, and one who hinders all others."""
+
+import time
+
+from anyio.lowlevel import checkpoint
+
+from consumers import App, WebSocketConsumer, WebSocketRoute
+
+__all__ = ["app"]
+
+
+class Echo(WebSocketConsumer):
+    async def on_receive(self, message: str) -> None:
+        await self.send(message)
+
+
+class Binary(WebSocketConsumer):
+    async def on_receive(self, message: bytes) -> None:
+        await self.send(message)
+
+
+class Flood(WebSocketConsumer):
+    """Sends more than any buffer holds, to who reads or does not."""
+
+    async def on_connect(self) -> None:
+        for _ in range(8000):
+            await self.send("x" * 8192)
+            await checkpoint()  # 200 that begin at once should not be a burst
+
+
+class Hindering(WebSocketConsumer):
+    """A control: it holds the event loop, which a bystander has to notice."""
+
+    async def on_connect(self) -> None:
+        time.sleep(1)  # noqa: ASYNC251  that is the point
+
+
+app = App(
+    [
+        WebSocketRoute("/echo", Echo),
+        WebSocketRoute("/binary", Binary),
+        WebSocketRoute("/flood", Flood),
+        WebSocketRoute("/hindering", Hindering),
+    ]
+)
