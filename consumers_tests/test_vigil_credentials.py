@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import msgspec
 import pytest
 from starlette.exceptions import HTTPException
@@ -186,3 +187,20 @@ async def test_a_refresh_does_not_wait_for_a_handler() -> None:
         await client.settle()
         assert (await refresh(peer, "ann:200"))["type"] == "reply"
         gate.set()
+
+
+async def test_a_refresh_may_be_of_another_session() -> None:
+    """That one's end closes the connection from now on, and the old one's does not."""
+
+    async def by_session(connection: Any) -> Identity | None:
+        return Identity("ann", session=connection.token)
+
+    app = App([WebSocketRoute("/", Whose)], authenticate=by_session)
+    async with TestClient(app) as client, talking(client, "/?token=one") as peer:
+        assert await app.groups.disconnect(session="two") == 0
+        await refresh(peer, "two")
+        assert await app.groups.disconnect(session="one") == 0
+        assert await whose(peer) == ["ann", "two"]
+        close = anyio.to_thread.run_sync
+        assert await close(lambda: app.groups.sync.disconnect(session="two")) == 1
+        assert (await peer.end())[1] == 1008

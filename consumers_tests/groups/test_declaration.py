@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.errors import ConfigurationError
-from consumers.groups import Group, GroupName, name_of, user_group
+from consumers.groups import Group, GroupName, name_of, session_group, user_group
 from consumers.groups.declaration import escape
 
 ROOM = Group("chat.{channel}")
@@ -229,3 +229,12 @@ def test_each_user_has_a_group(one: str, other: str) -> None:
     assert (user_group(one).name == user_group(other).name) is (one == other)
     with pytest.raises(ValueError, match="not begin with"):
         name_of(user_group(one).name)
+
+
+def test_a_session_s_group_does_not_tell_its_name() -> None:
+    """What names a session lets in whoever has it; a broker shows groups' names."""
+    one, two = session_group("s3cret"), session_group("s3cret2")
+
+    assert one.name != two.name
+    assert "s3cret" not in one.name
+    assert one.name.startswith("@session.")
