@@ -27,7 +27,7 @@ CODEC = CODECS["json"]
 class Waiting:
     """A backlog, with what it says of losses."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.limits = Limits(**limits)
         self.ledger = Ledger()
         self.losses: dict[Loss, int] = {}

@@ -105,7 +105,7 @@ def test_a_subprotocol_that_was_not_offered_is_refused(subprotocol: str) -> None
 
 def test_a_token_is_no_subprotocol_to_choose() -> None:
     """Nor does the error tell it, which may get into a log."""
-    with pytest.raises(ValueError, match="got '.redacted.' and the offer") as caught:
+    with pytest.raises(ValueError, match=r"got '.redacted.' and the offer") as caught:
         checked_subprotocol("bearer.abc", ["chat"])
 
     assert "abc" not in str(caught.value)

@@ -37,7 +37,7 @@ class Server:
         return await self._take.receive()
 
     @asynccontextmanager
-    async def inbox(self, **limits: int) -> AsyncIterator[tuple[Inbox, list[Event]]]:
+    async def inbox(self, **limits: Any) -> AsyncIterator[tuple[Inbox, list[Event]]]:
         """Yield an inbox that reads here, and the disconnects that it told of."""
         left: list[Event] = []
         inbox = Inbox(self.receive, left.append)
