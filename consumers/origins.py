@@ -191,12 +191,13 @@ def check_origin(
         HTTPException: 403.
     """
     found: list[bytes] = []
-    for name, value in scope["headers"]:
+    headers = scope.get("headers") or ()
+    for name, value in headers:
         if name == b"origin":
             found.append(value)
     if hosts is None and (not found or origins.any):
         return
-    named = [value for name, value in scope["headers"] if name == b"host"]
+    named = [value for name, value in headers if name == b"host"]
     if hosts is not None and not hosts.allow(named):
         _refuse("host", *_about_host(named))
     secure = scope.get("scheme") in ("wss", "https")
