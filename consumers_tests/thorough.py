@@ -18,7 +18,7 @@ FOLDER: Final = Path(__file__).parent
 
 # Tests here meet real servers, where the two loops of asyncio differ. The rest run on
 # asyncio and on trio.
-_SERVERS: Final = {"faults", "integration", "test_client.py"}
+_SERVERS: Final = {"faults", "integration"}
 
 _LONG: Final = [
     re.compile(pattern)
@@ -31,34 +31,35 @@ _LONG: Final = [
         r"test_benchmarks\.py::test_each_peer_broadcasts\[(?!consumers \(own server\))",
         r"test_benchmarks\.py::test_each_server_serves\[(?!consumers-trio)",
         # Faults: the other loop, and controls, which are long because they wait.
-        r"faults/test_broker\.py::test_nobody_misses_.*\[(trio|uvloop-stalled)",
-        r"faults/test_broker\.py::test_without_the_guard_it_fails\[(?!killed)",
+        r"faults/test_broker\.py::test_nobody_misses_.*\[(trio|uvloop-(stalled|wiped))",
+        r"faults/test_broker\.py::test_without_the_guard_it_fails",
         r"faults/test_churn\.py::test_nothing_stays_behind\[(trio|uvloop-redis)",
         r"faults/test_churn\.py::test_each_kind_of_group_is_measured",
         r"faults/test_churn\.py::test_without_the_guard_it_fails",
         r"faults/test_slow\.py::test_it_costs_its_outbox_and_goes_in_time\[trio",
         r"faults/test_slow\.py::test_without_the_guard_it_fails",
-        r"faults/test_server\.py::test_its_clients_return_and_miss_nothing\[trio",
+        r"faults/test_server\.py::test_its_clients_return_and_miss_nothing",
         r"faults/test_server\.py::test_without_the_guard_it_fails",
         r"faults/test_restarts\.py::test_(what_.*\[trio|without_)",
         r"faults/test_chat\.py::test_(without_|links_may_break)",
         # Every tick is visited by a scope, and by one cancel; here by two.
         r"test_cancellation\.py::test_cancelled_natively_twice",
         r"test_cancellation\.py::test_cancelled_natively_once.*\[hooks",
-        # Browsers: one mode of several, one loop of two.
         # Attacks: one loop, and three of them, each on a server of its own.
         r"attacks/test_attacks\.py::.*(asyncio|trio)\]",
         r"attacks/test_attacks\.py::test_a_bystander_is_served\[(?!decom|frag|storm)",
         r"attacks/test_attacks\.py::test_without_the_guard_it_fails",
+        # Browsers: one mode of several, one loop of two.
         r"schema/test_page_browser\.py::.*\[(Plain|with MessagePack)",
         r"schema/test_page_browser\.py::test_(it_fits_a_phone|frames_are_|it_is_used_by)",
         r"schema/test_page_browser\.py::test_(a_short_stream|the_form_knows|every_schema)",
+        r"schema/test_page_browser\.py::test_(text_is_sent|wrong_param|an_error_is|a_ref)",
         r"test_chat_browser\.py::test_a_restart_is_seen_and_recovered_from",
         r"test_examples_browser\.py::test_a_board_comes_back",
         r"test_model_example_browser\.py::test_(an_answer_grows|what_was_written_mean)",
         r"test_chat_browser\.py::test_waits_grow_up_to_half_a_minute",
         r"test_chat_valkey\.py::test_two_workers_are_one_chat\[trio",
-        r"test_chat_valkey\.py::test_a_killed_broker_loses_no_line",
+        r"test_chat_valkey\.py::test_(a_killed_broker_loses_no_line|lost_data_is_told)",
         r"test_dashboard\.py::test_one_process_measures_for_all",
         # A server that is reloaded, which takes seconds to start and to end.
         r"test_origins_connections\.py::test_a_front_end_in_development",
@@ -73,6 +74,10 @@ _LONG: Final = [
         r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",
         r"server/test_serve_hostile\.py::test_bystanders_are_served\[.*random",
         r"server/test_processes\.py::test_a_change_is_loaded\[trio",
+        r"server/test_processes\.py::test_a_dead_worker_is_replaced\[asyncio",
+        r"test_client\.py::test_tokens\[(asyncio-own|trio-trio)",
+        r"test_life\.py::test_no_garbage_after_.*\[/(typed|view|provided)",
+        r"layers/test_redis_servers\.py::test_(the_password|tls_is).*\[trio",
         r"layers/test_redis_cluster\.py::test_servers_are_lost_and_found_one_by_one\[uv",
         r"layers/test_redis_cluster\.py::test_servers_are_lost_and_found_one_by_one\[tr",
         r"layers/test_redis_subscriptions\.py::test_ten_thousand_cycles.*\[(uvloop|asy)",

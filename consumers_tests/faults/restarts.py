@@ -25,9 +25,6 @@ from .stage import until
 
 __all__ = ["Rolling", "restarts"]
 
-GRACE = 1.0
-"""Seconds that a process may end later than its limit."""
-
 _PATIENCE = 90.0
 
 
@@ -43,6 +40,8 @@ class Rolling:
     """Seconds of `--drain-timeout`."""
     graceful: float = 10.0
     """Seconds of `--graceful-timeout`."""
+    late: float = 1.0
+    """Seconds that a process may end later than its limit."""
 
 
 class Shared(Server):
@@ -165,7 +164,7 @@ def judged(
         outcome.problems.append(f"{lost} acknowledged were lost")
     if twice:
         outcome.problems.append(f"{twice} are kept twice")
-    if longest > limit + GRACE:
+    if longest > limit + load.late:
         outcome.problems.append(f"a process took {longest:.1f} s to end")
     if written.connections <= load.clients:
         outcome.problems.append("nobody had to reconnect: proves nothing")
