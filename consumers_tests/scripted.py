@@ -19,6 +19,7 @@ from consumers.answered import current_answered
 from consumers.clock import VirtualClock, current_clock
 from consumers.dispatch import Dispatch
 from consumers.heartbeats import current_heartbeats
+from consumers.registry import current_registry
 from consumers.session import Session
 from consumers.watchdog import current_watchdog
 
@@ -122,6 +123,7 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
         "subprotocols": [*script.offers],
     }
     before = len(anyio.get_running_tasks())
+    lives = set(current_registry().lives)
     ended = anyio.Event()
     task: asyncio.Task[None] | None = None
     interrupted = False
@@ -162,6 +164,7 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
         "asked": [len(each.asking) for each in sessions if len(each.asking)],
         "calls": [each._calls for each in sessions if each._calls],
         "keys": list(current_answered()._working),
+        "registered": current_registry().lives - lives,
     }
     return Outcome(
         interrupted,
