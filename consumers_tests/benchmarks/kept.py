@@ -42,7 +42,7 @@ def keep(
     for file, plot in drawn.items():
         (images / file).write_text(plot.drawn)
     command = shlex.join(["make", "bench", f"ARGS={shlex.join(arguments)}"])
-    shown = [f"![{plot.title}](../images/{file})" for file, plot in drawn.items()]
+    shown = [f"![{plot.title}](../../images/{file})" for file, plot in drawn.items()]
     parts = [f"`{command}` at {_commit()}.", report.machine(), *shown, *tables]
     page.write_text("\n\n".join(parts) + "\n")
     return [page, *(images / file for file in drawn)]

@@ -157,7 +157,7 @@ def test_a_run_is_kept_with_its_plots(tmp_path: Path) -> None:
         "benchmark-try-members.svg",
     ]
     for each in plots:
-        assert f"](../images/{each.name})" in text
+        assert f"](../../images/{each.name})" in text
         drawn = ET.fromstring(each.read_text())
         words = {words.text for words in drawn.iter("{http://www.w3.org/2000/svg}text")}
         assert {"raw ASGI", "consumers"} <= words
