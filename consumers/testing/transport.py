@@ -19,6 +19,7 @@ from anyio.lowlevel import checkpoint
 from starlette.datastructures import Headers
 
 from consumers.close import CloseEvent
+from consumers.watchdog import PERIOD, current_watchdog
 
 from .outcomes import Refused
 
@@ -87,6 +88,9 @@ _PAUSE_EVERY: Final = 64
 # An application may look for the client's leaving only now and then while it is busy:
 # our runtime promises to notice it within 0.1 s. Twice that, on a machine under load.
 _NOTICE_WITHIN: Final = 0.2
+
+# Looks of the watchdog, which notices in its second one.
+_LOOKS: Final = 4
 
 
 class Transport:
@@ -291,8 +295,14 @@ class Transport:
 
         For a short real time, and not again if the application was not interested.
         """
+        watchdog = current_watchdog()
+        enough = watchdog.tick + _LOOKS
         with anyio.move_on_after(_NOTICE_WITHIN):
             await self._learned.wait()
+        # Where the machine is busy, the watchdog's looks are late as well.
+        while self.departing and watchdog.awake and watchdog.tick < enough:
+            with anyio.move_on_after(PERIOD):
+                await self._learned.wait()
         self._learned.set()
 
     def _end(self, event: CloseEvent) -> None:

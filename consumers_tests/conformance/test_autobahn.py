@@ -33,7 +33,7 @@ def run(
         [
             KOSOKU,
             f"{server.host}:{server.port}/echo",
-            *("--parallelism", "16", "--outdir", path),
+            *("--parallelism", "4", "--outdir", path),
             *(word for case in sorted(cases) for word in ("--include", case)),
             *(word for case in sorted(without) for word in ("--exclude", case)),
         ],
