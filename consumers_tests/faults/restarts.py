@@ -25,6 +25,9 @@ from .stage import until
 
 __all__ = ["Rolling", "restarts"]
 
+GRACE = 1.0
+"""Seconds that a process may end later than its limit."""
+
 _PATIENCE = 90.0
 
 
@@ -40,8 +43,6 @@ class Rolling:
     """Seconds of `--drain-timeout`."""
     graceful: float = 10.0
     """Seconds of `--graceful-timeout`."""
-    late: float = 1.0
-    """Seconds that a process may end later than its limit."""
 
 
 class Shared(Server):
@@ -164,7 +165,7 @@ def judged(
         outcome.problems.append(f"{lost} acknowledged were lost")
     if twice:
         outcome.problems.append(f"{twice} are kept twice")
-    if longest > limit + load.late:
+    if longest > limit + GRACE:
         outcome.problems.append(f"a process took {longest:.1f} s to end")
     if written.connections <= load.clients:
         outcome.problems.append("nobody had to reconnect: proves nothing")

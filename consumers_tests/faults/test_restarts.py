@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from .restarts import Rolling, restarts
 
-# Other tests run beside: a process gets half a processor to end with, or less.
-FEW = Rolling(clients=20, restarts=1, pause=0.1, over=0.3, graceful=1.0, late=5.0)
+FEW = Rolling(clients=20, restarts=1, pause=0.1, over=0.3, graceful=1.0)
 
 
 def test_what_was_acknowledged_is_kept(backend: str) -> None:
