@@ -12,6 +12,7 @@ import anyio
 import click
 
 from consumers.cli.conversing import converse, converse_plainly
+from consumers.cli.interrupt import until_interrupted
 from consumers.cli.keyboard import Keyboard, editing
 from consumers.cli.output import show_line
 from consumers.cli.screen import Screen
@@ -159,9 +160,9 @@ def connect(url: str, backend: str, **settings: Any) -> None:
 
     with editing() if interactive else nullcontext():
         try:
-            anyio.run(run, backend=backend)
+            anyio.run(until_interrupted, run, backend=backend)
         except* (KeyboardInterrupt, BrokenPipeError):
-            pass  # Ctrl+C, or whoever reads this has ended
+            pass  # Ctrl+C on Windows, or whoever reads this has ended
         except* Ended as group:
             [error] = group.exceptions
             show_line(str(getattr(error, "reason", "")))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -17,6 +15,7 @@ from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from consumers.cli.brokers import group_argument, url_argument
+from consumers.cli.interrupt import until_interrupted
 from consumers.cli.output import console, json_line
 from consumers.errors import (
     ConfigurationError,
@@ -71,25 +70,6 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         _note(record.getMessage())
-
-
-async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
-    """Do work until Ctrl+C cancels it.
-
-    As an exception that is raised wherever the program happens to be, Ctrl+C has also
-    come amid trio's own bookkeeping, which that does not survive.
-    """
-
-    async def wait() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT) as signals:
-            async for _ in signals:
-                group.cancel_scope.cancel()
-                return
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(wait)
-        await work()
-        group.cancel_scope.cancel()
 
 
 async def _watch(
@@ -179,6 +159,6 @@ def watch(
     log.setLevel(logging.INFO)
     try:
         work = partial(_watch, groups, group, since, last)
-        anyio.run(_until_interrupted, work, backend=backend)
+        anyio.run(until_interrupted, work, backend=backend)
     except* (KeyboardInterrupt, SystemExit):
         pass  # Ctrl+C, or whoever reads this has ended

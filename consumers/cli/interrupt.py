@@ -1,0 +1,40 @@
+"""Ctrl+C, as something that happens, and not as an exception amid other code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskStatus
+
+__all__ = ["until_interrupted"]
+
+
+async def until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
+    """Do work until Ctrl+C cancels it; what it raises is raised.
+
+    As an exception that is raised wherever the program happens to be, Ctrl+C has also
+    come amid trio's own bookkeeping, which that does not survive. On Windows, whose
+    event loop knows no signals, it remains one.
+    """
+    raised: Exception | None = None
+
+    async def wait(*, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            task_status.started()
+            async for _ in signals:
+                group.cancel_scope.cancel()
+                return
+
+    async with anyio.create_task_group() as group:
+        if sys.platform != "win32":
+            await group.start(wait)
+        try:
+            await work()
+        except Exception as error:
+            raised = error  # which the task group would wrap
+        group.cancel_scope.cancel()
+    if raised is not None:
+        raise raised
