@@ -58,6 +58,8 @@ _LONG: Final = [
         r"test_examples_browser\.py::test_a_board_comes_back",
         r"test_model_example_browser\.py::test_(an_answer_grows|what_was_written_mean)",
         r"test_chat_browser\.py::test_waits_grow_up_to_half_a_minute",
+        # With clients that are no browsers it is shown by integration/test_stolen.py.
+        r"integration/test_stolen_browser\.py",
         r"test_chat_valkey\.py::test_two_workers_are_one_chat\[trio",
         r"test_chat_valkey\.py::test_(a_killed_broker_loses_no_line|lost_data_is_told)",
         r"test_dashboard\.py::test_one_process_measures_for_all",
