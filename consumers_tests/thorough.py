@@ -72,7 +72,7 @@ _LONG: Final = [
         r"conformance/test_idle\.py",
         # Servers: the older implementations, and the attacks that are drawn by lot.
         r"integration/.*\[(legacy|wsproto|sansio)",
-        r"integration/test_draining\.py::.*\[(own-uvloop|1)\]",
+        r"integration/test_draining\.py::.*(\[(own-uvloop|1)\]|in time\])",
         r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",
         r"server/test_serve_hostile\.py::test_bystanders_are_served\[.*random",
         r"server/test_processes\.py::test_a_change_is_loaded\[trio",

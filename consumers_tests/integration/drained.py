@@ -36,7 +36,9 @@ class Flood(WebSocketConsumer):
             await self.send("x" * MIB)
 
 
-consumers = App([WebSocketRoute("/work", Working), WebSocketRoute("/flood", Flood)])
+consumers = App(
+    [WebSocketRoute("/work", Working), WebSocketRoute("/flood", Flood)], health=True
+)
 foreign = Probe()
 
 

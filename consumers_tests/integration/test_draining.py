@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from consumers_tests.server.live import (
     KINDS,
     PATIENCE,
     Process,
+    Server,
     handshake,
     in_thread,
 )
@@ -41,6 +43,14 @@ def closed(client: ClientConnection) -> int:
         client.recv(timeout=PATIENCE)
     assert caught.value.rcvd is not None
     return caught.value.rcvd.code
+
+
+def answers(server: Server, path: str) -> tuple[int, bytes]:
+    """Return status and body of what a new connection gets."""
+    client = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
+    client.request("GET", path, headers={"Connection": "close"})
+    response = client.getresponse()
+    return response.status, response.read()
 
 
 @each_server
@@ -131,3 +141,48 @@ def test_the_second_signal_hurries(signals: int) -> None:
         assert closed(client) == 1012
         assert process.wait(PATIENCE) == 0
         assert time.monotonic() - begun > 0.3 or signals == 2
+
+
+@pytest.mark.parametrize("end", ["hurried", "in time"])
+@pytest.mark.parametrize(
+    "loop",
+    [
+        pytest.param(("--loop", "uvloop"), id="uvloop", marks=without_uvloop),
+        pytest.param(("--backend", "trio"), id="trio"),
+    ],
+)
+def test_it_is_not_ready_and_serves_on(loop: tuple[str, str], end: str) -> None:
+    """During the delay `/readyz` says 503, and whoever is there or comes is served."""
+    with (
+        ExitStack() as stack,
+        Process(
+            "consumers_tests.integration.drained:app",
+            *("--port", "0", "--drain-timeout", "0.1", *loop),
+            *("--drain-delay", "60" if end == "hurried" else "4"),
+        ) as process,
+    ):
+        server = process.server()
+        assert answers(server, "/readyz") == (200, b'{"ready":true}')
+        there = stack.enter_context(server.connect("/work"))
+        hears(there)
+        process.terminate()
+        process.read_until("stopping")
+
+        came = stack.enter_context(server.connect("/work"))
+        hears(came)
+        draining = b'{"ready":false,"reason":"draining"}'
+        assert answers(server, "/readyz") == (503, draining)
+        assert answers(server, "/healthz") == (200, b"ok\n")
+        for client in (there, came):
+            client.send("0")
+            assert [hears(client), hears(client)] == ["begun", "done"]
+        if end == "hurried":
+            process.terminate()
+        else:  # one works until after the delay, and is waited for
+            there.send("4.5")
+            assert [hears(there), hears(there)] == ["begun", "done"]
+
+        assert [closed(client) for client in (there, came)] == [1012, 1012]
+        assert process.wait(PATIENCE) == 0
+        with pytest.raises(ConnectionRefusedError):
+            server.raw()
