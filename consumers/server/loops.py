@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from socket import socket
 from typing import Any, Final, cast
@@ -13,6 +14,7 @@ import anyio
 from uvicorn.importer import ImportFromStringError, import_from_string
 
 from consumers.errors import ConfigurationError
+from consumers.server.collecting import ShortCollections
 from consumers.server.lifespan import ASGIApplication
 from consumers.server.options import Options
 from consumers.server.serve import serve
@@ -44,7 +46,8 @@ def serve_process(
     )
     if announce:
         main = partial(main, task_status=_Announcement(url_of(sockets[0], options)))
-    anyio.run(main, backend=options.backend, backend_options=backend_options)
+    with ShortCollections() if options.short_collections else nullcontext():
+        anyio.run(main, backend=options.backend, backend_options=backend_options)
 
 
 class _Announcement:

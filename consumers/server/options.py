@@ -202,6 +202,13 @@ class Options:
     backlog: int = field(
         default=2048, metadata={"help": "Most connections waiting to be accepted."}
     )
+    short_collections: bool = field(
+        default=True,
+        metadata={
+            "help": "Keep the pauses for Python's garbage collector short: what is old "
+            "is looked at seldom."
+        },
+    )
     ssl_certfile: str | None = field(
         default=None, metadata={"help": "TLS certificate chain, a PEM file."}
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+from typing import Any
 
 import pytest
 
 from consumers.errors import ConfigurationError
-from consumers.server.loops import _loop_factory
+from consumers.server.loops import _loop_factory, serve_process
+from consumers.server.options import Backend, Options
+from consumers.server.sockets import bind
 from consumers_tests.conftest import without_uvloop
 
 
@@ -45,3 +49,23 @@ def test_a_loop_that_is_not_there(name: str) -> None:
     """A loop that can't be imported is told at start-up."""
     with pytest.raises(ConfigurationError, match="loop must name a function"):
         _loop_factory(name)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("short", [True, False])
+def test_collections_are_kept_short(short: bool, backend: Backend) -> None:
+    """While a process serves, what was there before is out of the collector's sight."""
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(gc.get_freeze_count())
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "seen"})
+
+    options = Options(port=0, backend=backend, short_collections=short)
+    with pytest.raises(ConfigurationError, match="seen"):
+        serve_process(app, options, [bind(options)])
+
+    (frozen,) = seen
+    assert bool(frozen) is short
+    assert gc.get_freeze_count() == 0
