@@ -158,13 +158,14 @@ $(STARLETTE): $(DEV)
 		tar -xzf $(VENV)/starlette-$$version.tar.gz -C $@ --strip-components=1
 	touch $@
 
-# What tests need beside Python: a browser for the pages, nginx to stand in front. They
-# skip without, which CI refuses.
+# What tests need beside Python: a browser for the pages, nginx to stand in front, and
+# systemd's programs, which need not run as PID 1. They skip without, which CI refuses.
 programs:
 	@missing=; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
 		|| missing=chromium; \
 	PATH=$$PATH:/usr/sbin command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	command -v systemd-socket-activate >/dev/null || missing="$$missing systemd"; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing from the Debian packages: $$missing"; \

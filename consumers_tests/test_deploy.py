@@ -7,14 +7,16 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import fields
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
 
 from consumers import App, Groups
+from consumers.cli.run import run
 from consumers.server.options import Options
 from consumers.server.shutdown import CLEAN_UP_TIMEOUT
 
@@ -81,8 +83,31 @@ def test_each_command_is_one(name: str) -> None:
 
     assert Path(program).name == "consumers"
     assert arguments[:2] == ["run", "shop.sockets:app"]
-    known = {f"--{one.name.replace('_', '-')}" for one in fields(Options)}
-    assert {one for one in arguments if one.startswith("--")} <= known
+    written = [one.replace("%i", "8001") for one in arguments[1:]]
+    assert run.make_context("run", written).params["app"] == "shop.sockets:app"
+
+
+def test_the_container_installs_what_there_is() -> None:
+    """The distribution has the name and the extras that the container asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    container = (FOLDER / "Containerfile").read_text()
+    asked = re.search(r'^RUN pip install \S+ "(.+)\[(.+)\]"$', container, re.MULTILINE)
+    assert asked is not None
+
+    assert asked[1] == project["name"]
+    assert {*asked[2].split(",")} <= {*project["optional-dependencies"]}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Service"])
+def test_kubernetes_knows_each_field(kind: str) -> None:
+    """They fit its own schemas, which have no room for a field that there isn't."""
+    newest = kubernetes_validate.latest_version()
+    manifest = manifests()[kind]
+    kubernetes_validate.validate(manifest, newest, strict=True)
+
+    manifest["spec"]["selectr"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(manifest, newest, strict=True)
 
 
 def test_supervisors_wait_for_long_enough() -> None:

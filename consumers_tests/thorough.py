@@ -42,6 +42,7 @@ _LONG: Final = [
         r"faults/test_server\.py::test_without_the_guard_it_fails",
         r"faults/test_restarts\.py::test_(what_.*\[trio|without_)",
         r"faults/test_chat\.py::test_(without_|links_may_break)",
+        r"faults/test_soak\.py::test_(nothing_is_|without_|what_is_forgotten)",
         # Every tick is visited by a scope, and by one cancel; here by two.
         r"test_cancellation\.py::test_cancelled_natively_twice",
         r"test_cancellation\.py::test_cancelled_natively_once.*\[hooks",
@@ -73,6 +74,8 @@ _LONG: Final = [
         # Servers: the older implementations, and the attacks that are drawn by lot.
         r"integration/.*\[(legacy|wsproto|sansio)",
         r"integration/test_draining\.py::.*(\[(own-uvloop|1)\]|in time\])",
+        r"integration/test_held_socket\.py::test_who_.*\[trio",
+        r"integration/test_first_process\.py::test_it_drains\[uvloop",
         r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",
         r"server/test_serve_hostile\.py::test_bystanders_are_served\[.*random",
         r"server/test_processes\.py::test_a_change_is_loaded\[trio",

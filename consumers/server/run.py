@@ -16,6 +16,7 @@ from consumers.server.loops import serve_process
 from consumers.server.options import Options
 from consumers.server.processes import Worker, reload_on_change, run_workers
 from consumers.server.serve import check_installed
+from consumers.server.shutdown import end_while_starting
 from consumers.server.sockets import bind, release, url_of
 from consumers.server.tls import tls_context
 
@@ -78,6 +79,7 @@ def run(app: ASGIApplication | str, options: Options) -> None:
         ConfigurationError: It can't be served like this: a setting, the address, a TLS
             file, or the application. Whoever starts the server can change it.
     """
+    end_while_starting()
     check_installed(options.backend)
     tls_context(options)
     configure_logging(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections import Counter
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskStatus
 
-__all__ = ["CLEAN_UP_TIMEOUT", "Shutdown"]
+__all__ = ["CLEAN_UP_TIMEOUT", "Shutdown", "end_while_starting"]
 
 logger: Final = logging.getLogger("consumers.server")
 
@@ -20,6 +21,17 @@ CLEAN_UP_TIMEOUT: Final = 10.0
 Not the graceful timeout: whoever sets that to 0 wants connections to be cut, and not
 `on_disconnect` or the application's shutdown. As long as `limits.disconnect_timeout`.
 """
+
+
+def end_while_starting() -> None:
+    """Have SIGTERM end a container's first process before it serves, too.
+
+    At once, as it does any other process; 143 is what a shell says of those.
+    """
+    # PID 1 is sent no signal that it has no handler for. A container that is stopped
+    # while it imports its application would run on until it is killed.
+    if os.getpid() == 1 and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 
 class Shutdown:

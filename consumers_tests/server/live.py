@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,11 +110,21 @@ def handshake(path: str = "/echo", **headers: str | None) -> bytes:
 
 
 class Process:
-    """`consumers run` in a process of its own; killed at the end if need be."""
+    """`consumers run` in a process of its own; killed at the end if need be.
 
-    def __init__(self, *arguments: str, cwd: Path = ROOT) -> None:
+    ``under``: a command that runs the one that follows it. ``stdin``: a descriptor.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path = ROOT,
+        under: Sequence[str] = (),
+        stdin: int | None = None,
+    ) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "consumers", "run", *arguments],
+            [*under, sys.executable, "-m", "consumers", "run", *arguments],
+            stdin=stdin,
             stderr=subprocess.PIPE,
             text=True,
             cwd=cwd,
