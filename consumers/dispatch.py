@@ -142,16 +142,16 @@ class Dispatch(Answering):
                 # Written out for what is common, as in `Runtime.run`.
                 event: Event | None = None if take_now is None else take_now()
                 if event is None:
-                    watchdog.busy.pop(inbox, None)
+                    inbox.since = None
                     if self._early:  # all that they could have overtaken was read
                         self._early.clear()
                     event = await receive()
                     if event["type"] != "websocket.receive" or inbox.closed:
                         inbox.took(event)  # the end
                         return True
-                watchdog.busy[inbox] = watchdog.tick
-                if not watchdog.awake:
-                    watchdog.wake()
+                inbox.since = watchdog.tick
+                if not inbox.listed:
+                    watchdog.enlist(inbox)
             else:
                 event = await take()
                 self._taken += 1

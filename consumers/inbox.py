@@ -39,7 +39,9 @@ class Inbox:
         "_limits",
         "_receive",
         "closed",
+        "listed",
         "reading_ahead",
+        "since",
         "urgent",
         "waiting",
         "watchdog",
@@ -62,6 +64,11 @@ class Inbox:
         """Whether we closed, or the end was taken: then there is no more to read."""
         self.watchdog: Watchdog | None = None
         """Who looks whether a hook takes long, if anybody does."""
+        self.since: int | None = None
+        """Since which of the watchdog's looks an event is worked on; ``None``: none
+        is, as far as it knows."""
+        self.listed = False
+        """Whether the watchdog looks at this one."""
 
     def __len__(self) -> int:
         """Return how many events wait."""
@@ -85,9 +92,7 @@ class Inbox:
         Two calls and no coroutine of our own, since every message passes here:
         ``event = inbox.took(await inbox.next())``. Cancelling is safe: nothing is lost.
         """
-        watchdog = self.watchdog
-        if watchdog is not None:
-            watchdog.busy.pop(self, None)
+        self.since = None
         if self.waiting is None and not self.closed:
             return self._receive()
         return self._next_waiting()
@@ -105,14 +110,12 @@ class Inbox:
         elif self.closed:
             return _END  # it crossed our close
         elif (watchdog := self.watchdog) is not None:
-            watchdog.busy[self] = watchdog.tick
-            if not watchdog.awake:
-                watchdog.wake()
+            watchdog.mark(self)
         return event
 
     def is_idle(self) -> bool:
         """Tell whether somebody waits in :meth:`next`, as far as the watchdog knows."""
-        return self.watchdog is None or self not in self.watchdog.busy
+        return self.since is None
 
     def has_room(self) -> bool:
         """Tell whether a task should read ahead: none does, and there is room."""

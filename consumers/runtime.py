@@ -82,14 +82,14 @@ class Runtime(Life):
                     # `Inbox.next` and `Inbox.took`, written out for what is common.
                     event: Event | None = None if take is None else take()
                     if event is None:
-                        watchdog.busy.pop(inbox, None)
+                        inbox.since = None
                         event = await receive()
                         if event["type"] != "websocket.receive" or inbox.closed:
                             took(event)  # the end
                             return
-                    watchdog.busy[inbox] = watchdog.tick
-                    if not watchdog.awake:
-                        watchdog.wake()
+                    inbox.since = watchdog.tick
+                    if not inbox.listed:
+                        watchdog.enlist(inbox)
                 elif (event := took(await following()))["type"] == _DISCONNECT:
                     return
                 try:

@@ -41,15 +41,16 @@ class Watchdog:
     A connection that ends takes it along; the next that is busy takes it in.
     """
 
-    __slots__ = ("_hosts", "_resting", "awake", "busy", "tick")
+    __slots__ = ("_hosts", "_listed", "_resting", "awake", "tick")
 
     def __init__(self) -> None:
-        self.busy: dict[Inbox, int] = {}
-        """``{inbox whose last event is worked on: since which look}``."""
         self.tick = 0
         """The number of the current look."""
         self.awake = False
         """Whether it looks, or else has to be woken."""
+        # Those with an event since the last look, in the order of `enlist`. They leave
+        # the list at a look, and not when they have done: that would be for each event.
+        self._listed: dict[Inbox, None] = {}
         self._hosts: dict[Inbox, Host] = {}
         self._resting: anyio.Event | None = None
 
@@ -60,24 +61,44 @@ class Watchdog:
 
     def forget(self, inbox: Inbox) -> None:
         """Stop looking after a connection."""
-        inbox.watchdog = None
-        self.busy.pop(inbox, None)
+        inbox.watchdog = inbox.since = None
+        self._strike(inbox)
         self._hosts.pop(inbox, None)
 
     def mark(self, inbox: Inbox) -> None:
-        """Count a connection as busy, though it read no event: its first hooks run."""
-        self.busy[inbox] = self.tick
-        if not self.awake:
-            self.wake()
+        """Count a connection as busy, whether it read an event or its first hooks run.
 
-    def wake(self) -> None:
+        Written out where every message passes.
+        """
+        inbox.since = self.tick
+        if not inbox.listed:
+            self.enlist(inbox)
+
+    def enlist(self, inbox: Inbox) -> None:
+        """Look at a connection that is busy, until it is not when it is looked at."""
+        inbox.listed = True
+        self._listed[inbox] = None
+        if not self.awake:
+            self._wake()
+
+    def __len__(self) -> int:
+        """Return how many connections it knows: none when all have ended."""
+        return len(self._listed.keys() | self._hosts.keys())
+
+    def _strike(self, inbox: Inbox) -> None:
+        inbox.listed = False
+        self._listed.pop(inbox, None)
+
+    def _wake(self) -> None:
         """Start looking."""
         if self._resting is not None:
             self.awake = True
             self._resting.set()
             return
-        for inbox in self.busy:
-            if inbox in self._hosts:
+        for inbox in [*self._listed]:
+            if inbox.is_idle():
+                self._strike(inbox)  # so that its next event wakes again
+            elif inbox in self._hosts:
                 self.awake = True
                 self._hosts[inbox].spawn(partial(self._look, inbox))
                 return
@@ -88,9 +109,9 @@ class Watchdog:
             while True:
                 await anyio.sleep(PERIOD)
                 self.tick += 1
-                if self.busy:
+                self._read_ahead()
+                if self._listed:
                     nothing = 0
-                    self._read_ahead()
                     continue
                 nothing += 1
                 if nothing >= _REST_AFTER:
@@ -101,7 +122,7 @@ class Watchdog:
             self._hosts.pop(host, None)
             self.awake = False
             self._resting = None
-            self.wake()
+            self._wake()
 
     async def _rest(self) -> None:
         self.awake = False
@@ -112,14 +133,15 @@ class Watchdog:
             self._resting = None
 
     def _read_ahead(self) -> None:
-        # In two looks a whole period has passed at the least.
-        long = [inbox for inbox, since in self.busy.items() if self.tick - since >= 2]
-        for inbox in long:
-            # Behind the others: its inbox may be full now, and have room later.
-            del self.busy[inbox]
-            self.busy[inbox] = self.tick
-            if inbox.has_room() and inbox in self._hosts:
-                self._hosts[inbox].spawn(inbox.read_beside)
+        for inbox in [*self._listed]:
+            if inbox.since is None:
+                self._strike(inbox)
+            elif self.tick - inbox.since >= 2:
+                # A whole period has passed at the least. Its inbox may be full, and
+                # have room later: it is looked at again.
+                inbox.since = self.tick
+                if inbox.has_room() and inbox in self._hosts:
+                    self._hosts[inbox].spawn(inbox.read_beside)
 
 
 _current: Final[RunVar[Watchdog]] = RunVar("consumers.watchdog")

@@ -160,7 +160,7 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
         "tasks": len(anyio.get_running_tasks()) - before,
         "outboxes": [each._outbox for each in consumers if each._outbox is not None],
         "looked after": len(current_heartbeats()),
-        "watched": len(watchdog.busy) + len(watchdog._hosts) + watchdog.awake,
+        "watched": len(watchdog) + watchdog.awake,
         "asked": [len(each.asking) for each in sessions if len(each.asking)],
         "calls": [each._calls for each in sessions if each._calls],
         "keys": list(current_answered()._working),

@@ -137,7 +137,7 @@ async def test_it_rests_and_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     watchdog = Watchdog()
     async with hosts(watchdog, 1) as [host]:
         watchdog.mark(host.inbox)
-        watchdog.busy.clear()
+        host.inbox.since = None
         await until(lambda: not watchdog.awake)
         resting_at = watchdog.tick
 
@@ -162,6 +162,21 @@ async def test_it_moves_when_its_host_ends() -> None:
         assert second.spawned == ["look", "read_beside"]
 
 
+async def test_who_is_done_when_its_host_ends_takes_it_in_later() -> None:
+    """A connection that the watchdog had on its list wakes it by its next event."""
+    watchdog = Watchdog()
+    async with hosts(watchdog, 2) as [first, second]:
+        watchdog.mark(first.inbox)
+        watchdog.mark(second.inbox)
+        second.inbox.since = None
+        first.leave()
+        await until(lambda: not watchdog.awake)
+        assert second.spawned == []
+
+        watchdog.mark(second.inbox)
+        await until(lambda: second.inbox.reading_ahead)
+
+
 async def test_it_moves_when_its_host_ends_while_it_rests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -170,7 +185,7 @@ async def test_it_moves_when_its_host_ends_while_it_rests(
     watchdog = Watchdog()
     async with hosts(watchdog, 2) as [first, second]:
         watchdog.mark(first.inbox)
-        watchdog.busy.clear()
+        first.inbox.since = None
         await until(lambda: not watchdog.awake)
         first.leave()
         await until(lambda: watchdog._resting is None)
@@ -200,8 +215,7 @@ async def test_nothing_is_left_when_all_have_ended() -> None:
         watchdog.mark(second.inbox)
 
     assert not watchdog.awake
-    assert not watchdog.busy
-    assert not watchdog._hosts
+    assert len(watchdog) == 0
 
 
 async def test_one_watchdog_per_event_loop() -> None:
