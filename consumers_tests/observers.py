@@ -9,8 +9,10 @@ import msgspec
 
 from consumers import (
     CloseEvent,
+    Limits,
     MessageError,
     Publication,
+    Rate,
     WebSocketConsumer,
     receives,
 )
@@ -46,6 +48,12 @@ class Chat(WebSocketConsumer):
 class Echo(WebSocketConsumer):
     async def on_receive(self, message: str) -> None:
         await self.send(message)
+
+
+class Metered(Echo):
+    """Closes at the third message at once."""
+
+    limits = Limits(message_rate=Rate(per_second=1, burst=2), over_rate="close")
 
 
 class Watching(Observer):

@@ -11,13 +11,16 @@ for messaging, which are still in development.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from consumers.errors import ConfigurationError
+from consumers.metering import over_rate
 from consumers.observing import Observer
+from consumers.refusals import refused
 
 from .outcomes import consumer_name, name_of_code, outcome_of
 
@@ -32,7 +35,7 @@ except ModuleNotFoundError as missing:
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.metrics import CallbackOptions, MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from consumers.close import CloseEvent
@@ -96,6 +99,20 @@ class OpenTelemetry(Observer):
         )
         self._consumed = meter.create_counter(
             "messaging.client.consumed.messages", "{message}", "Messages handled"
+        )
+        # Of the whole process, and looked at when somebody collects. Whichever of
+        # several applications is asked tells the same: the SDK keeps one of a name.
+        meter.create_observable_counter(
+            "consumers.refusals",
+            [_looking_at(refused, "consumers.refusal.reason")],
+            "{handshake}",
+            "Handshakes that were refused, by reason",
+        )
+        meter.create_observable_counter(
+            "consumers.over_rate",
+            [_looking_at(over_rate, "consumers.limit")],
+            "{message}",
+            "Messages faster than they may come",
         )
 
     # -- connections ----------------------------------------------------------------
@@ -281,6 +298,15 @@ class OpenTelemetry(Observer):
             links,
             now - int(seconds * _SECOND),
         ).end(now)
+
+
+def _looking_at(
+    counts: Counter[str], attribute: str
+) -> Callable[[CallbackOptions], Iterable[metrics.Observation]]:
+    return lambda _: [
+        metrics.Observation(count, {attribute: value})
+        for value, count in sorted(counts.items())
+    ]
 
 
 def _handler(consumer: str, name: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from consumers.errors import ConfigurationError
+from consumers.metering import over_rate
 from consumers.observing import Observer
 from consumers.refusals import refused
 from consumers.traffic import traffic_of, waiting_for
@@ -269,6 +270,9 @@ class _Looking:
         yield from self._moved()
         yield _counter(
             "refusals", "Handshakes that were refused, by reason", "reason", refused
+        )
+        yield _counter(
+            "over_rate", "Messages faster than they may come", "limit", over_rate
         )
         yield from self._of_groups()
 

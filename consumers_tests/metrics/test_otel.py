@@ -25,10 +25,12 @@ from consumers import (
     WebSocketRoute,
 )
 from consumers.groups.publication import Publication
+from consumers.metering import over_rate
 from consumers.metrics.otel import OpenTelemetry
 from consumers.observing import Observer
+from consumers.refusals import refused
 from consumers.testing import Refused, TestClient
-from consumers_tests.observers import Chat, Echo
+from consumers_tests.observers import Chat, Echo, Metered
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -239,9 +241,9 @@ async def test_failures_are_errors(telemetry: Telemetry) -> None:
     assert rude.status.status_code is StatusCode.UNSET
     for name in "connection Chat", "failure Chat", "connect Closed":
         assert telemetry.one(name).status.status_code is StatusCode.ERROR
-    refused = telemetry.one("connect Closed").attributes
-    assert refused is not None
-    assert refused["http.response.status_code"] == 500
+    attributes = telemetry.one("connect Closed").attributes
+    assert attributes is not None
+    assert attributes["http.response.status_code"] == 500
 
 
 async def test_metrics_are_those_of_the_conventions(telemetry: Telemetry) -> None:
@@ -267,6 +269,29 @@ async def test_metrics_are_those_of_the_conventions(telemetry: Telemetry) -> Non
         (point,) = telemetry.points(name)
         assert point.attributes["messaging.destination.template"] == "undeclared"
     assert len(telemetry.points("consumers.connections.closed")) == 2
+
+
+async def test_what_was_refused_is_a_metric(telemetry: Telemetry) -> None:
+    """Handshakes by the reason, and messages that came too fast by the limit."""
+    app = App([WebSocketRoute("/", Metered)], observers=[telemetry.observer])
+    before = refused["not_found"], over_rate["message_rate"]
+    async with TestClient(app) as client:
+        with pytest.raises(Refused):
+            async with client.connect("/nowhere"):
+                raise AssertionError
+        async with client.connect("/") as ws:
+            for _ in range(3):
+                await ws.send("hello")
+            await client.settle()
+
+    for name, attribute, value, expected in (
+        ("refusals", "consumers.refusal.reason", "not_found", before[0] + 1),
+        ("over_rate", "consumers.limit", "message_rate", before[1] + 1),
+    ):
+        points = telemetry.points(f"consumers.{name}")
+        assert {point.attributes[attribute]: point.value for point in points}[
+            value
+        ] == expected
 
 
 async def test_a_publication_that_fails_is_an_error(telemetry: Telemetry) -> None:

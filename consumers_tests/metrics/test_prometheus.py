@@ -14,10 +14,11 @@ from starlette.applications import Starlette
 
 from consumers import App, DropNewest, Group, Groups, WebSocketConsumer, WebSocketRoute
 from consumers.layers.memory import MemoryLayer
+from consumers.metering import over_rate
 from consumers.metrics.prometheus import Prometheus
 from consumers.refusals import refused
 from consumers.testing import Refused, TestClient
-from consumers_tests.observers import Chat, Echo
+from consumers_tests.observers import Chat, Echo, Metered
 
 ACCEPT = "application/openmetrics-text; version=1.0.0"
 
@@ -121,6 +122,26 @@ async def test_failures_and_refusals_are_counted() -> None:
     assert of(found, refusals, reason="origin") == before[1] + 1
     told = {"consumer": "Chat", "status": "403"}
     assert of(found, "consumers_handshakes_refused_total", **told) == 1
+
+
+async def test_messages_over_a_rate_are_counted() -> None:
+    """By the limit, and none that comes within it."""
+    metrics = Prometheus()
+    app = App([WebSocketRoute("/", Metered), metrics.route()], observers=[metrics])
+    before, name = over_rate["message_rate"], "consumers_over_rate_total"
+    async with TestClient(app) as client:
+        async with client.connect("/") as ws:
+            for _ in range(2):
+                await ws.send("in time")
+                await ws.receive()
+            within = await scrape(client)
+            await ws.send("too fast")
+            assert (await ws.receive_close()).code == 1008
+        found = await scrape(client)
+
+    assert of(within, name, limit="message_rate") == before
+    assert of(found, name, limit="message_rate") == before + 1
+    assert of(found, name, limit="byte_rate") == over_rate["byte_rate"]
 
 
 async def test_publications_and_slow_readers_are_counted() -> None:
