@@ -102,7 +102,8 @@ class Delivery(WebSocket):
             codec = self._stepped
             if codec is not None:
                 event, _ = publication.forms.get(codec) or self._encoded(publication)
-                return self._asgi_send(event)  # type: ignore[return-value]
+                send = self._asgi_send
+                return send(event)  # type: ignore[return-value]
             shares = self._shares
             if shares is not None and self._posts(publication, shares):
                 return None

@@ -124,7 +124,7 @@ def count_traffic(connection: WebSocket) -> None:
     connection._asgi_receive = connection._inbox._receive = receive
     connection._asgi_send = send
     # It waits only where the server's waits, and may be stepped as that may.
-    connection.__dict__["_steps"] = can_step(server_send)
+    connection._steps_or_none = can_step(server_send)
     if connection._direct is not None:
         connection._direct = counted = _Counted(connection._direct, traffic)
         connection._take_now = counted.take

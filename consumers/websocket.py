@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import suppress
-from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar, Final, NoReturn, Self
 
@@ -72,6 +71,8 @@ class WebSocket(Handshake, Forms):
     _bounds = DEFAULT_LIMITS
     _retry: float | bool | None = None
     _last: Event | None = None  # what was sent before the close frame
+    _ledger_or_none: Ledger | None = None  # of what waits for it
+    _steps_or_none: bool | None = None  # whether the server's `send` can be stepped
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap the three arguments of an ASGI application.
@@ -88,6 +89,7 @@ class WebSocket(Handshake, Forms):
         self._asgi_receive = receive
         # Servers only read the events that they get; publications share theirs.
         self._asgi_send: EventSend = send  # type: ignore[assignment]
+        self._encode = self._send_codec.encode  # one lookup for each message
         self._direct = direct = direct_of(scope, receive, send)
         self._take_now = None if direct is None else direct.take
         self._inbox = Inbox(receive, self._left)
@@ -95,13 +97,19 @@ class WebSocket(Handshake, Forms):
         self._sends = 0
         self._outbox: Outbox | None = None  # there only while something waits
 
-    @cached_property
+    # Not by `cached_property`: it asks for `__dict__`, and then the connection has a
+    # dictionary of its own, where each look for any of its attributes takes longer.
+    @property
     def _ledger(self) -> Ledger:
-        return Ledger()
+        if self._ledger_or_none is None:
+            self._ledger_or_none = Ledger()
+        return self._ledger_or_none
 
-    @cached_property
+    @property
     def _steps(self) -> bool:
-        return can_step(self._asgi_send)
+        if self._steps_or_none is None:
+            self._steps_or_none = can_step(self._asgi_send)
+        return self._steps_or_none
 
     def __repr__(self) -> str:
         name, path = type(self).__name__, self.scope.get("path")
@@ -257,7 +265,8 @@ class WebSocket(Handshake, Forms):
             MessageNotEncodable: The value does not fit the type.
             StateError: The connection is not open.
         """
-        return self._transmit(self._send_codec.encode(message))
+        encode = self._encode
+        return self._transmit(encode(message))
 
     async def send_event(self, event: Event) -> None:
         """Send a raw ASGI event.
@@ -293,8 +302,9 @@ class WebSocket(Handshake, Forms):
             return
         if (direct := self._direct) is not None and direct.write(event):
             return
+        send = self._asgi_send
         try:
-            await self._asgi_send(event)
+            await send(event)
         except SERVER_IS_DONE as error:
             await self._send_failed(error)
 

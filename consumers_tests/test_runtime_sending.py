@@ -1,5 +1,6 @@
 """Sending: its checkpoints, its order, the outbox, and what reaches whom."""
 
+import gc
 import logging
 from dataclasses import dataclass
 
@@ -330,3 +331,32 @@ async def test_a_slow_interceptor_delays_its_own_connection_alone() -> None:
             "published",
             "sent after it",
         ]
+
+
+@both_servers
+async def test_a_member_needs_no_dictionary_of_its_own(server: ServerStyle) -> None:
+    """Its attributes are where Python keeps those of objects that nobody looked into.
+
+    Else each of them is looked for in a dictionary, for each member of a group.
+    """
+    seen: list[bool] = []
+
+    class Room(WebSocketConsumer):
+        def look(self) -> None:
+            held = gc.get_referents(self)
+            seen.append(any(type(each) is dict and "_stage" in each for each in held))
+
+        async def on_connect(self) -> None:
+            await self.join("room")
+
+        async def on_receive(self, message: str) -> None:
+            await self.publish("room", message)
+            self.look()
+            vars(self)  # which makes one
+            self.look()
+
+    async with serving(Room) as client, client.connect("/", server=server) as ws:
+        await ws.send("a")
+        assert await ws.receive() == "a"
+
+    assert seen == [False, True]

@@ -292,7 +292,7 @@ def _share(life: Life) -> None:
 
 def _has_ledger(life: Life) -> bool:
     """Tell whether something has ever waited, without making place for it."""
-    return "_ledger" in vars(life.consumer)
+    return life.consumer._ledger_or_none is not None
 
 
 def _is_slow(life: Life) -> bool:
