@@ -32,6 +32,7 @@ WHOLE = {
     "deploy": "the files that the how-to on deploying shows",
     "docs": "that the documentation and README.md hold",
     "docs_examples": "runs those of the tutorial and the how-to guides",
+    "docs_jwt": "the same for JWTs, with tokens that are forged",
     "embedding": "inside Starlette, FastAPI, Django, beside python-socketio",
     "examples": "runs docs/examples",
     "examples_browser": "drives the other examples that have pages",
