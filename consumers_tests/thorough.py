@@ -71,6 +71,7 @@ _LONG: Final = [
         r"conformance/test_autobahn\.py::test_(all_that|compressed|a_failure)",
         r"conformance/test_applications\.py::test_channels",
         r"conformance/test_idle\.py",
+        r"conformance/test_http_slow\.py::test_(a_body|an_ans|slow_|who_reads).*\[uvl",
         # Servers: the older implementations, and the attacks that are drawn by lot.
         r"integration/.*\[(legacy|wsproto|sansio)",
         r"integration/test_draining\.py::.*(\[(own-uvloop|1)\]|in time\])",

@@ -7,7 +7,18 @@ from typing import NamedTuple
 
 from consumers_tests.benchmarks.report import Span
 
-__all__ = ["Panel", "Point", "curves", "dots"]
+__all__ = [
+    "MARGIN",
+    "WIDTH",
+    "Panel",
+    "Point",
+    "curves",
+    "document",
+    "dots",
+    "line",
+    "rule",
+    "text",
+]
 
 # The colours come from the reader's settings; the card behind them makes it certain
 # that they fit, whatever the page around it looks like.
@@ -90,24 +101,24 @@ def dots(title: str, panels: Sequence[Panel]) -> str:
             scale = _Scale(low, high, left + names + 12, left + width - FIGURES)
             parts += _panel(panel, scale, left, top)
         top += max(len(panel.rows) for panel in beside) * ROW + TITLE + AXIS
-    return _document(title, top, parts)
+    return document(title, top, parts)
 
 
 def _panel(panel: Panel, scale: _Scale, left: float, top: float) -> Iterator[str]:
-    yield _text(left, top + 14, panel.title, "head")
+    yield text(left, top + 14, panel.title, "head")
     first = top + TITLE - 14
     bottom = first + len(panel.rows) * ROW
     for tick in scale.ticks():
-        yield _line(scale(tick), first, scale(tick), bottom, "line")
-        yield _text(scale(tick), bottom + 15, f"{tick:g}", "dim mid")
-    yield _line(scale(1), first, scale(1), bottom, "one")
+        yield line(scale(tick), first, scale(tick), bottom, "line")
+        yield text(scale(tick), bottom + 15, f"{tick:g}", "dim mid")
+    yield line(scale(1), first, scale(1), bottom, "one")
     for number, (name, span) in enumerate(panel.rows.items()):
         y = first + number * ROW + ROW / 2
         kind = "ours" if name.startswith("consumers") else "theirs"
-        yield _text(scale.begin - 8, y + 4, name, "end")
-        yield _line(scale(span.low), y, scale(span.high), y, kind)
+        yield text(scale.begin - 8, y + 4, name, "end")
+        yield line(scale(span.low), y, scale(span.high), y, kind)
         yield f'<circle cx="{scale(span.middle)}" cy="{y}" r="3.5" class="{kind}"/>'
-        yield _text(scale.end + 6, y + 4, f"{span.middle:.2f}", "dim")
+        yield text(scale.end + 6, y + 4, f"{span.middle:.2f}", "dim")
 
 
 def curves(
@@ -128,21 +139,21 @@ def curves(
     height, top = 380.0, 54.0
     across = _Scale(min(ats) / 1.2, max(ats) * 1.2, MARGIN + 50, WIDTH - 270)
     up = _Scale(low, high, top + height, top + 20)
-    parts = [_text(MARGIN, top, unit, "dim")]
+    parts = [text(MARGIN, top, unit, "dim")]
     for tick in up.ticks():
-        parts.append(_line(across.begin, up(tick), across.end, up(tick), "line"))
-        parts.append(_text(across.begin - 8, up(tick) + 4, f"{tick:g}", "dim end"))
+        parts.append(line(across.begin, up(tick), across.end, up(tick), "line"))
+        parts.append(text(across.begin - 8, up(tick) + 4, f"{tick:g}", "dim end"))
     for at in sorted(set(ats)):
-        parts.append(_line(across(at), up.begin, across(at), up.end, "line"))
-        parts.append(_text(across(at), up.begin + 18, f"{at:,.0f}", "dim mid"))
-    parts.append(_text((across.begin + across.end) / 2, up.begin + 38, axis, "dim mid"))
+        parts.append(line(across(at), up.begin, across(at), up.end, "line"))
+        parts.append(text(across(at), up.begin + 18, f"{at:,.0f}", "dim mid"))
+    parts.append(text((across.begin + across.end) / 2, up.begin + 38, axis, "dim mid"))
     for number, (name, each) in enumerate(series.items()):
         colour = f"var(--{COLOURS[number % len(COLOURS)]})"
         parts += _curve(each, across, up, colour)
         y = up.end + 12 + number * 20
-        parts.append(_rule(across.end + 20, y, across.end + 44, y, colour))
-        parts.append(_text(across.end + 52, y + 4, name))
-    return _document(title, up.begin + 50, parts)
+        parts.append(rule(across.end + 20, y, across.end + 44, y, colour))
+        parts.append(text(across.end + 52, y + 4, name))
+    return document(title, up.begin + 50, parts)
 
 
 def _curve(
@@ -155,32 +166,36 @@ def _curve(
     )
     for at, cost in points:
         x = across(at)
-        yield _rule(x, up(cost.low), x, up(cost.high), colour)
+        yield rule(x, up(cost.low), x, up(cost.high), colour)
         yield f'<circle cx="{x}" cy="{up(cost.middle)}" r="3" style="fill: {colour}"/>'
 
 
-def _document(title: str, height: float, parts: Sequence[str]) -> str:
+def document(title: str, height: float, parts: Sequence[str]) -> str:
+    """Return a whole SVG, with a title above its parts."""
     size = f'viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="card" width="{WIDTH}" height="{height:.0f}" rx="8"/>',
-        _text(MARGIN, 30, title, "head"),
+        text(MARGIN, 30, title, "head"),
         *parts,
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
-    return f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(text)}</text>'
+def text(x: float, y: float, said: str, kind: str = "") -> str:
+    """Return a text; ``kind``: classes of the style."""
+    return f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(said)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    """Return a thin line of a kind in the style."""
     return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" class="{kind}"/>'
 
 
-def _rule(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
+def rule(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
+    """Return a line in a colour of its own."""
     place = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
     return f'<line {place} style="stroke: {colour}" stroke-width="2"/>'

@@ -6,13 +6,13 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from . import broker, chat, churn, restarts, server, slow
-from .processes import BACKENDS, FaultError
+from . import broker, chat, churn, restarts, server, slow, soak
+from .processes import BACKENDS, ROOT, FaultError
 from .report import Outcome, page
 
 __all__ = ["SCENARIOS", "main"]
@@ -29,6 +29,8 @@ class Scenario:
     """The guards: each has one run without it."""
     seeds: int = 1
     """In the long form."""
+    together: bool = False
+    """Whether one run has servers on all backends."""
 
 
 def load(options: argparse.Namespace) -> broker.Load:
@@ -78,6 +80,18 @@ def _chat(
     if control:
         talking = chat.Talking(cycles=min(options.cycles, 20), patience=10.0)
     return chat.talk(backend, seed, talking, control, layer)
+
+
+def _soak(
+    options: argparse.Namespace, backend: str, seed: int, control: str
+) -> Outcome:
+    load = soak.Load(members=options.clients or soak.Load.members)
+    minutes = min(options.minutes, 4.0) if control else options.minutes
+    soaking = soak.Soaking(minutes=minutes, every=options.every, load=load)
+    if not control:
+        plot = ROOT / "docs/images/soak.svg" if options.out else None
+        soaking = replace(soaking, samples=options.samples, plot=plot)
+    return soak.soak(backend, seed, soaking, control)
 
 
 SCENARIOS = {
@@ -139,6 +153,13 @@ SCENARIOS = {
     "groups-redis": Scenario(
         "The same, by a broker", partial(_churn, churn.spread_out, "redis"), []
     ),
+    "soak": Scenario(
+        "Mixed load, while clients, servers and broker are killed in turns; two "
+        "servers live through all of it",
+        _soak,
+        ["following", "forgetting"],
+        together=True,
+    ),
     "chat": Scenario(
         "Two people talk in Chromium, over links that break, with a server that is "
         "killed, by a broker",
@@ -175,6 +196,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--restarts", type=int, default=10, help="of processes, in a rolling deploy"
     )
+    made.add_argument("--minutes", type=float, default=60.0, help="of the soak")
+    made.add_argument(
+        "--every", type=float, default=30.0, help="of the soak: seconds between kills"
+    )
+    made.add_argument(
+        "--samples", type=Path, help="of the soak: file to write them to as they come"
+    )
     made.add_argument("--no-controls", action="store_true")
     made.add_argument("--out", type=Path, help="folder to write the results to")
     return made
@@ -193,22 +221,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     right = True
     for name in names:
         begun = time.monotonic()
-        outcomes = {
-            backend: list(_outcomes(name, backend, options)) for backend in backends
-        }
-        took = time.monotonic() - begun
-        text = page(name, SCENARIOS[name].what, given, outcomes, took)
+        outcomes: dict[str, list[Outcome]] = {}
+        text = ""
+        for backend in ["all"] if SCENARIOS[name].together else backends:
+            for outcome in _outcomes(name, backend, options):
+                outcomes.setdefault(backend, []).append(outcome)
+                took = time.monotonic() - begun
+                text = page(name, SCENARIOS[name].what, given, outcomes, took)
+                # After each, so that a run that is cut short leaves what it has.
+                if options.out is not None:
+                    options.out.mkdir(parents=True, exist_ok=True)
+                    (options.out / f"{name}.md").write_text(text)
         print(text, flush=True)
-        if options.out is not None:
-            options.out.mkdir(parents=True, exist_ok=True)
-            (options.out / f"{name}.md").write_text(text)
         right &= all(one.as_it_should for some in outcomes.values() for one in some)
     return int(not right)
 
 
 def _outcomes(
     name: str, backend: str, options: argparse.Namespace
-) -> Sequence[Outcome]:
+) -> Iterator[Outcome]:
     scenario = SCENARIOS[name]
     count = scenario.seeds if options.seeds is None else options.seeds
     first = options.first_seed
@@ -216,7 +247,6 @@ def _outcomes(
     if not options.no_controls:
         # A seed with more than one group, where the control costs less.
         plans += [(first + 1, control) for control in scenario.controls]
-    outcomes = []
     for seed, control in plans:
         begun = time.monotonic()
         try:
@@ -225,10 +255,9 @@ def _outcomes(
             problems = [str(error)[-500:]]
             outcome = Outcome(backend, seed, {}, problems, control, broken=True)
         outcome.cells["took, s"] = time.monotonic() - begun
-        outcomes.append(outcome)
         clock = time.strftime("%H:%M:%S")
         print(f"{clock} {name} {backend} {seed}: {outcome.says()}", file=sys.stderr)
-    return outcomes
+        yield outcome
 
 
 if __name__ == "__main__":

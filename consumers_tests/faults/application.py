@@ -31,6 +31,7 @@ from consumers import (
     WebSocketConsumer,
     WebSocketRoute,
 )
+from consumers.registry import current_registry
 from consumers_tests.benchmarks.processes import resident_kib
 
 from .guards import take_out
@@ -190,9 +191,13 @@ async def state(request: Request) -> JSONResponse:
         resident=resident_kib(os.getpid()) * 1024,
         cpu=time.process_time(),
         members=len(everyone.get(group, ())),
+        connections=len(current_registry().lives),
     )
     if "consumers" in request.query_params:
+        # What outlives a collection is frozen by the server: out of sight, and kept.
+        gc.unfreeze()
         gc.collect()
+        gc.unfreeze()
         found.consumers = sum(
             isinstance(one, WebSocketConsumer) for one in gc.get_objects()
         )

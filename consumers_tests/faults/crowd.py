@@ -13,11 +13,13 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import uvloop
 
 from .jobs import Answer, Command, Judged, Note, Open, Status, Wait, Watch
+from .keeping import Keeping
 from .members import Member, Surroundings
 from .verdict import Kept, Verdict, judge
 
@@ -60,7 +62,11 @@ class Crowd:
             group = command.groups[i % len(command.groups)]
             first = i // len(command.groups) + i
             path = command.path.format(group=group, client=i)
-            member = Member(around, path, first, command.buffer)
+            if command.notes:
+                file = Path(command.notes, f"{group}-{i}")
+                member: Member = Keeping(around, path, first, file)
+            else:
+                member = Member(around, path, first, command.buffer)
             self.members.setdefault(group, []).append(member)
             new.append(member)
         async with asyncio.timeout(_JOINING):

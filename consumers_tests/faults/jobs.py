@@ -19,6 +19,8 @@ __all__ = [
     "Settings",
     "State",
     "Status",
+    "Visited",
+    "Visiting",
     "Wait",
     "Watch",
     "Writing",
@@ -44,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Seconds that their positions are."""
     outbox_messages: int = 1000
     outbox_bytes: int = 1024 * 1024
+    leak: int = 4096
+    """Bytes of each message that are kept for ever, in the control that forgets."""
 
 
 class State(msgspec.Struct):
@@ -59,6 +63,8 @@ class State(msgspec.Struct):
     """Seconds of the processor's time so far."""
     members: int
     """Of the group that was asked for."""
+    connections: int = 0
+    """Of any kind that are open."""
     consumers: int = 0
     """Instances of consumers, if asked for: it takes a while."""
     present: dict[str, int] = {}
@@ -135,6 +141,8 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     """Whether they come back with their position. A control."""
     buffer: int | None = None
     """Bytes of each client's receive buffer, where it should be small."""
+    notes: str = ""
+    """A folder where their notes are kept, so that they outlive the process."""
 
 
 class Watch(msgspec.Struct, frozen=True, tag="watch"):
@@ -208,7 +216,8 @@ class Answer(msgspec.Struct):
 class Writing(msgspec.Struct):
     """Clients that write numbers, each until it is acknowledged."""
 
-    port: int
+    ports: list[int]
+    """Each client is at the next one."""
     clients: int
     pause: float
     """Seconds between an acknowledgement and the next number, on average."""
@@ -222,3 +231,29 @@ class Written(msgspec.Struct):
     connections: int = 0
     longest: float = 0.0
     """Seconds that a number took to be acknowledged."""
+
+
+# -- visitors, who do a bit of everything ----------------------------------------------
+
+
+class Visiting(msgspec.Struct):
+    """Clients that come and go, or stay, and compare what they get with what is due."""
+
+    ports: list[int]
+    seed: int
+    times: int
+    """Of how many there are at the least."""
+    stalled: float
+    """Seconds that a slow reader does not read, at most."""
+
+
+class Visited(msgspec.Struct):
+    """What the visitors did since they were asked last."""
+
+    visits: int = 0
+    answers: int = 0
+    """Messages that came back as they should."""
+    cut: int = 0
+    """Connections that were lost, or could not be made."""
+    wrong: list[str] = []
+    """What should not have happened."""

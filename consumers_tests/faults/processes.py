@@ -23,7 +23,7 @@ from consumers_tests.valkey import free_port
 from .jobs import Settings, State
 from .verdict import Kept
 
-__all__ = ["BACKENDS", "FaultError", "Server", "Talker"]
+__all__ = ["BACKENDS", "ROOT", "FaultError", "Server", "Talker"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -197,6 +197,11 @@ class Talker:
             self._popen.kill()
             self._popen.wait()
         self._popen.stdout.close()
+
+    def kill(self) -> None:
+        """End it at once, as ``kill -9`` does."""
+        self._popen.kill()
+        self.__exit__()
 
     def write(self, message: msgspec.Struct) -> None:
         """Write one line."""

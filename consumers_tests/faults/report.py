@@ -117,8 +117,8 @@ def page(
     controls = [one for one in outcomes if one.control]
     failed = sum(one.as_it_should for one in controls)
     shown = list(arguments)
-    if "--out" in shown:  # where it was written to says nothing
-        del shown[shown.index("--out") : shown.index("--out") + 2]
+    for written in {"--out", "--samples"} & {*shown}:  # where to says nothing
+        del shown[shown.index(written) : shown.index(written) + 2]
     command = " ".join(["python -m consumers_tests.faults", *shown])
     summary = (
         f"`{command}` at {commit()}, {took:.0f} s: {held} of {len(guarded)} runs held, "

@@ -133,7 +133,7 @@ def restarts(backend: str, seed: int, load: Rolling, control: str = "") -> Outco
         stack.enter_context(site.stack)
         site.start()
         writers = stack.enter_context(Talker("writers", settings=settings))
-        plan = Writing(site.port, load.clients, load.pause, seed)
+        plan = Writing([site.port], load.clients, load.pause, seed)
         writers.write(plan)
         took = []
         groups = stack.enter_context(closing(Groups(broker.url, [kept]).sync))

@@ -38,7 +38,7 @@ class Writers:
         """Be one client: write number after number."""
         plan, written = self.plan, self.written
         random = Random(plan.seed + n)
-        url = f"ws://127.0.0.1:{plan.port}/write"
+        url = f"ws://127.0.0.1:{plan.ports[n % len(plan.ports)]}/write"
         reconnect = Reconnect(min=0.1, max=1.0)
         number = n * PUBLISHER
         async with (
