@@ -15,6 +15,7 @@ RefusalReason: TypeAlias = Literal[
     "allow",  # a rule says that this user may not
     "auth",  # who it is could not be told
     "draining",  # the server is about to end
+    "header_timeout",  # the headers of a request took too long
     "host",  # the Host header names none of ours
     "limit_address",  # too many connections from one address
     "limit_total",  # too many connections

@@ -64,12 +64,14 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
         lambda: app,
         factory=True,
         interface="asgi3",
-        http=Entrance,
+        http=_entrance(options),
         ws=_protocol(options) if options.ws == "auto" else options.ws,
         ws_max_size=options.ws_max_size,
         ws_ping_interval=options.ws_ping_interval,
         ws_ping_timeout=options.ws_ping_timeout,
         ws_per_message_deflate=options.ws_per_message_deflate,
+        # It only waits for so long, and takes fractions too.
+        timeout_keep_alive=options.keep_alive_timeout,  # type: ignore[arg-type]
         lifespan="off",
         log_config=None,
         access_log=options.access_log,
@@ -87,6 +89,15 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
             f"{options.ws!r}: {error}"
         ) from error
     return config
+
+
+def _entrance(options: Options) -> type[Entrance]:
+    """Return our entrance, which waits as long as the options say."""
+    members = {
+        "header_timeout": options.header_timeout,
+        "body_timeout": options.body_timeout,
+    }
+    return type("Configured", (Entrance,), members)
 
 
 def _protocol(options: Options) -> type[Protocol]:

@@ -37,6 +37,9 @@ _POSITIVE = (
     "ws_max_frames",
     "ws_ping_interval",
     "ws_ping_timeout",
+    "header_timeout",
+    "body_timeout",
+    "keep_alive_timeout",
     "unacknowledged_timeout",
     "limit_concurrency",
     "workers",
@@ -142,6 +145,24 @@ class Options:
     ws_deflate_memory_level: int = field(
         default=5,
         metadata={"help": "What compressing may use of memory, from 1 to 9."},
+    )
+    header_timeout: float | None = field(
+        default=20.0,
+        metadata={
+            "help": "Seconds that a request's headers may take, and a new connection "
+            "to send them."
+        },
+    )
+    body_timeout: float | None = field(
+        default=30.0,
+        metadata={
+            "help": "Seconds between two pieces of a request's body, while they are "
+            "wanted."
+        },
+    )
+    keep_alive_timeout: float = field(
+        default=5.0,
+        metadata={"help": "Seconds that a connection is kept for another request."},
     )
     unacknowledged_timeout: float | None = field(
         default=30.0,

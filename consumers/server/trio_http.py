@@ -8,6 +8,7 @@ from typing import Any, Final
 import h11
 import trio
 
+from consumers.refusals import count_refusal
 from consumers.server.exchange import http_head
 from consumers.server.frames import Refusal, check_handshake
 from consumers.server.http1 import (
@@ -26,15 +27,6 @@ from consumers.server.trio_websocket import WebSocket
 
 __all__ = ["HttpConnection"]
 
-HEAD_TIMEOUT: Final = 20.0
-"""Seconds from a request's first byte, or the connection's start, to its head's end."""
-
-BODY_TIMEOUT: Final = 30.0
-"""Seconds between two pieces of a body, while there is room for them."""
-
-KEEP_ALIVE_TIMEOUT: Final = 5.0
-"""Seconds without a request after which a connection is closed. As uvicorn's."""
-
 _FORGET: Final = 256 * 1024
 """Bytes of a body that are read after its response, to keep the connection."""
 
@@ -49,6 +41,8 @@ class HttpConnection:
         "_endpoints",
         "_forgotten",
         "_h11",
+        "_kept",
+        "_options",
         "_server",
         "transport",
     )
@@ -62,9 +56,11 @@ class HttpConnection:
         self._h11 = h11.Connection(h11.SERVER, MAX_HEAD)
         self._call: _Call | None = None  # from the request to the response's end
         self._forgotten = 0  # bytes of a body that nobody wanted
+        self._kept = False  # nothing has come since a request was answered
+        self._options = server.options
         transport.receiver = self
         server.connections.add(self)
-        transport.timer.set(HEAD_TIMEOUT)
+        transport.timer.set(server.options.header_timeout)
         transport.start()
 
     # -- what the transport tells ---------------------------------------------------
@@ -74,8 +70,9 @@ class HttpConnection:
         if self._h11.their_state is h11.MUST_CLOSE:
             self._forgotten += len(data)  # it has said that nothing would follow
             return
-        if self._call is None and not self._h11.trailing_data[0]:
-            self.transport.timer.set(HEAD_TIMEOUT)
+        if self._kept:
+            self._kept = False
+            self.transport.timer.set(self._options.header_timeout)
         self._h11.receive_data(data)
         self._advance()
 
@@ -94,10 +91,16 @@ class HttpConnection:
 
     def timed_out(self) -> None:
         """The client is too slow, or has no more requests."""
-        if self._call is None and not self._h11.trailing_data[0]:
+        if self._call is not None:
+            self._refuse(408)  # there is no more of a body
+        elif self._kept or self._h11.their_state is not h11.IDLE:
             self.transport.close()
         else:
-            self._refuse(408)
+            count_refusal("header_timeout")
+            if self._h11.trailing_data[0]:
+                self._refuse(408)
+            else:
+                self.transport.close()
 
     def shutdown(self) -> None:
         """Close the connection when its request has been answered, if there is one."""
@@ -146,7 +149,8 @@ class HttpConnection:
         scope = http_scope(request, self._endpoints, server.state)
         call = self._call = _Call(self, cycle, scope)
         cycle.keep_alive = not server.ending
-        self.transport.timer.set(None if cycle.is_expecting else BODY_TIMEOUT)
+        timeout = None if cycle.is_expecting else self._options.body_timeout
+        self.transport.timer.set(timeout)
         server.nursery.start_soon(call.run, server)
 
     def _body_received(self, data: bytes) -> None:
@@ -155,6 +159,8 @@ class HttpConnection:
             self._forgotten += len(data)
             if self._forgotten > _FORGET:
                 transport.close(linger=True)
+            else:
+                transport.timer.set(self._options.body_timeout)
             return
         waiting = self._call.cycle.body_received(data)
         self._call.wake()
@@ -162,7 +168,7 @@ class HttpConnection:
             transport.pause_reading()
             transport.timer.set(None)
         else:
-            transport.timer.set(BODY_TIMEOUT)
+            transport.timer.set(self._options.body_timeout)
 
     def want_body(self) -> None:
         """Read on: the application waits for the body, or for the client to leave."""
@@ -173,7 +179,7 @@ class HttpConnection:
             transport.write(told)
         if self._h11.their_state is h11.SEND_BODY:
             transport.resume_reading()
-            transport.timer.set(BODY_TIMEOUT)
+            transport.timer.set(self._options.body_timeout)
 
     def answered(self, cycle: Cycle) -> None:
         """The response is complete: wait for the next request, or close."""
@@ -187,7 +193,7 @@ class HttpConnection:
             transport.close(linger=reading or bool(unread))
         elif reading:
             transport.resume_reading()
-            transport.timer.set(BODY_TIMEOUT)
+            transport.timer.set(self._options.body_timeout)
         else:
             self._next_cycle()
             self._advance()
@@ -199,8 +205,11 @@ class HttpConnection:
         self._h11.start_next_cycle()
         self._forgotten = 0
         self.transport.resume_reading()
-        waiting = bool(self._h11.trailing_data[0])
-        self.transport.timer.set(HEAD_TIMEOUT if waiting else KEEP_ALIVE_TIMEOUT)
+        options = self._options
+        self._kept = not self._h11.trailing_data[0]
+        self.transport.timer.set(
+            options.keep_alive_timeout if self._kept else options.header_timeout
+        )
 
     def _refuse(self, status: int) -> None:
         """Answer what is no request, or none that can be served, and close."""

@@ -48,8 +48,9 @@ from consumers.server.frames import (
     read_request,
 )
 from consumers.server.keepalive import Keepalive
+from consumers.server.uvicorn_http import Http, Waits
 
-__all__ = ["Protocol"]
+__all__ = ["Protocol", "shared_by"]
 
 log: Final = logging.getLogger("uvicorn.error")
 
@@ -62,11 +63,8 @@ _NOT_ASCII: Final = Refusal(
 _shared: Final[WeakKeyDictionary[Config, Shared]] = WeakKeyDictionary()
 
 
-def _shared_by(
-    config: Config,
-    loop: asyncio.AbstractEventLoop,
-    deflate: DeflateSettings,
-    max_frames: int,
+def shared_by(
+    config: Config, loop: asyncio.AbstractEventLoop, kind: type[Protocol]
 ) -> Shared:
     """Return what the connections of one server have in common."""
     shared = _shared.get(config)
@@ -76,8 +74,8 @@ def _shared_by(
             loop,
             Settings(
                 config.ws_max_size,
-                deflate if config.ws_per_message_deflate else None,
-                max_frames,
+                kind.deflate if config.ws_per_message_deflate else None,
+                kind.max_frames,
             ),
             Keepalive(loop, interval, config.ws_ping_timeout),
             Cork(loop),
@@ -104,7 +102,7 @@ class Protocol(Connection):
     max_frames: ClassVar[int] = 16384
     """Frames of one message, empty ones too; set likewise."""
 
-    __slots__ = ("_app_state", "_begun", "_config", "_state", "_whom", "others")
+    __slots__ = ("_app_state", "_begun", "_config", "_state", "_waits", "_whom")
 
     def __init__(
         self,
@@ -112,36 +110,51 @@ class Protocol(Connection):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        shared: Shared | None = None,
+        waits: Waits | None = None,
     ) -> None:
-        """Begin as uvicorn's own protocols do."""
-        if not config.loaded:
-            config.load()
-        loop = _loop or asyncio.get_running_loop()
-        super().__init__(_shared_by(config, loop, self.deflate, self.max_frames))
+        """Begin as uvicorn's own protocols do.
+
+        Args:
+            config: The server's.
+            server_state: Who is connected to it.
+            app_state: What the application has from its lifespan.
+            shared: What `shared_by` returns, if it is known.
+            waits: What a connection is waited for of which nothing was read yet;
+                ``None``: uvicorn's HTTP protocol has read its request and hands it
+                over.
+        """
+        if shared is None:
+            if not config.loaded:
+                config.load()
+            shared = shared_by(config, _loop or asyncio.get_running_loop(), type(self))
+        super().__init__(shared)
         self._config = config
         self._state = server_state
         self._app_state = app_state
         self._whom: tuple[str, ...] = ()  # for the log: address and path
         self._begun = False  # whether the request was read
-        self.others: type[asyncio.Protocol] | None = None
-        """Who serves the connection if it does not begin with the usual request for a
-        WebSocket; ``None``: uvicorn's HTTP protocol has read it and hands it over."""
+        self._waits = waits
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection: a new one, or one from uvicorn's HTTP protocol."""
         super().connection_made(transport)
         self._state.connections.add(self)  # type: ignore[arg-type]
+        if self._waits is not None:
+            self._waits.heads.begin(self.transport)
 
     def _unopened(self, data: bytes) -> None:
         """Take the request. uvicorn hands it over whole."""
         if self._begun:
             super()._unopened(data)
             return
-        if self.others is not None:
+        waits = self._waits
+        if waits is not None:
             request = read_request(data)
             if request is None:
-                self._hand_over(self.others, data)
+                self._hand_over(waits, data)
             else:
+                waits.heads.waiting.pop(self.transport, None)
                 self._begin(b"GET", *request)
             return
         lines = data[:-4].split(b"\r\n")
@@ -152,18 +165,23 @@ class Protocol(Connection):
             headers.append((name.lower(), value.strip()))
         self._begin(method, target, headers)
 
-    def _hand_over(self, others: type[asyncio.Protocol], data: bytes) -> None:
-        """Leave the connection, of which this was read, to somebody else."""
+    def _hand_over(self, waits: Waits, data: bytes) -> None:
+        """Leave the connection, of which this was read, to uvicorn's HTTP."""
         self._state.connections.discard(self)
-        make: Any = others
-        other = make(self._config, self._state, self._app_state, self._shared.loop)
+        other = Http(self._config, self._state, self._app_state, waits)
         self.transport.set_protocol(other)
         other.connection_made(self.transport)
         other.data_received(data)
 
+    def head_is_late(self) -> None:
+        """End a connection that has said nothing. Called by what waits for it."""
+        self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and whoever waits."""
         self._state.connections.discard(self)
+        if self._waits is not None and not self._begun:
+            self._waits.heads.waiting.pop(self.transport, None)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:

@@ -1,4 +1,4 @@
-"""Clients of HTTP on trio who take their time: each wait of the server's ends."""
+"""Clients of HTTP who take their time: each wait of the server's ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-import consumers.server.trio_http
+from consumers.refusals import refused
+from consumers.server.options import Options
 from consumers_tests.server.live import PATIENCE
 
 from .http_app import Http
@@ -23,18 +24,23 @@ def app() -> Http:
     return Http()
 
 
+WAITS = {"header_timeout": 0.3, "body_timeout": 0.3, "keep_alive_timeout": 0.3}
+
+
 @pytest.fixture
-def server(app: Http, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(app: Http, loop: str) -> Iterator[Server]:
     """Serve with waits of less than a second."""
-    for name, seconds in (
-        ("HEAD_TIMEOUT", 0.3),
-        ("BODY_TIMEOUT", 0.3),
-        ("KEEP_ALIVE_TIMEOUT", 0.3),
-    ):
-        assert getattr(consumers.server.trio_http, name) >= 5
-        monkeypatch.setattr(consumers.server.trio_http, name, seconds)
-    with serving(app, "trio", graceful_timeout=0.2) as served:
+    with serving(app, loop, graceful_timeout=0.2, **WAITS) as served:
         yield served
+
+
+def test_without_being_asked() -> None:
+    """The waits have an end by default, and one that hurries nobody."""
+    options = Options()
+
+    assert options.header_timeout == 20
+    assert options.body_timeout == 30
+    assert options.keep_alive_timeout == 5
 
 
 @contextmanager
@@ -62,6 +68,30 @@ def test_a_head_has_to_come_in_time(server: Server) -> None:
     with Client(server, b"GET /echo HTTP/1.1\r\nHost: ") as client, dripping(client):
         assert client.answer().status in (408, 0)
     assert 0.25 < time.monotonic() - begun < 5
+
+
+def test_who_is_not_told_to_waits(app: Http, loop: str) -> None:
+    """A control: with the limit off, who was slow is served where others are refused.
+
+    A head's beginning, its end, and that of a body come after others have gone.
+    """
+    off = {"header_timeout": None, "body_timeout": None}
+    whole = request("/echo", method="POST", body=b"hello")
+    before = refused["header_timeout"]
+    with (
+        serving(app, loop, graceful_timeout=0.2, **off) as patient,
+        serving(app, loop, graceful_timeout=0.2, **WAITS) as server,
+    ):
+        waiting = [Client(patient, whole[:at]) for at in (0, 9, -2)]
+        waited = [Client(server, whole[:at]) for at in (0, 9, -2)]
+        for one in waited:
+            with one:
+                assert one.answer().status in (408, 0)
+        for one, at in zip(waiting, (0, 9, -2), strict=True):
+            with one:
+                one.send(whole[at:])
+                assert one.answer().body == b"POST /echo\nhello"
+    assert refused["header_timeout"] == before + 2  # the third one's head was there
 
 
 def test_slow_heads_keep_nobody_out(server: Server) -> None:
@@ -100,7 +130,7 @@ def test_a_body_may_take_longer_in_all(server: Server) -> None:
     with Client(server, request("/echo", "Content-Length: 5", method="POST")) as client:
         waited = threading.Event()
         for _ in range(5):
-            waited.wait(0.1)  # in all more than BODY_TIMEOUT
+            waited.wait(0.1)  # in all more than `body_timeout`
             client.send(b"x")
         assert client.answer().body == b"POST /echo\nxxxxx"
 
@@ -116,10 +146,10 @@ def test_an_answer_may_take_its_time(server: Server, app: Http) -> None:
 
 @pytest.mark.may_skip
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
-def test_who_reads_no_answer_is_gone(app: Http) -> None:
+def test_who_reads_no_answer_is_gone(app: Http, loop: str) -> None:
     """A client that stops reading in the middle of an answer is gone in time."""
     with (
-        serving(app, "trio", unacknowledged_timeout=0.5) as server,
+        serving(app, loop, unacknowledged_timeout=0.5) as server,
         Client(server, request("/flood")),
     ):
         assert app.told.get(timeout=PATIENCE) == "begun"

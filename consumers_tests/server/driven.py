@@ -30,8 +30,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:
-            self._now = max(self._now, self._scheduled[0]._when)
+        due = [each.when() for each in self._scheduled if not each.cancelled()]
+        if due and not self._ready:
+            self._now = max(self._now, min(due))
         super()._run_once()  # type: ignore[misc]
 
 
@@ -63,6 +64,9 @@ class ScriptedTransport(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.protocol = cast("Connection", protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self.protocol
 
     def write(self, data: Any) -> None:
         assert not self.eof, "written after the end"

@@ -32,6 +32,12 @@ from consumers.server.options import Options
             {"graceful_timeout": float("inf")},
             "graceful_timeout must be a finite number of seconds, got inf",
         ),
+        ({"header_timeout": 0}, "header_timeout must be a positive number, got 0"),
+        ({"body_timeout": -1.0}, "body_timeout must be a positive number, got -1.0"),
+        (
+            {"keep_alive_timeout": None},
+            "keep_alive_timeout must be float, got None",
+        ),
         (
             {"ws": "picows"},
             "ws must be auto, websockets-sansio, wsproto or MODULE:CLASS, got 'picows'",

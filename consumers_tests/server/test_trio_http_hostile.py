@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
-from consumers.server import trio_http
 from consumers_tests.server.live import PATIENCE, Server, in_thread
 from consumers_tests.server.site import TRIO, Site, request, response, rest
 
@@ -87,15 +87,13 @@ def test_headers_that_are_too_large(server: Server, ended: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", request("/hello")[:-2]])
-def test_a_slow_head_is_not_waited_for(
-    sent: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_head_is_not_waited_for(sent: bytes) -> None:
     """Who does not say what it wants is answered with 408; with nothing if it is mute.
 
     However often it sends another byte.
     """
-    monkeypatch.setattr(trio_http, "HEAD_TIMEOUT", 0.15)
-    with in_thread(Site(), TRIO) as server, server.raw(sent) as sock:
+    serving = in_thread(Site(), TRIO, header_timeout=0.15)
+    with serving as server, server.raw(sent) as sock:
         dripping = threading.Event()
 
         def drip() -> None:
@@ -114,11 +112,10 @@ def test_a_slow_head_is_not_waited_for(
     assert data[:13] == (b"HTTP/1.1 408 " if sent else b"")
 
 
-def test_a_slow_body_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_body_is_not_waited_for() -> None:
     """A body that stops in its middle is answered with 408; the application knows."""
-    monkeypatch.setattr(trio_http, "BODY_TIMEOUT", 0.1)
     site = Site()
-    with in_thread(site, TRIO) as server:
+    with in_thread(site, TRIO, body_timeout=0.1) as server:
         sent = request("/waits", "Content-Length: 9", method="POST", data=b"hello")
         with server.raw(sent) as sock:
             assert rest(sock).startswith(b"HTTP/1.1 408 ")
@@ -126,9 +123,20 @@ def test_a_slow_body_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
         assert site.told.get(timeout=PATIENCE) == "http.disconnect"
 
 
-def test_a_connection_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_not_kept_for_ever() -> None:
     """Without another request it is closed, and says nothing of it."""
-    monkeypatch.setattr(trio_http, "KEEP_ALIVE_TIMEOUT", 0.1)
-    with in_thread(Site(), TRIO) as server, server.raw(request("/hello")) as sock:
+    serving = in_thread(Site(), TRIO, keep_alive_timeout=0.1)
+    with serving as server, server.raw(request("/hello")) as sock:
         assert response(sock)[0] == 200
+        assert rest(sock) == b""
+
+
+def test_an_unwanted_body_has_to_go_on_too() -> None:
+    """What comes of a body after its answer is waited for as before it."""
+    sent = request("/hello", "Content-Length: 99999", method="POST")
+    serving = in_thread(Site(), TRIO, body_timeout=0.1)
+    with serving as server, server.raw(sent) as sock:
+        assert response(sock)[0] == 200
+        with suppress(OSError):
+            sock.sendall(b"x")
         assert rest(sock) == b""
