@@ -133,7 +133,8 @@ class Dispatch(Answering):
         watchdog, untimed = inbox.watchdog, self._runtime.following() == inbox.next
         assert watchdog is not None
         if reader is not None:
-            decode, kind, mark = self._decode, reader.kind, reader.mark
+            tokens, decode = consumer._metered(reader.decode)
+            kind, mark = reader.kind, reader.mark
             answers = consumer._plan.answers
             encode, dump, is_text = answers.encode, answers.dump, answers.is_text
         while not (self._stopped or self._interrupted):
@@ -162,6 +163,10 @@ class Dispatch(Answering):
                     await self.handle(event)
                     continue
                 try:
+                    if tokens is not None:
+                        tokens.left -= 1
+                        if tokens.left < 0:
+                            consumer._exhausted()
                     message = decode(event)
                 except InvalidMessage as error:
                     await self._misread(event, reader, error)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .decoding import Decode
     from .inbox import Inbox
     from .metering import Meter
+    from .rates import Bucket
     from .shape import Shape
     from .state import State
 
@@ -55,6 +56,21 @@ class Forms:
     def _counting(self, decode: Decode) -> Decode:
         """Return what counts a message before it is decoded, where it is counted."""
         return decode if self._meter is None else self._meter.around(decode)
+
+    def _metered(self, decode: Decode) -> tuple[Bucket | None, Decode]:
+        """Return what has one token less for each message, and what decodes it.
+
+        For loops over messages, where a call less for each counts. Where that leaves
+        less than none, :meth:`_exhausted` is due. ``None``: the decoder counts, or
+        nobody does.
+        """
+        if self._meter is None or self._meter.tokens is None:
+            return None, self._counting(decode)
+        return self._meter.tokens, decode
+
+    def _exhausted(self) -> None:
+        assert self._meter is not None
+        self._meter.exhausted()
 
     async def receive_text(self) -> str:
         """Receive a text message. Otherwise as ``receive``."""

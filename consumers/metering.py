@@ -52,6 +52,7 @@ class Meter:
         "_time",
         "pause",
         "slows",
+        "tokens",
     )
 
     def __init__(
@@ -78,6 +79,10 @@ class Meter:
         self._connection = connection
         self._messages = None if rate is None else Bucket(rate, now)
         self._bytes = None if byte_rate is None else Bucket(byte_rate, now)
+        self.tokens = self._messages if byte_rate is None else None
+        """What a message costs one token of, where that is all there is to count: call
+        :meth:`exhausted` when that leaves less than none. ``None``: see :meth:`around`.
+        """
         self._how = limits.over_rate
         self._time = time
         self._code = code
@@ -110,6 +115,16 @@ class Meter:
             return decode(event)
 
         return decode_counted
+
+    def exhausted(self) -> None:
+        """Deal with a message that had no token left in ``tokens``.
+
+        Raises:
+            InvalidMessage: It came too fast.
+            MessageError: The same, where that is answered.
+        """
+        assert self.tokens is not None
+        self._look(self.tokens, 1, "message_rate", self._answers)
 
     def count(self, event: Event) -> None:
         """Count an event that somebody awaits.

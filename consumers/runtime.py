@@ -74,7 +74,7 @@ class Runtime(Life):
             inbox, following = consumer._inbox, self.following()
             receive, took, watchdog = consumer._asgi_receive, inbox.took, inbox.watchdog
             take = consumer._take_now
-            decode = consumer._counting(consumer._by(consumer._plan.receive))
+            tokens, decode = consumer._metered(consumer._by(consumer._plan.receive))
             untimed = following == inbox.next
             assert watchdog is not None
             while True:
@@ -93,6 +93,10 @@ class Runtime(Life):
                 elif (event := took(await following()))["type"] == _DISCONNECT:
                     return
                 try:
+                    if tokens is not None:
+                        tokens.left -= 1
+                        if tokens.left < 0:
+                            consumer._exhausted()
                     await handle(decode(event))
                 except ConnectionClosed as error:
                     # What came before the client left is handled, answered or not.

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import sys
 from dataclasses import dataclass
 
 import anyio
@@ -359,4 +360,5 @@ async def test_a_member_needs_no_dictionary_of_its_own(server: ServerStyle) -> N
         await ws.send("a")
         assert await ws.receive() == "a"
 
-    assert seen == [False, True]
+    # Later versions have the dictionary too, and do not show it.
+    assert seen == [False, sys.version_info < (3, 13)]
