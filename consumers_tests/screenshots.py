@@ -77,14 +77,12 @@ def shoot(
 def clients(
     server: LiveServer, *paths: str, subprotocol: str | None = None
 ) -> Iterator[list[Any]]:
-    """Connect so many others."""
+    """Connect so many others, who read nothing and are not in the way for that."""
     spoken: Any = None if subprotocol is None else [subprotocol]
+    settings: Any = {"proxy": None, "max_queue": None, "subprotocols": spoken}
     with ExitStack() as stack:
         yield [
-            stack.enter_context(
-                connect(server.url(path), proxy=None, subprotocols=spoken)
-            )
-            for path in paths
+            stack.enter_context(connect(server.url(path), **settings)) for path in paths
         ]
 
 
