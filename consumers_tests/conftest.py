@@ -1,4 +1,4 @@
-"""What every test gets: the three backends, and no silent skips in CI."""
+"""What every test gets: the backends, and no silent skips in CI."""
 
 import importlib.util
 import os
@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 
 from consumers_tests.must_run import NoSilentSkips
-from consumers_tests.thorough import is_left_out
+from consumers_tests.thorough import are_all_wanted, is_left_out
 from consumers_tests.valkey import Valkey
 
 without_uvloop = pytest.mark.skipif(
     importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed"
 )
+
+BACKENDS = [
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+    pytest.param(("trio", {}), id="trio"),
+]
+if are_all_wanted():  # else they are not even made: each process collects all tests
+    uvloop = ("asyncio", {"use_uvloop": True})
+    BACKENDS.insert(1, pytest.param(uvloop, id="uvloop", marks=without_uvloop))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,17 +40,9 @@ def pytest_collection_modifyitems(
         items[:] = [item for item in items if item not in gone]
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-        pytest.param(
-            ("asyncio", {"use_uvloop": True}), id="uvloop", marks=without_uvloop
-        ),
-        pytest.param(("trio", {}), id="trio"),
-    ]
-)
+@pytest.fixture(params=BACKENDS)
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    """Run each asynchronous test on asyncio, on asyncio with uvloop, and on trio."""
+    """Run each asynchronous test on asyncio and trio, or on uvloop too."""
     backend: tuple[str, dict[str, Any]] = request.param
     return backend
 

@@ -72,14 +72,18 @@ def modules() -> Iterator[tuple[str, ...]]:
             yield path.relative_to(PACKAGE).with_suffix("").parts
 
 
-def covers(test: Path, module: tuple[str, ...]) -> bool:
-    """Tell whether a test file's name says that it is about this module.
+def subject_of(test: Path) -> str:
+    """Return what a test file's name says that it is about: "groups_hub_"."""
+    named = "_".join(test.relative_to(TESTS).with_suffix("").parts)
+    return f"{named.replace('test_', '', 1)}_"
+
+
+def covers(subject: str, module: tuple[str, ...]) -> bool:
+    """Tell whether a test file of this subject is about this module.
 
     `test_groups_hub.py`, `groups/test_hub.py` and `test_groups.py` are about
     `groups/hub.py`; `test_close_codes.py` is about `close.py`.
     """
-    named = "_".join(test.relative_to(TESTS).with_suffix("").parts)
-    subject = f"{named.replace('test_', '', 1)}_"
     whole, package = f"{'_'.join(module)}_", f"{module[0]}_"
     return subject.startswith(whole) or (len(module) > 1 and subject == package)
 
@@ -95,10 +99,12 @@ def written_tests() -> list[Path]:
 
 def test_each_module_has_a_test_file() -> None:
     """Each module of the package has a test file with its name."""
+    subjects = [subject_of(test) for test in written_tests()]
+
     untested = [
         "/".join(module)
         for module in modules()
-        if not any(covers(test, module) for test in written_tests())
+        if not any(covers(subject, module) for subject in subjects)
     ]
 
     assert untested == []
@@ -106,12 +112,14 @@ def test_each_module_has_a_test_file() -> None:
 
 def test_each_test_file_has_a_subject() -> None:
     """Each test file is about a module, a package or a listed whole subject."""
+    all_modules = [*modules()]
+
     stray = [
         test.name
         for test in written_tests()
         if (whole := test.stem.removeprefix("test_")) not in WHOLE
         and not (PACKAGE / whole).is_dir()
-        and not any(covers(test, module) for module in modules())
+        and not any(covers(subject_of(test), module) for module in all_modules)
     ]
 
     assert stray == []

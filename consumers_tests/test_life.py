@@ -109,21 +109,23 @@ async def live(path: str, *kinds: str) -> None:
 def garbage() -> Iterator[Callable[[], list[Any]]]:
     """Return what finds the framework's garbage that a test has made.
 
-    Not what it has found there: an earlier test's event loop may let go of it late.
+    Not what was there before it: an earlier test's event loop may let go of it late.
     """
     gc.collect()
     gc.disable()
-    found = {id(each) for each in gc.get_objects()}
+    gc.freeze()  # from here on no collection looks at what is there
 
     def ours() -> list[Any]:
         gc.collect()
-        made = [each for each in gc.garbage if id(each) not in found]
-        return [each for each in made if type(each).__module__.startswith("consumers")]
+        return [
+            each for each in gc.garbage if type(each).__module__.startswith("consumers")
+        ]
 
     gc.set_debug(gc.DEBUG_SAVEALL)
     yield ours
     gc.set_debug(0)
     gc.garbage.clear()
+    gc.unfreeze()
     gc.enable()
 
 

@@ -62,9 +62,9 @@ def run(folder: Path, *arguments: str, ci: bool) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize("arguments", [(), ("-n", "1")], ids=["alone", "worker"])
 def test_ci_refuses_a_skipped_test(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """With CI set a skip ends the run with 1 and is named, workers or not."""
+    """With CI set a skip ends the run with 1 and is named, in a worker or not."""
     (tmp_path / "test_suite.py").write_text(SUITE)
     (tmp_path / "test_absent.py").write_text(MODULE)
 

@@ -2,27 +2,20 @@
 
 `make test` has to end within three minutes on two processors. It runs each test that
 there is in at least one form, but for what is named here: second loops, second servers
-and controls of what takes seconds.
+and controls of what takes seconds. `anyio_backend` leaves out uvloop as well: where it
+differs from asyncio's own loop is on real servers, and their tests name the loops.
 """
 
 import os
 import re
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-__all__ = ["is_left_out"]
+__all__ = ["are_all_wanted", "is_left_out"]
 
-FOLDER: Final = Path(__file__).parent
-
-# Tests here meet real servers, where the two loops of asyncio differ. The rest run on
-# asyncio and on trio.
-_SERVERS: Final = {"faults", "integration"}
-
-_LONG: Final = [
-    re.compile(pattern)
-    for pattern in (
+_LONG: Final = "|".join(
+    (
         # Benchmarks: that each of them can be run; one workload of each kind stays.
         r"test_benchmarks\.py::test_each_peer_broadcasts_through_a_broker\[(?!consumers\])",
         r"test_benchmarks\.py::test_each_kind_of_groups_runs",
@@ -45,7 +38,7 @@ _LONG: Final = [
         r"faults/test_soak\.py::test_(nothing_is_|without_|what_is_forgotten)",
         # Every tick is visited by a scope, and by one cancel; here by two.
         r"test_cancellation\.py::test_cancelled_natively_twice",
-        r"test_cancellation\.py::test_cancelled_natively_once.*\[hooks",
+        r"test_cancellation\.py::test_cancelled_natively_once.*(\[hooks|'use_uvloop')",
         # Attacks: one loop, and three of them, each on a server of its own.
         r"attacks/test_attacks\.py::.*(asyncio|trio)\]",
         r"attacks/test_attacks\.py::test_a_bystander_is_served\[(?!decom|frag|storm)",
@@ -94,24 +87,17 @@ _LONG: Final = [
         r"test_migration_examples\.py::test_several_workers\[before",
         r"test_migration_channels\.py::.*before_channels",
     )
-]
+)
+
+
+def are_all_wanted() -> bool:
+    """Tell whether what takes long is asked for too."""
+    return os.environ.get("TESTS") == "all"
 
 
 def is_left_out(item: pytest.Item) -> bool:
     """Tell whether a test runs only where all are asked for."""
-    if os.environ.get("TESTS") == "all":
+    if are_all_wanted():
         return False
     name = item.nodeid.partition("consumers_tests/")[2]
-    if any(pattern.match(name) for pattern in _LONG):
-        return True
-    return _is_on_uvloop(item) and not _meets_servers(item)
-
-
-def _is_on_uvloop(item: pytest.Item) -> bool:
-    callspec = getattr(item, "callspec", None)
-    backend = None if callspec is None else callspec.params.get("anyio_backend")
-    return backend == ("asyncio", {"use_uvloop": True})
-
-
-def _meets_servers(item: pytest.Item) -> bool:
-    return item.path.relative_to(FOLDER).parts[0] in _SERVERS
+    return re.match(_LONG, name) is not None

@@ -23,7 +23,7 @@ VALUES: Final = Values(DOCUMENT["components"]["schemas"])
 SHOP: Final = DOCUMENT["channels"]["Shop"]
 MESSAGES: Final[dict[str, Any]] = DOCUMENT["channels"]["Chat"]["messages"]
 
-EXAMPLES: Final = int(os.environ.get("CONSUMERS_SCHEMA_EXAMPLES", "200"))
+EXAMPLES: Final = int(os.environ.get("CONSUMERS_SCHEMA_EXAMPLES", "100"))
 """How many messages a test makes: 10,000 take some minutes."""
 
 
