@@ -1,4 +1,4 @@
-"""uvicorn's HTTP, with an end to how long a client may take for its requests."""
+"""uvicorn's HTTP, with an end to how long a request may take and its headers be."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from consumers.server.exchange import http_head
 __all__ = ["Http", "Waits"]
 
 log: Final = logging.getLogger("uvicorn.error")
+
+MAX_HEAD: Final = 16 * 1024
+"""Bytes that may come without an end to the headers. The parser has no limit."""
 
 
 class Waits:
@@ -64,6 +67,7 @@ class Http(HttpToolsProtocol):
         """Begin as uvicorn's own protocols do."""
         super().__init__(config, server_state, app_state, waits.loop)
         self._waits = waits
+        self._unended = 0  # bytes since headers, a piece of a body or a request ended
         self._held = False  # the body was not wanted when it was looked at last
 
     def connection_made(  # type: ignore[override]  # as uvicorn declares it
@@ -80,19 +84,33 @@ class Http(HttpToolsProtocol):
         if before is not None and before.response_complete:
             # uvicorn's own timeout for the next request has ended with its first byte.
             waits.heads.begin(transport)
+        self._unended += len(data)
         super().data_received(data)
-        if self.cycle is not before:
-            waits.heads.waiting.pop(transport, None)
+        if self._unended > MAX_HEAD:
+            self._refuse(431)
         if self._is_incomplete():
             self._held = self._is_held()
             waits.bodies.put_off(transport)
         else:
             waits.bodies.waiting.pop(transport, None)
 
-    def handle_websocket_upgrade(self) -> None:
-        """Leave the connection to the WebSocket that it asks for."""
+    # What the parser calls.
+
+    def on_headers_complete(self) -> None:
+        """Take note that a request's headers are there."""
+        self._unended = 0
         self._waits.heads.waiting.pop(self.transport, None)
-        super().handle_websocket_upgrade()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of its body."""
+        self._unended = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take note of its end."""
+        self._unended = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application."""
@@ -114,7 +132,7 @@ class Http(HttpToolsProtocol):
         if scope is None:
             self.transport.abort()  # not a word was said
         else:
-            self._refuse()
+            self._refuse(408)
 
     def body_is_late(self) -> None:
         """Refuse a request whose body does not go on."""
@@ -131,11 +149,14 @@ class Http(HttpToolsProtocol):
         if cycle.response_started:
             self.transport.abort()  # whoever reads a part must not take it for all
         else:
-            self._refuse()
+            self._refuse(408)
 
-    def _refuse(self) -> None:
+    def _refuse(self, status: int) -> None:
+        if self.transport.is_closing():
+            return  # it was refused by uvicorn
         headers = [*self.server_state.default_headers, (b"content-length", b"0")]
-        self.transport.write(http_head(408, headers))
+        self.transport.write(http_head(status, headers))
         self.transport.close()
         if self.config.access_log:
-            log.info("%s:%s - refused with 408", *(self.client or ("", "")))
+            host, port = self.client or ("", "")
+            log.info("%s:%s - refused with %d", host, port, status)

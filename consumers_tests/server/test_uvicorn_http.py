@@ -21,6 +21,7 @@ from consumers_tests.server.site import answer, body, start
 HALF = b"GET / HTTP/1.1\r\nHost: "
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture
@@ -146,6 +147,42 @@ async def test_a_websocket_has_no_such_limit(at: int | None) -> None:
     await anyio.sleep(1000)
 
     assert not driven.is_cut
+    await driven.close()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        HALF,
+        b"GET /",
+        GET + HALF,
+        CHUNKED + b"1;",
+        CHUNKED + b"1\r\nx\r\n0\r\nTrailer: ",
+    ],
+)
+async def test_what_does_not_end_has_a_bound(before: bytes) -> None:
+    """16 KiB that end nothing are the last, in headers and behind a body alike."""
+    driven = Driven(before, app=hello)
+    await anyio.sleep(0.1)
+    driven.transport.writes.clear()
+    driven.says(b"x" * 8 * 1024)
+    assert not driven.is_cut
+    driven.says(b"x" * 9 * 1024)
+
+    assert driven.written.startswith(b"HTTP/1.1 431 ")
+    assert driven.is_cut
+
+
+async def test_a_large_body_has_none() -> None:
+    """Bodies may be large, in few pieces and in many."""
+    driven = Driven(POST + b"\r\n")
+    await anyio.sleep(0.1)
+    for _ in range(10):
+        driven.says(b"x" * 9_999)
+        assert (await driven.receive())["more_body"]
+    driven.says(b"x" * 10)
+
+    assert len((await driven.receive())["body"]) == 10
     await driven.close()
 
 
