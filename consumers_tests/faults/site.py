@@ -178,7 +178,8 @@ class Site:
         for server in self.staying:
             for path in ("/told/room.0", "/present/room.1", "/echo"):
                 with connected(server, path) as client:
-                    client.send("x") if path == "/echo" else None
+                    if path == "/echo":
+                        client.send("first")
                     client.recv(timeout=PATIENCE)
 
     def base(self) -> dict[str, dict[str, int]]:
@@ -250,16 +251,20 @@ class Site:
             place = self.random.randrange(len(self.mortal))
             server = self.mortal[place]
             if kind == "server by TERM":
-                server.terminate()
-                server.wait(PATIENCE)
-                if server.status:
-                    self.faults.append(f"a server ended with {server.status}")
+                self._end(server)
             else:
                 server.kill()
+                self._read_log(server)
                 meanwhile(away)
-            self._read_log(server)
             new = self.mortal[place] = Soaked(server.name, self.settings, server.port)
             new.ready()
+
+    def _end(self, server: Soaked) -> None:
+        server.terminate()
+        server.wait(PATIENCE)
+        if server.status:
+            self.faults.append(f"{server.name} ended with {server.status}")
+        self._read_log(server)
 
     def _read_log(self, server: Soaked) -> None:
         # Nothing of it is expected: a broker that is away is told by warnings.
@@ -313,7 +318,7 @@ class Site:
         except FaultError:
             self.faults.append(f"still present: {server.state('present=').present}")
 
-    def close_logs(self) -> None:
-        """Read what the servers have logged that are left, and end them."""
+    def end_servers(self) -> None:
+        """End those that are left by SIGTERM, and read what they have logged."""
         for server in (*self.staying, *self.mortal):
-            self._read_log(server)
+            self._end(server)

@@ -139,7 +139,7 @@ def soak(backend: str, seed: int, soaking: Soaking, control: str = "") -> Outcom
         site.leave()
         after = site.settled(before, soaking.settling)
         site.nobody_is_present()
-        site.close_logs()
+        site.end_servers()
         outcome = Outcome(backend, seed, control=control)
         outcome.cells = {
             "minutes": soaking.minutes,
