@@ -17,9 +17,9 @@ from .websocket import WebSocket
 if TYPE_CHECKING:
     from .backlog import Published
     from .codecs import Event
-    from .forms import Sending
     from .groups import GroupName
-    from .outbox import Suspended
+    from .groups.hub import Send
+    from .outbox import Outbox, Suspended
     from .plan import Plan
     from .policies import Loss
     from .signatures import Signature
@@ -52,8 +52,11 @@ class Delivery(WebSocket):
 
     _plan: ClassVar[Plan]
     _publish_codec: Codec = CODECS["text"]
-    # The same, where publications are sent as they are and can be stepped.
-    _stepped: Codec | None = None
+    straight: tuple[Codec, Send] | None = None
+    """What publications go by just so, while nothing waits. For the hub."""
+    # The same, whether something waits or not; None: they can't be stepped, or are not
+    # sent as they are.
+    _stepped: tuple[Codec, Send] | None = None
     # What members have in common that are sent the same frames; None: all it gets goes
     # by the server's `send`.
     _shares: Hashable | None = None
@@ -77,6 +80,14 @@ class Delivery(WebSocket):
         """Take a publication. For the hub."""
         if self._stage is not OPEN:
             return
+        shares = self._shares
+        if (
+            shares is not None
+            and publication.is_plain
+            and self._outbox is None
+            and self._posts(publication, shares)
+        ):
+            return
         if publication.kind:
             if publication.kind is not Kind.DIRECT:
                 self._tell(publication)
@@ -91,24 +102,6 @@ class Delivery(WebSocket):
                 return
         if not publication.internal:
             self._post(*self._encoded(publication), publication)
-
-    def sending(self, publication: Publication) -> Sending | None:
-        """Send it at once, or return its sending, not yet begun. For the hub.
-
-        Every member of every publication passes here: one call, and what it looks at
-        is written out.
-        """
-        if publication.is_plain and self._outbox is None and self._stage is OPEN:
-            codec = self._stepped
-            if codec is not None:
-                event, _ = publication.forms.get(codec) or self._encoded(publication)
-                send = self._asgi_send
-                return send(event)  # type: ignore[return-value]
-            shares = self._shares
-            if shares is not None and self._posts(publication, shares):
-                return None
-        self.deliver(publication)
-        return None
 
     def _posts(self, publication: Publication, shares: Hashable) -> bool:
         """Send it as a ready frame; tell whether it went out."""
@@ -130,6 +123,31 @@ class Delivery(WebSocket):
             self._shares = codec if shares == () else (codec, shares)
             if shares is None:
                 self._shares = _ALONE
+
+    def _send_stepped(self) -> None:
+        """Have the hub step this connection's sendings, where the server allows it."""
+        if self._steps:
+            send: Any = self._asgi_send
+            self._stepped = (self._publish_codec, send)
+
+    def _straighten(self) -> None:
+        """Say what publications go by, after something about that has changed.
+
+        Nothing may overtake what waits, nor follow the connection's end.
+        """
+        is_clear = self._outbox is None and self._stage is OPEN
+        self.straight = self._stepped if is_clear else None
+
+    def _open_outbox(self) -> Outbox:
+        outbox = super()._open_outbox()
+        self._straighten()
+        return outbox
+
+    async def _write(self) -> None:
+        try:
+            await super()._write()
+        finally:
+            self._straighten()
 
     def put_off(self, rest: Suspended, publication: Publication) -> None:
         """Finish a sending that has to wait. For the hub."""

@@ -324,6 +324,7 @@ class Life:
 
     def _leave_groups(self) -> None:
         if self.memberships:
+            self.consumer._straighten()
             self.consumer._groups.leave(list(self.memberships), self.consumer)
             self.memberships.clear()
 

@@ -254,9 +254,9 @@ class GroupMember(Delivery):
         for name in names:
             self._memberships[name.name] = name
         if not self._plan.interceptors:
-            if self._steps:
-                self._stepped = self._publish_codec
+            self._send_stepped()
             self._share_frames()
+            self._straighten()
         memberships = await self._groups.join(
             names, self, hold=hold, hears_presence=self._plan.on_presence is not None
         )

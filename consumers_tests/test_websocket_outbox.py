@@ -12,9 +12,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
 
+from consumers import WebSocketConsumer
 from consumers.backlog import Published
+from consumers.delivery import Delivery
 from consumers.errors import ConnectionClosed, StateError
 from consumers.groups import Group, Publication
+from consumers.groups.hub import Hub
 from consumers.limits import Limits
 from consumers.policies import Coalesce, DropNewest, DropOldest, Policy
 from consumers.websocket import WebSocket
@@ -224,3 +227,37 @@ async def test_the_close_does_not_wait_for_ever(stepped: bool) -> None:
 
     assert ws.close_event is not None
     assert ws.close_event.code == 4000
+
+
+class Walked(Publishing, Delivery):
+    """A member of the hub's."""
+
+    _plan = WebSocketConsumer._plan
+
+
+@each_way
+async def test_the_hub_goes_straight_only_where_nothing_waits(stepped: bool) -> None:
+    """Nothing overtakes what waits, and nothing follows our close."""
+    peer, hub = SteppedPeer(stepped), Hub()
+    async with peer.opens(Walked) as ws, create_task_group() as ws.group:
+        ws._send_stepped()
+        ws._straighten()
+        hub.add("group", ws)
+        assert (ws.straight is not None) is stepped
+        hub.deliver(Publication("group", "a"))
+        await wait_all_tasks_blocked()
+        assert peer.messages == ["a"]
+
+        peer.flows = anyio.Event()
+        for message in ("b", "c"):
+            hub.deliver(Publication("group", message))
+            assert ws.straight is None
+        peer.flows.set()
+        await wait_all_tasks_blocked()
+        assert peer.messages == ["a", "b", "c"]
+
+        assert (ws.straight is not None) is stepped
+        await ws.close()
+        ws._straighten()
+        hub.deliver(Publication("group", "d"))
+        assert peer.messages == ["a", "b", "c"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from weakref import WeakValueDictionary
 
 from consumers.backlog import Backlog
+from consumers.codecs import Codec, Event
 from consumers.errors import MessageNotEncodable
 from consumers.history import Position
 from consumers.outbox import SERVER_IS_DONE, Suspended, step
@@ -19,6 +20,8 @@ from .publication import Kind, Publication
 __all__ = ["Hub", "Member", "Membership"]
 
 log = logging.getLogger("consumers")
+
+Send: TypeAlias = "Callable[[Event], Coroutine[Any, Any, None]]"
 
 
 class Member(Protocol):
@@ -39,19 +42,16 @@ class Member(Protocol):
         """Who it is: a Starlette ``BaseUser``."""
         ...
 
-    def deliver(self, publication: Publication) -> None:
-        """Take a publication. Never waits, and never raises for its own reasons.
+    @property
+    def straight(self) -> tuple[Codec, Send] | None:
+        """Its codec and its server's ``send``, while it gets all messages just by them.
 
-        Raises:
-            MessageNotEncodable: Its codec can't send the message.
+        What that returns may be begun and suspended, if the rest of it is put off.
         """
         ...
 
-    def sending(self, publication: Publication) -> Coroutine[Any, Any, None] | None:
-        """Take a publication; return its sending, not yet begun, if that may wait.
-
-        It may be begun and suspended, if the rest of it is put off. ``None``: there is
-        nothing left to do.
+    def deliver(self, publication: Publication) -> None:
+        """Take a publication. Never waits, and never raises for its own reasons.
 
         Raises:
             MessageNotEncodable: Its codec can't send the message.
@@ -230,6 +230,7 @@ class _Walk:
 
     async def _go_on(self) -> None:
         publication, exclude, turn = self._publication, self._exclude, self._turn
+        forms, is_plain = publication.forms, publication.is_plain
         for member, membership in self._left:
             if member is exclude:
                 continue
@@ -241,16 +242,19 @@ class _Walk:
                     continue
                 if publication.position is not None:
                     membership.held = membership.after = None
+            straight = member.straight if is_plain else None
             try:
-                sending = member.sending(publication)
+                if straight is None:
+                    member.deliver(publication)
+                    continue
+                codec, send = straight
+                event, _ = forms.get(codec) or publication.encoded(codec)
             except MessageNotEncodable as unencodable:
                 self.error = unencodable
                 continue
-            if sending is None:
-                continue
             self._member = member
             try:
-                await sending
+                await send(event)
             except SERVER_IS_DONE:
                 if turn != self._turn:
                     raise

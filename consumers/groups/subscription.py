@@ -203,6 +203,9 @@ class Subscription:
 
     # -- as a member, for the hub ---------------------------------------------------
 
+    straight: Final = None
+    """What is read here is not sent."""
+
     def deliver(self, publication: Publication) -> None:
         """Take a publication."""
         if self._state != "open":
@@ -211,10 +214,6 @@ class Subscription:
             return
         self._add(self._waiting, publication)
         self._more.set()
-
-    def sending(self, publication: Publication) -> None:
-        """Take a publication: what is read here is not sent."""
-        self.deliver(publication)
 
     def put_off(self, rest: object, publication: Publication) -> None:
         """Never called, as nothing is sent."""

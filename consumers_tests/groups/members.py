@@ -17,6 +17,11 @@ _ids = count(1)
 class Recorder:
     """A member that keeps what it gets, encoded as a connection would."""
 
+    @property
+    def straight(self) -> Any:
+        """There is nobody to send to."""
+        return None
+
     def __init__(self, codec: Codec | None = None, user: Any = None) -> None:
         self.codec = codec or CODECS["json"]
         self.user = user or UnauthenticatedUser()
@@ -32,10 +37,6 @@ class Recorder:
 
     def deliver(self, publication: Publication) -> None:
         self.events.append(publication.encoded(self.codec)[0])
-
-    def sending(self, publication: Publication) -> None:
-        """Return nothing: there is nobody to send to."""
-        self.deliver(publication)
 
     def put_off(self, rest: object, publication: Publication) -> None:
         raise AssertionError(publication)

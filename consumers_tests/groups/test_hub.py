@@ -1,7 +1,7 @@
 """The hub: who is a member, and what reaches whom."""
 
 import logging
-from collections.abc import Coroutine, Generator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -154,8 +154,9 @@ class Sender(Recorder):
         self.waits, self.gone = waits, gone
         self.rests: list[Suspended] = []
 
-    def sending(self, publication: Publication) -> Coroutine[Any, Any, None]:  # type: ignore[override]
-        return self._send(publication.encoded(self.codec)[0])
+    @property
+    def straight(self) -> Any:
+        return self.codec, self._send
 
     async def _send(self, event: Any) -> None:
         if self.waits:
