@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 """Where the browser is; ``None``: there is none."""
@@ -25,9 +25,10 @@ _ARGUMENTS = [
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run the browser until the end of the block."""
+    expect.set_options(timeout=30_000)  # as long as for all else, for busy machines
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=_ARGUMENTS, timeout=20_000
+            executable_path=CHROMIUM, args=_ARGUMENTS
         )
         try:
             yield browser

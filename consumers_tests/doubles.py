@@ -12,7 +12,7 @@ import pytest
 from consumers import App, WebSocketConsumer, WebSocketRoute
 from consumers.testing import ServerStyle, TestClient
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds of real time after which a wait of a test has failed."""
 
 both_servers = pytest.mark.parametrize(

@@ -38,7 +38,6 @@ def context() -> Iterator[BrowserContext]:
     """Run the browser; its tabs are different people, since each keeps its own name."""
     with chromium() as browser:
         context = browser.new_context()
-        context.set_default_timeout(5000)
         yield context
 
 

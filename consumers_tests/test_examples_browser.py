@@ -28,7 +28,6 @@ SOON = "Math.random = () => 0"
 def context() -> Iterator[BrowserContext]:
     with chromium() as browser:
         context = browser.new_context(viewport={"width": 1000, "height": 800})
-        context.set_default_timeout(5000)
         yield context
 
 

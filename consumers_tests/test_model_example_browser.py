@@ -33,7 +33,6 @@ KINDS = ("Keep it", "Just reply")
 def context() -> Iterator[BrowserContext]:
     with chromium() as browser:
         context = browser.new_context()
-        context.set_default_timeout(5000)
         yield context
 
 

@@ -64,7 +64,6 @@ def port() -> Iterator[int]:
 def tab() -> Iterator[Page]:
     with chromium() as browser:
         tab = browser.new_page()
-        tab.set_default_timeout(5000)
         yield tab
 
 

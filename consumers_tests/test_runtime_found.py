@@ -16,7 +16,7 @@ from consumers.testing import Refused, ServerStyle, TestClient
 from consumers.watchdog import Watchdog
 from consumers_tests.doubles import PATIENCE, Journal, both_servers, serving
 
-ENOUGH = 0.4
+ENOUGH = 1.0
 """Seconds of real time; 0.1 is the promise, of a machine that is not busy."""
 
 

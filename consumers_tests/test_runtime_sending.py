@@ -148,6 +148,7 @@ async def test_what_a_task_sends_and_publishes_arrives_in_order(
 
 async def test_a_cancelled_send_takes_its_message_back() -> None:
     """A direct send that waits its turn and is cancelled is not sent later."""
+    given_up = anyio.Event()
 
     class Impatient(WebSocketConsumer):
         async def on_connect(self) -> None:
@@ -157,12 +158,14 @@ async def test_a_cancelled_send_takes_its_message_back() -> None:
             await self.publish("room", "first")
             with anyio.move_on_after(0.01):
                 await self.send("taken back")
+            given_up.set()
             await self.send("second")
 
     async with serving(Impatient) as client, client.connect("/") as ws:
         await ws.stall(0)
         await ws.send("go")
-        await anyio.sleep(0.05)
+        with anyio.fail_after(PATIENCE):
+            await given_up.wait()
         await ws.resume()
 
         assert [await ws.receive(), await ws.receive()] == ["first", "second"]

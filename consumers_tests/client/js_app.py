@@ -156,7 +156,7 @@ def make_app() -> App:
             WebSocketRoute(
                 "/restless",
                 Talk,
-                limits=Limits(heartbeat=0.2, heartbeat_timeout=0.4),
+                limits=Limits(heartbeat=0.2, heartbeat_timeout=1.0),
             ),
             WebSocketRoute("/forbidden", Forbidden),
             WebSocketRoute("/number", Number),

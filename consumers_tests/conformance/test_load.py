@@ -93,7 +93,7 @@ def test_the_end_is_in_time_whoever_is_there(loop: str) -> None:
     """Stalled, busy and idle clients, and half a request, don't hold up a stop."""
     probe = Probe()
     with ExitStack() as clients:
-        with serving(probe, loop, graceful_timeout=1) as server:
+        with serving(probe, loop, graceful_timeout=2) as server:
             clients.enter_context(server.raw(handshake("/flood")))
             assert probe.flooding.wait(PATIENCE)
             half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"
@@ -110,7 +110,7 @@ def test_the_end_is_in_time_whoever_is_there(loop: str) -> None:
                     idle.recv(timeout=PATIENCE)
                 assert caught.value.rcvd is not None
                 assert caught.value.rcvd.code == 1012
-                assert time.monotonic() - begun < 0.9
+                assert time.monotonic() - begun < 1.9
 
-        assert 0.9 < time.monotonic() - begun < 4
+        assert 1.9 < time.monotonic() - begun < 2 + 5
     assert probe.lifespan[-1] == "lifespan.shutdown"

@@ -26,7 +26,6 @@ def server() -> Iterator[LiveServer]:
 def page() -> Iterator[Page]:
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 390, "height": 844})
-        page.set_default_timeout(5000)
         yield page
 
 

@@ -9,6 +9,9 @@ import pytest
 
 from .live import PATIENCE, Live, closed, new_key, serve, vanish
 
+SOON = 5
+"""Seconds: many times the 0.1 that are promised of a machine that is not busy."""
+
 
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_client_that_vanishes_during_a_hook_is_noticed(
@@ -23,7 +26,7 @@ def test_a_client_that_vanishes_during_a_hook_is_noticed(
         vanish(client, reset)
 
         assert live.told(key) == "cancelled"
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < SOON
         assert live.told(key)[0] in (1005, 1006)
 
 
@@ -37,7 +40,7 @@ def test_a_client_that_closes_during_a_hook_is_noticed(live: Live) -> None:
         client.close(4001, "enough")
 
         assert live.told(key) == "cancelled"
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < SOON
         assert live.told(key) == (4001, "enough")
 
 

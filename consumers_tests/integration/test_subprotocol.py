@@ -86,7 +86,7 @@ class Chat(WebSocketConsumer):
 
 
 class Beating(Chat):
-    limits = Limits(heartbeat=0.2, heartbeat_timeout=0.2)
+    limits = Limits(heartbeat=0.2, heartbeat_timeout=1.0)
 
 
 class Full(WebSocketConsumer):

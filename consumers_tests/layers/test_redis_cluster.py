@@ -130,7 +130,7 @@ async def test_servers_are_lost_and_found_one_by_one() -> None:
             # The others are to go on without it.
             node.command("CONFIG", "SET", "cluster-require-full-coverage", "no")
         groups = {holder(cluster, name): name for name in "abcdefghijkl"}
-        async with listening(cluster.url, timeout=1) as (layer, ear):
+        async with listening(cluster.url, timeout=3) as (layer, ear):
             await layer.subscribe(*groups.values())
             cluster.nodes[0].kill()
             with pytest.raises(LayerUnavailable):

@@ -24,7 +24,7 @@ from .vectors import Conversation, Names, Step
 
 __all__ = ["ForeignPeer", "InProcess", "OverSockets", "SocketPeer"]
 
-PATIENCE: Final = 5.0
+PATIENCE: Final = 20.0
 _conversations = count(1)
 
 

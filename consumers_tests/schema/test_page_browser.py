@@ -82,7 +82,6 @@ def server() -> Iterator[LiveServer]:
 def context() -> Iterator[BrowserContext]:
     with chromium() as browser:
         context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(5000)
         yield context
 
 

@@ -49,6 +49,6 @@ def test_it_does_not_hold_up_the_end(kind: Kind) -> None:
         server.stop()
 
     with stalled:
-        assert 0.4 < time.monotonic() - begun < 3
+        assert 0.4 < time.monotonic() - begun < 0.5 + 5
     assert probe.released.is_set()
     assert probe.lifespan[-2:] == ["connection ended", "lifespan.shutdown"]

@@ -116,7 +116,7 @@ def test_who_is_closed_with_1013_is_gone(kind: Kind) -> None:
 
         # Stalled for longer, with nobody to end it.
         assert is_there(without, stays)
-        assert took < TIMEOUT + 3
+        assert took < TIMEOUT + 5
 
 
 def test_who_misses_some_is_gone_too(kind: Kind) -> None:
@@ -134,4 +134,4 @@ def test_who_misses_some_is_gone_too(kind: Kind) -> None:
         assert not is_there(server, client)
 
         assert stage.closed in ([1005], [1006])  # uvicorn tells no other
-        assert time.monotonic() - begun < TIMEOUT + 3
+        assert time.monotonic() - begun < TIMEOUT + 5

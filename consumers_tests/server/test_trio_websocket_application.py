@@ -206,7 +206,7 @@ def test_one_task_receives() -> None:
 def test_a_ping_comes_at_each_interval() -> None:
     """An interval longer than the timeout is kept between answered pings."""
     with (
-        serving(echo, ws_ping_interval=0.2, ws_ping_timeout=0.02) as (server, _),
+        serving(echo, ws_ping_interval=0.6, ws_ping_timeout=0.5) as (server, _),
         server.connect("/") as answering,
         opened(server) as silent,
     ):

@@ -277,7 +277,7 @@ live("a client that has nothing to say stays", async () => {
   const client = open("/restless");
   await state(client, "live");
 
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await new Promise((resolve) => setTimeout(resolve, 1500));
 
   assert.equal(client.state.name, "live");
 });
