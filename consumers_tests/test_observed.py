@@ -14,6 +14,7 @@ from consumers.observing import Observer
 from consumers.refusals import refused
 from consumers.runtime import Runtime
 from consumers.testing import Refused, TestClient
+from consumers_tests.benchmarks.in_process import CASES
 from consumers_tests.benchmarks.observed import app_of, instructions
 from consumers_tests.observers import Chat, Echo, Watching
 
@@ -155,7 +156,10 @@ async def test_a_message_costs_nothing_more_where_nobody_asks_for_it() -> None:
     The control is an observer of messages.
     """
     nobody, ends, messages = [
-        [await instructions(app_of(observers), case) for case in ("bare", "typed")]
+        [
+            await instructions(app_of(observers), CASES[case])
+            for case in ("bare", "typed")
+        ]
         for observers in ([], [ConnectionLog()], [Watching()])
     ]
 

@@ -20,8 +20,7 @@ from consumers.logs import ConnectionLog
 from consumers.metrics.otel import OpenTelemetry
 from consumers.metrics.prometheus import Prometheus
 from consumers.observing import Observer
-from consumers_tests.benchmarks.in_process import CASES as LIVES
-from consumers_tests.benchmarks.in_process import Bare, Typed, scope
+from consumers_tests.benchmarks.in_process import CASES, Bare, Case, Typed, scope
 
 OBSERVERS: dict[str, Callable[[], list[Observer]]] = {
     "none": list,
@@ -37,9 +36,9 @@ def app_of(observers: Sequence[Observer]) -> App:
     return App(routes, observers=observers)
 
 
-async def talk(app: App, case: str, count: int) -> None:
-    """Have one client say so much, and leave."""
-    message = {"type": "websocket.receive", "text": LIVES[case].message}
+async def talk(app: App, case: Case, count: int) -> None:
+    """Have one client of an application say so much, and leave."""
+    message = {"type": "websocket.receive", "text": case.message}
     events = [
         {"type": "websocket.connect"},
         *[message] * count,
@@ -53,10 +52,10 @@ async def talk(app: App, case: str, count: int) -> None:
     async def send(event: Any) -> None:
         """Take an event."""
 
-    await app(scope(LIVES[case]), receive, send)
+    await app(scope(case), receive, send)
 
 
-async def instructions(app: App, case: str) -> float:
+async def instructions(app: App, case: Case) -> float:
     """Return how many bytecode instructions a message takes.
 
     The difference between two talks: what a connection takes is in both. Neither is so
@@ -70,7 +69,7 @@ async def instructions(app: App, case: str) -> float:
     return (long - short) / 48
 
 
-async def _traced(app: App, case: str, length: int) -> int:
+async def _traced(app: App, case: Case, length: int) -> int:
     count = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -88,14 +87,14 @@ async def _traced(app: App, case: str, length: int) -> int:
     return count
 
 
-async def microseconds(app: App, case: str, rounds: int) -> float:
+async def microseconds(app: App, case: Case, rounds: int, count: int = 512) -> float:
     """Return the least that a message has taken."""
     least = float("inf")
     for _ in range(rounds):
         began = time.perf_counter()
-        await talk(app, case, 512)
+        await talk(app, case, count)
         least = min(least, time.perf_counter() - began)
-    return 1e6 * least / 512
+    return 1e6 * least / count
 
 
 async def main(rounds: int) -> None:
@@ -103,7 +102,7 @@ async def main(rounds: int) -> None:
     print(f"{'':15}{'echo':>10}{'':>10}{'typed':>10}")
     for name, make in OBSERVERS.items():
         app, row = app_of(make()), f"{name:15}"
-        for case in ("bare", "typed"):
+        for case in (CASES["bare"], CASES["typed"]):
             row += f"{await instructions(app, case):>10.1f}"
             row += f"{await microseconds(app, case, rounds):>7.2f} us"
         print(row)

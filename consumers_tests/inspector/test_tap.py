@@ -1,6 +1,7 @@
 """The tap between a connection and a real server, which has a shorter way as well."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from consumers.inspector import Inspector
 from consumers.inspector.record import Record
 from consumers.inspector.tap import TAP_KEY, Tapping
 from consumers.testing import LiveServer
+from consumers_tests.benchmarks.inspected import per_look, short_way, ways
+from consumers_tests.benchmarks.observed import instructions
 from consumers_tests.inspector.lobby import is_staff, lobby, room
 
 PATIENCE = 10.0
@@ -125,3 +128,23 @@ async def test_what_is_no_websocket_passes() -> None:
 
     assert seen == [given]
     assert record.opened == 0
+
+
+# On trio a talk takes some more instructions or less, of the event loop's.
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("way", [lambda app: app, short_way], ids=["asgi", "ours"])
+async def test_a_message_costs_little_more(way: Any) -> None:
+    """Less than a hundred instructions, until somebody looks into the connection."""
+    off, on, looked = [
+        await instructions(way(app), case) for app, case in ways().values()
+    ]
+
+    assert off < on < off + 100
+    assert looked > on + 100
+
+
+async def test_a_look_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark of one does what a page does, beside others that stay."""
+    await per_look(rounds=1, crowds=[2])
+
+    assert re.fullmatch(r" +2 connections +\d+\.\d\d ms\n", capsys.readouterr().out)
