@@ -36,9 +36,13 @@ from .state import CLOSED, CLOSING, CONNECTING, OPEN, REFUSED, TRANSITIONS, WHY,
 __all__ = ["WebSocket"]
 
 
-# Sends between two checkpoints, so that a loop of ready sends lets others run: at every
-# send a checkpoint costs microseconds, at every 64th next to nothing.
-_CHECKPOINT_MASK: Final = 63
+# A loop of ready sends must let others run. At every send a checkpoint costs
+# microseconds, and a look at the message a tenth of one. So there is a look at every 7th,
+# with a checkpoint if that is long, and one at every 63rd. The number is odd, so that what
+# goes with each message, a header perhaps, is not all that is looked at.
+_LOOK: Final = 7
+_LOOKS: Final = 9
+_LONG: Final = 2048  # bytes, or characters
 # How long a failed send looks for the disconnect event that tells the client's code, in
 # seconds. Servers queue it before they let `send` fail.
 _CODE_WAIT: Final = 1.0
@@ -68,6 +72,7 @@ class WebSocket(Handshake, Forms):
     # application's among them, in a quarter of the room that a dictionary takes.
     _connect_seen = False
     _close_sent = False
+    _looks = 0  # since a checkpoint
     _bounds = DEFAULT_LIMITS
     _retry: float | bool | None = None
     _last: Event | None = None  # what was sent before the close frame
@@ -94,7 +99,7 @@ class WebSocket(Handshake, Forms):
         self._take_now = None if direct is None else direct.take
         self._inbox = Inbox(receive, self._left)
         self._stage = CONNECTING
-        self._sends = 0
+        self._sends = 0  # since the last look at a message's length
         self._outbox: Outbox | None = None  # there only while something waits
 
     # Not by `cached_property`: it asks for `__dict__`, and then the connection has a
@@ -292,8 +297,13 @@ class WebSocket(Handshake, Forms):
 
     async def _transmit(self, event: Event) -> None:
         self._sends += 1
-        if not self._sends & _CHECKPOINT_MASK:
-            await checkpoint()
+        if self._sends == _LOOK:
+            self._sends = 0
+            self._looks += 1
+            content = event.get("text") or event.get("bytes") or ""
+            if self._looks == _LOOKS or len(content) > _LONG:
+                self._looks = 0
+                await checkpoint()
         if self._stage is not OPEN:
             await self._do(Action.SEND)
         if self._outbox is not None and not self._outbox.is_mine():

@@ -158,8 +158,8 @@ async def test_sending_to_who_has_left_lets_others_run() -> None:
             group.cancel_scope.cancel()
 
 
-async def test_a_loop_of_ready_sends_lets_others_run() -> None:
-    """At every 64th message at the latest there is a checkpoint."""
+async def sent_in_a_turn(*messages: str | bytes) -> int:
+    """Return how many of a loop's ready sends there are in two turns of others."""
     sent = 0
 
     async def take(event: Any) -> None:
@@ -173,16 +173,39 @@ async def test_a_loop_of_ready_sends_lets_others_run() -> None:
         await ws.accept()
 
         async def send_on() -> None:
-            for _ in range(1000):
-                await ws.send("a")
+            for _ in range(500):
+                for message in messages:
+                    if isinstance(message, str):
+                        await ws.send_text(message)
+                    else:
+                        await ws.send_bytes(message)
 
         async with create_task_group() as group:
             group.start_soon(send_on)
             await checkpoint()
             await checkpoint()
             group.cancel_scope.cancel()
+    return sent
 
-    assert 0 < sent <= 192
+
+@pytest.mark.parametrize("message", ["a", b"a", ""])
+async def test_a_loop_of_ready_sends_lets_others_run(message: str | bytes) -> None:
+    """At every 64th message at the latest there is a checkpoint."""
+    assert 62 <= await sent_in_a_turn(message) <= 192
+
+
+@pytest.mark.parametrize("size", [4096, 1 << 20])
+@pytest.mark.parametrize("letter", ["a", b"a"])
+async def test_long_messages_let_others_run_sooner(
+    letter: str | bytes, size: int
+) -> None:
+    """There is a checkpoint at every 7th message of 4 KiB and of 1 MiB."""
+    assert 6 <= await sent_in_a_turn(letter * size) <= 21
+
+
+async def test_long_messages_among_short_ones_are_noticed() -> None:
+    """Where every second message is long, of 14 one is found out."""
+    assert await sent_in_a_turn("a" * 4096, "a") <= 42
 
 
 async def test_several_tasks_may_send_at_once() -> None:
