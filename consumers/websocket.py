@@ -37,9 +37,9 @@ __all__ = ["WebSocket"]
 
 
 # A loop of ready sends must let others run. At every send a checkpoint costs
-# microseconds, and a look at the message a tenth of one. So there is a look at every 7th,
-# with a checkpoint if that is long, and one at every 63rd. The number is odd, so that what
-# goes with each message, a header perhaps, is not all that is looked at.
+# microseconds, and a look at the message a tenth of one. So there is a look at every
+# 7th, with a checkpoint if that is long, and one at every 63rd. The number is odd, so
+# that what goes with each message, a header perhaps, is not all that is looked at.
 _LOOK: Final = 7
 _LOOKS: Final = 9
 _LONG: Final = 2048  # bytes, or characters
