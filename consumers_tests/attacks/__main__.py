@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcome = run(one, loop, options.scale)
             right &= not outcome.problems
             lines.append(line(name, loop, outcome, "; ".join(outcome.problems)))
-            if one.unguarded:
+            if one.has_control:
                 right &= control(f"{name}, no guard", one, loop, options.scale, lines)
         if not options.attack:
             right &= control("a held event loop", CONTROL, loop, options.scale, lines)

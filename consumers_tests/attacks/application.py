@@ -17,6 +17,11 @@ class Binary(WebSocketConsumer):
         await self.send(message)
 
 
+class Json(WebSocketConsumer):
+    async def on_receive(self, message: list[object]) -> None:
+        await self.send(str(len(message)))
+
+
 class Flood(WebSocketConsumer):
     """Sends more than any buffer holds, to who reads or does not, without a pause."""
 
@@ -36,6 +41,7 @@ app = App(
     [
         WebSocketRoute("/echo", Echo),
         WebSocketRoute("/binary", Binary),
+        WebSocketRoute("/json", Json),
         WebSocketRoute("/flood", Flood),
         WebSocketRoute("/hindering", Hindering),
     ]

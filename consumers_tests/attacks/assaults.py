@@ -42,12 +42,16 @@ def expect(code: int, *allowed: int) -> str:
 
 
 def handshakes(server: Server, scale: float) -> str:
-    """Send all listed malformed handshakes, and so many random ones."""
+    """Send all listed malformed handshakes, random ones, and one without an end."""
     address = (server.host, server.port)
     attack(address, HANDSHAKES.values())
     made = random_bytes(int(1000 * scale), seed=6)
     for start in range(0, len(made), 100):
         attack(address, made[start : start + 100])
+    with server.raw(handshake()[:-2]) as sock:
+        piece = (b"X: " + b"x" * 1019 + b"\r\n") * 1024
+        push(sock, piece, max(64, int(200 * scale)))
+        time.sleep(0.1)
     return ""
 
 
@@ -64,6 +68,10 @@ def payloads(server: Server, scale: float) -> str:
             code = close_code(sock)
             if wrong := expect(code, 1000, 1003, 1006, 1007, 1008, 1009):
                 return wrong
+    with opened(server, "/json") as sock:
+        sock.sendall(frame(TEXT, b"[" + b"[]," * 300_000 + b"1]"))
+        if sock.recv(1) != b"\x88":
+            return "300,001 values were taken"
     return ""
 
 
@@ -99,15 +107,23 @@ def slow_headers(server: Server, scale: float) -> str:
             with suppress(OSError):
                 sock.sendall(data[20 + turn : 21 + turn])
         time.sleep(0.2 * min(1, scale * 2))
+    late, left = time.monotonic() + 3, 0
     for sock in socks:
-        sock.close()
-    return ""
+        with sock, suppress(ConnectionError):
+            sock.settimeout(max(0.001, late - time.monotonic()))
+            try:
+                while sock.recv(4096):
+                    pass
+            except TimeoutError:
+                left += 1
+    return f"{left} of {len(socks)} are still connected" if left else ""
 
 
 def slow_readers(server: Server, scale: float) -> str:
     """Have the server send a lot, and read nothing of it."""
-    socks = [server.raw(handshake("/flood")) for _ in range(int(200 * scale))]
-    time.sleep(5 * scale + 0.3)
+    count = max(4, int(200 * scale))
+    socks = [server.raw(handshake("/flood")) for _ in range(count)]
+    time.sleep(max(2, 5 * scale))
     for sock in socks:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         sock.close()
@@ -115,7 +131,7 @@ def slow_readers(server: Server, scale: float) -> str:
 
 
 def pings(server: Server, scale: float) -> str:
-    """Ping as fast as the answers come."""
+    """Ping as fast as the answers come, and then without reading them."""
     with opened(server) as sock:
         for _ in range(int(2000 * scale)):
             sock.sendall(frame(PING, b"x" * 100) * 50)
@@ -125,6 +141,12 @@ def pings(server: Server, scale: float) -> str:
                 if not more:
                     return "the server has closed who pings"
                 left -= more
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        sock.settimeout(1)
+        with suppress(OSError):
+            for _ in range(64):
+                sock.sendall(frame(PING, b"x" * 119) * 8192)
+        time.sleep(0.1)
     return ""
 
 
@@ -174,19 +196,26 @@ class Assault:
     options: tuple[str, ...] = ()
     """For `consumers run`."""
     unguarded: tuple[str, ...] = ()
-    """The same for the control, which must fail; none: it has no control."""
+    """The same for the control, which must fail."""
+    without: str = ""
+    """Or what the control goes without: a function of `unguarded`."""
 
     @property
     def what(self) -> str:
         """In a sentence."""
         return (self.run.__doc__ or "").strip()
 
+    @property
+    def has_control(self) -> bool:
+        """Whether there is a guard that can be taken out."""
+        return bool(self.unguarded or self.without)
+
 
 _DEFLATE = "--ws-per-message-deflate"
 
 ASSAULTS = {
-    "handshakes": Assault(handshakes),
-    "payloads": Assault(payloads),
+    "handshakes": Assault(handshakes, memory=24, without="headers"),
+    "payloads": Assault(payloads, without="items"),
     "decompression": Assault(
         decompression,
         memory=24,
@@ -194,9 +223,13 @@ ASSAULTS = {
         unguarded=(_DEFLATE, "--ws-max-size=999999999"),
     ),
     "fragments": Assault(fragments, unguarded=("--ws-max-frames=999999999",)),
-    "slow headers": Assault(slow_headers),
-    "slow readers": Assault(slow_readers, memory=256),
-    "pings": Assault(pings),
+    "slow headers": Assault(
+        slow_headers,
+        options=("--header-timeout=1",),
+        unguarded=("--header-timeout=off",),
+    ),
+    "slow readers": Assault(slow_readers, memory=48, without="waiting"),
+    "pings": Assault(pings, memory=24, without="waiting"),
     "closes": Assault(closes),
     "storm": Assault(storm, memory=256),
 }

@@ -23,6 +23,7 @@ LONGEST = 0.1
 """Seconds that a bystander's echo may take."""
 
 _APP = "consumers_tests.attacks.application:app"
+_UNGUARDED = "consumers_tests.attacks.unguarded"
 
 
 @dataclass
@@ -107,7 +108,10 @@ def run(
         longest: Seconds that a bystander's echo may take.
     """
     options = assault.options if guarded else assault.unguarded
-    command = (*BACKENDS[loop], "--port", "0", "--no-access-log", *options, _APP)
+    app: tuple[str, ...] = (_APP,)
+    if assault.without and not guarded:
+        app = ("--factory", f"{_UNGUARDED}:{assault.without}")
+    command = (*BACKENDS[loop], "--port", "0", "--no-access-log", *options, *app)
     problems = []
     with Process(*command) as process:
         server = process.server()
