@@ -27,9 +27,7 @@ def chromium() -> Iterator[Browser]:
     """Run the browser until the end of the block."""
     expect.set_options(timeout=30_000)  # as long as for all else, for busy machines
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=_ARGUMENTS
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         try:
             yield browser
         finally:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import secrets
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from consumers.errors import ConfigurationError
+from consumers.pages import is_page_path, page_response, read_asset
 from consumers.routing import WebSocketRoute
 from consumers.websocket import WebSocket
 
@@ -29,17 +28,6 @@ Rule: TypeAlias = "Callable[[WebSocket], Any]"
 returns counts as true or false."""
 
 _ASSETS: Final = Path(__file__).with_name("assets")
-_HEADERS: Final = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
-# As for the page that shows consumers: nothing from elsewhere, no text becomes HTML.
-_POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
-    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
 
 
 class Inspector:
@@ -70,7 +58,7 @@ class Inspector:
         Raises:
             ConfigurationError: An argument can't work.
         """
-        if not _is_path(path):
+        if not is_page_path(path):
             raise ConfigurationError(
                 "inspector must have the path of a page, beginning with '/', without "
                 f"braces and without a slash at its end, got {path!r}; "
@@ -134,28 +122,8 @@ class Inspector:
 
     async def _page(self, request: Request) -> Response:
         """Serve the page, which knows nothing itself: its socket tells it."""
-        nonce = secrets.token_urlsafe(16)
-        return HTMLResponse(
-            _document().replace("<!-- nonce -->", nonce),
-            headers={
-                **_HEADERS,
-                "content-security-policy": _POLICY.format(nonce=nonce),
-            },
+        return page_response(
+            read_asset(_ASSETS / "page.html"),
+            style=read_asset(_ASSETS / "page.css"),
+            script=read_asset(_ASSETS / "page.js"),
         )
-
-
-def _is_path(value: object) -> bool:
-    """Tell whether it is a text such as "/inspector", which matches only itself."""
-    if not isinstance(value, str) or set(value) & set("{}"):
-        return False
-    return value.startswith("/") and not value.endswith("/")
-
-
-@cache
-def _document() -> str:
-    page = (_ASSETS / "page.html").read_text(encoding="utf-8")
-    for name in ("style", "script"):
-        file = "page.css" if name == "style" else "page.js"
-        text = (_ASSETS / file).read_text(encoding="utf-8")
-        page = page.replace(f"<!-- {name} -->", text)
-    return page

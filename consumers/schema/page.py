@@ -6,7 +6,6 @@ nothing more, except what the application itself serves.
 
 from __future__ import annotations
 
-import secrets
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from consumers.close import CLOSE_CODES, should_return
 from consumers.errors import ConfigurationError
+from consumers.pages import PAGE_HEADERS, is_page_path, page_response, read_asset
 
 from .asyncapi import asyncapi
 
@@ -32,19 +32,6 @@ __all__ = ["check_docs", "docs_routes"]
 _ASSETS: Final = Path(__file__).with_name("assets")
 _CLIENT: Final = Path(__file__).parent.parent / "client" / "consumers.js"
 _DOCUMENT: Final = "/asyncapi.json"
-_HEADERS: Final = {
-    # What it shows is of this moment, and its nonce is for once.
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
-# Nothing from elsewhere, only the scripts and styles of this very answer, no text is
-# ever parsed as HTML, and nobody shows the page in a frame.
-_POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
-    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
 
 
 def docs_routes(app: App, path: str) -> list[Route]:
@@ -53,28 +40,25 @@ def docs_routes(app: App, path: str) -> list[Route]:
     Raises:
         ConfigurationError: ``path`` can't be the path of a page.
     """
-    if not _is_path(path):
+    if not is_page_path(path):
         raise ConfigurationError(
             "docs must be the path of a page, beginning with '/', without braces and "
             f"without a slash at its end, got {path!r}; write docs='/docs'"
         )
 
     async def page(request: Request) -> Response:
-        nonce = secrets.token_urlsafe(16)
-        text = _page(
-            nonce,
-            document=asyncapi(app),
-            address=request.scope.get("root_path", "") + path + _DOCUMENT,
-            root=request.scope.get("root_path", ""),
-        )
-        policy = _POLICY.format(nonce=nonce)
-        return HTMLResponse(
-            text, headers={**_HEADERS, "content-security-policy": policy}
+        root = request.scope.get("root_path", "")
+        return page_response(
+            read_asset(_ASSETS / "page.html"),
+            style=read_asset(_ASSETS / "page.css"),
+            modules=_for_script(_modules()),
+            script=read_asset(_ASSETS / "page.js"),
+            facts=_for_script(_facts(asyncapi(app), root, root + path + _DOCUMENT)),
         )
 
     async def document(request: Request) -> Response:
         content = msgspec.json.format(msgspec.json.encode(asyncapi(app)), indent=2)
-        return Response(content, media_type="application/json", headers=_HEADERS)
+        return Response(content, media_type="application/json", headers=PAGE_HEADERS)
 
     return [
         Route(path, page, name="docs"),
@@ -105,15 +89,9 @@ def check_docs(docs: Sequence[Route], routes: Sequence[BaseRoute]) -> None:
                 )
 
 
-def _is_path(value: object) -> bool:
-    """Tell whether it is a text such as "/docs", which matches nothing but itself."""
-    if not isinstance(value, str) or set(value) & set("{}"):
-        return False
-    return value.startswith("/") and not value.endswith("/")
-
-
-def _page(nonce: str, *, document: dict[str, Any], address: str, root: str) -> str:
-    facts = {
+def _facts(document: dict[str, Any], root: str, address: str) -> dict[str, Any]:
+    """Return what the page's scripts are told."""
+    return {
         "document": document,
         "address": address,
         "root": root,
@@ -123,21 +101,6 @@ def _page(nonce: str, *, document: dict[str, Any], address: str, root: str) -> s
         ],
         "returning": [code for code in range(4400, 4600) if should_return(code)],
     }
-    page = _read("page.html")
-    for name, text in (
-        ("style", _read("page.css")),
-        ("modules", _for_script(_modules())),
-        ("script", _read("page.js")),
-        ("nonce", nonce),
-        ("facts", _for_script(facts)),  # last: it holds what the application says
-    ):
-        page = page.replace(f"<!-- {name} -->", text)
-    return page
-
-
-@cache
-def _read(name: str) -> str:
-    return (_ASSETS / name).read_text(encoding="utf-8")
 
 
 @cache
