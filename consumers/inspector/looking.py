@@ -210,7 +210,9 @@ class Looking(WebSocketConsumer):
 
     def _overview(self) -> Overview:
         record, lives = self.inspector.record, list(self._lives())
-        found = [each for each in lives if self._matches(*each)]
+        found = lives
+        if self._text:
+            found = [each for each in lives if self._matches(*each)]
         shown = heapq.nlargest(_ROWS, found, key=_remarkable)
         known, self._known = self._known, record.number
         frames = [] if self._tap is None else self._tap.frames(self._frame)
@@ -218,7 +220,14 @@ class Looking(WebSocketConsumer):
         members = self._members()
         largest = heapq.nlargest(_ROWS, members.items(), key=lambda each: each[1])
         counters = self.groups.counters
-        boxes = [life.consumer for life, _ in lives if _has_ledger(life)]
+        received, sent, waiting, slow = record.received, record.sent, 0, 0
+        for life, tap in lives:
+            received += tap.received
+            sent += tap.sent
+            ledger = life.consumer._ledger_or_none
+            if ledger is not None:
+                waiting += ledger.messages
+                slow += bool(ledger.messages or ledger.dropped)
         return Overview(
             at=time.time(),
             process=process_id(),
@@ -228,10 +237,10 @@ class Looking(WebSocketConsumer):
             groups=len(members),
             group_rows=[self._group_row(*each) for each in largest],
             opened=record.opened,
-            received=record.received + sum(tap.received for _, tap in lives),
-            sent=record.sent + sum(tap.sent for _, tap in lives),
-            waiting=sum(each._ledger.messages for each in boxes),
-            slow=sum(_is_slow(life) for life, _ in lives),
+            received=received,
+            sent=sent,
+            waiting=waiting,
+            slow=slow,
             dropped=sum(getattr(counters, loss) for loss in _LOSSES),
             codes=dict(record.codes),
             refused=dict(refused),
@@ -261,8 +270,6 @@ class Looking(WebSocketConsumer):
         return {name: len(each) for name, each in members if name[0] != "@"}
 
     def _matches(self, life: Life, tap: Tap) -> bool:
-        if not self._text:
-            return True
         row = (life.consumer.id, tap.consumer, tap.path, tap.address, _user(life))
         return any(self._text in each.casefold() for each in row)
 
@@ -290,22 +297,11 @@ def _share(life: Life) -> None:
         life.consumer._share_frames()
 
 
-def _has_ledger(life: Life) -> bool:
-    """Tell whether something has ever waited, without making place for it."""
-    return life.consumer._ledger_or_none is not None
-
-
-def _is_slow(life: Life) -> bool:
-    if not _has_ledger(life):
-        return False
-    ledger = life.consumer._ledger
-    return bool(ledger.messages or ledger.dropped)
-
-
 def _remarkable(each: tuple[Life, Tap]) -> Any:
     """Put those first for whom something waits, then the latest."""
     life, tap = each
-    waiting = life.consumer._ledger.messages if _has_ledger(life) else 0
+    ledger = life.consumer._ledger_or_none
+    waiting = 0 if ledger is None else ledger.messages
     return (waiting, tap.since, id(tap))
 
 
@@ -316,7 +312,7 @@ def _user(life: Life) -> str:
 
 def _row(life: Life, tap: Tap) -> Row:
     consumer = life.consumer
-    ledger = consumer._ledger if _has_ledger(life) else None
+    ledger = consumer._ledger_or_none
     groups = [name for name in life.memberships if name[0] != "@"][: _GROUPS + 1]
     return Row(
         id=consumer.id,
