@@ -18,6 +18,13 @@ __all__ = ["Pollable", "Poller", "TaskPoller", "TurnEnd", "best_poller"]
 _MOST: Final = 512
 """Sockets that are served before other tasks get their turn."""
 
+_OVER: Final = 64
+"""Of them, those whose client is gone: where thousands leave in one moment, who has
+something to say does not wait until all of them are taken leave of."""
+
+_SEEN: Final = 8192
+"""Sockets that are looked through for those where `_MOST` are not all."""
+
 
 class Pollable(Protocol):
     """What waits for a socket. None of it may raise."""
@@ -71,15 +78,29 @@ class EpollPoller:
         own = self._epoll.fileno()
         poll, owners = self._epoll.poll, self._owners
         readable, writable = select.EPOLLIN, select.EPOLLOUT
+        gone = select.EPOLLHUP | select.EPOLLERR
+        seen = _MOST
         wait = trio.lowlevel.wait_readable
         task_status.started()
         try:
             while True:
                 await wait(own)
-                for fd, flags in poll(0, _MOST):
+                events = poll(0, seen)
+                seen = _MOST if len(events) < seen else _SEEN
+                living, over = _MOST, _OVER
+                for fd, flags in events:
                     owner = owners.get(fd)
                     if owner is None:
                         continue  # what was served before it has ended it
+                    # Who is passed over is told of again by the next `poll`.
+                    if flags & gone:
+                        over -= 1
+                        if over < 0:
+                            continue
+                    else:
+                        living -= 1
+                        if living < 0:
+                            break
                     if flags & readable:
                         owner.readable()
                     if flags & writable:

@@ -6,7 +6,8 @@ import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from itertools import chain
 
 import pytest
 import trio
@@ -102,6 +103,44 @@ def test_it_tells_when_to_read(make: Callable[[], Poller]) -> None:
         poller.forget(fd)
 
     run(make, test)
+
+
+@pytest.mark.may_skip
+@pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
+def test_who_has_something_to_say_is_not_behind_all_who_left() -> None:
+    """Where many leave at once, they are taken leave of over several turns."""
+
+    class Leaving(Owner):
+        def readable(self) -> None:
+            super().readable()
+            poller.forget(self.sock.fileno())
+            gone.append(self)
+
+    poller = EpollPoller()
+    gone: list[Owner] = []
+
+    async def main() -> None:
+        with ExitStack() as stack, trio.fail_after(PATIENCE):
+            pairs = [socket.socketpair() for _ in range(300)]
+            for sock in chain.from_iterable(pairs):
+                stack.enter_context(sock)
+            for ours, theirs in pairs[:-1]:
+                poller.watch(ours.fileno(), Leaving(ours), True, False)
+                theirs.close()
+            ours, theirs = pairs[-1]
+            speaker = Owner(ours)
+            poller.watch(ours.fileno(), speaker, True, False)
+            theirs.send(b"here")
+            async with trio.open_nursery() as nursery:
+                await nursery.start(poller.run)
+                await speaker.until(b"here")
+                assert 0 < len(gone) <= 200
+
+                await trio.testing.wait_all_tasks_blocked()
+                assert len(gone) == 299
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
 
 
 @on_each
