@@ -99,17 +99,14 @@ def end(process: Process) -> None:
 def context() -> Iterator[BrowserContext]:
     with chromium() as browser:
         context = browser.new_context()
-        context.set_default_timeout(10_000)
         yield context
 
 
 @pytest.fixture
 def tabs(context: BrowserContext) -> Iterator[Tabs]:
-    expect.set_options(timeout=15_000)
     tabs = Tabs(context)
     yield tabs
     tabs.close()
-    expect.set_options(timeout=5000)
 
 
 @pytest.fixture

@@ -180,12 +180,25 @@ def test_credentials_and_headers(server: Server) -> None:
         ("/close soon", "a close code was expected, got 'soon'"),
     ],
 )
-def test_a_wrong_line_ends_a_pipe(server: Server, line: str, told: str) -> None:
+def test_a_wrong_line_ends_a_pipe(
+    server: Server,
+    line: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """It is the caller's mistake: one line on stderr, and exit code 2."""
-    done = piped(server, "/talk", f"{line}\n")
+    lines = tmp_path / "lines"
+    lines.write_text(f"{line}\n")
 
-    assert done.stderr.splitlines()[-1].startswith(f"error: {told}")
-    assert done.returncode == 2
+    with lines.open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(SystemExit) as ended:
+            main(["connect", f"ws://127.0.0.1:{server.port}/talk"])
+
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {told}")
+    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ _LONG: Final = "|".join(
         r"layers/test_redis_overview\.py::test_a_cluster_is_looked_at.*\[(uvloop|asyncio)",
         r"client/test_javascript\.py::test_against_a_real_server\[trio",
         r"layers/test_model\.py::test_the_redis_layer.*\[trio-Presence",
+        r"test_cli_watch\.py::test_it_survives_its_broker\[trio",
         r"test_store\.py::test_a_program_that_listens",
         r"test_migration_examples\.py::test_several_workers\[before",
         r"test_migration_channels\.py::.*before_channels",

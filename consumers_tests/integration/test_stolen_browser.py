@@ -52,7 +52,6 @@ def process(broker: Valkey) -> LiveServer:
 def visitor(browser: Browser, server: LiveServer) -> Page:
     """Open the page as somebody who shares no cookies with the others."""
     tab = browser.new_context().new_page()
-    tab.set_default_timeout(10_000)
     tab.goto(server.http_url("/"))
     return tab
 

@@ -29,9 +29,10 @@ import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 const { Parser } = createRequire(process.argv[1])("@asyncapi/parser");
 const documents = JSON.parse(readFileSync(0, "utf8"));
+const parser = new Parser();
 const found = {};
 for (const [name, text] of Object.entries(documents)) {
-  const { diagnostics } = await new Parser().parse(text);
+  const { diagnostics } = await parser.parse(text);
   found[name] = diagnostics
     .filter((each) => each.code !== "asyncapi-latest-version")
     .map((each) => `${each.severity} ${each.path.join("/")}: ${each.message}`);
