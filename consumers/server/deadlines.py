@@ -7,6 +7,7 @@ long, so those that are due are always the first ones.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -16,6 +17,9 @@ T = TypeVar("T")
 
 _GRAIN: Final = 0.05
 """Seconds by which one may be late, so that many can be dealt with in one turn."""
+
+_AT_ONCE: Final = 100
+"""And so many at most, before others have theirs."""
 
 
 class Deadlines(Generic[T]):
@@ -52,7 +56,7 @@ class Deadlines(Generic[T]):
         if seconds is not None and one not in self.waiting:
             self.waiting[one] = self._loop.time() + seconds
             if self._timer is None:
-                self._wait(seconds)
+                self._wait(max(seconds, _GRAIN))
 
     def put_off(self, one: T) -> None:
         """Begin its time anew."""
@@ -60,14 +64,14 @@ class Deadlines(Generic[T]):
         self.begin(one)
 
     def _wait(self, seconds: float) -> None:
-        self._timer = self._loop.call_later(max(seconds, _GRAIN), self._look)
+        self._timer = self._loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
         now, waiting = self._loop.time(), self.waiting
         try:
-            while waiting:
-                one, due = next(iter(waiting.items()))
-                if due > now:
+            for _ in range(_AT_ONCE):
+                one, due = next(iter(waiting.items()), (None, math.inf))
+                if one is None or due > now:
                     break
                 del waiting[one]
                 self._overdue(one)
@@ -75,4 +79,5 @@ class Deadlines(Generic[T]):
             # Also where one has failed: the others are due still.
             self._timer = None
             if waiting:
-                self._wait(next(iter(waiting.values())) - now)
+                seconds = next(iter(waiting.values())) - now
+                self._wait(max(seconds, _GRAIN) if seconds > 0 else 0)

@@ -100,6 +100,25 @@ async def test_one_timer_serves_many() -> None:
     assert len(timers._scheduled) == before
 
 
+async def test_many_who_are_late_hold_up_nobody() -> None:
+    """A thousand who are late at once are dealt with in ten turns, in no time."""
+    late = Late(10.0)
+    seen = set()
+
+    def look() -> None:
+        seen.add(len(late.told))
+        if len(late.told) < 1000:
+            late.loop.call_soon(look)
+
+    for n in range(1000):
+        late.deadlines.begin(str(n))
+    late.loop.call_later(10, look)
+    await anyio.sleep(11)
+
+    assert seen == {100 * n for n in range(1, 11)}
+    assert {when for _, when in late.told} == {10.0}
+
+
 async def test_one_that_fails_stops_no_other() -> None:
     """An exception goes to the loop; those that are due with it are told of."""
     late = Late(10.0)
