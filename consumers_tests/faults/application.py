@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -191,6 +192,7 @@ async def state(request: Request) -> JSONResponse:
         resident=resident_kib(os.getpid()) * 1024,
         cpu=time.process_time(),
         members=len(everyone.get(group, ())),
+        blocks=sys.getallocatedblocks(),
         connections=len(current_registry().lives),
     )
     if "consumers" in request.query_params:

@@ -63,6 +63,8 @@ class State(msgspec.Struct):
     """Seconds of the processor's time so far."""
     members: int
     """Of the group that was asked for."""
+    blocks: int = 0
+    """Of memory that Python has given to objects."""
     connections: int = 0
     """Of any kind that are open."""
     consumers: int = 0
@@ -228,6 +230,8 @@ class Written(msgspec.Struct):
     """What the clients were told."""
 
     acknowledged: list[int] = []
+    blocks: int = 0
+    """Of memory that Python has given to objects."""
     connections: int = 0
     longest: float = 0.0
     """Seconds that a number took to be acknowledged."""

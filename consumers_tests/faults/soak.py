@@ -21,7 +21,7 @@ from .jobs import Judged, Note, Wait, Written
 from .report import Outcome
 from .site import KINDS, PATIENCE, Load, Site, Soaked
 from .soak_served import ROOMS, room_of
-from .steadiness import Mark, Sample, allowed, growth
+from .steadiness import Mark, Sample, allowed, growth, more_blocks
 from .timelines import draw
 from .verdict import PUBLISHER, Kept, Verdict
 
@@ -107,6 +107,7 @@ class Watch:
             state.files,
             state.connections,
             state.cpu,
+            state.blocks,
         )
         self.samples.append(sample)
         self._write(sample)
@@ -260,6 +261,7 @@ def _tell_server(outcome: Outcome, watch: Watch, name: str, soaking: Soaking) ->
     samples = [sample for sample in watch.samples if sample.server == name]
     grows = growth(samples)
     outcome.cells[f"{name}: KiB/min"] = grows
+    outcome.cells[f"{name}: blocks/min"] = more_blocks(samples)
     if samples:
         took = samples[-1].at - samples[0].at
         spent = samples[-1].cpu - samples[0].cpu

@@ -13,7 +13,16 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["LONG", "Mark", "Sample", "allowed", "growth", "second_half", "slope"]
+__all__ = [
+    "LONG",
+    "Mark",
+    "Sample",
+    "allowed",
+    "growth",
+    "more_blocks",
+    "second_half",
+    "slope",
+]
 
 KIB: Final = 1024
 LONG: Final = 20.0
@@ -45,6 +54,9 @@ class Sample(msgspec.Struct, frozen=True):
     connections: int
     cpu: float
     """Seconds of the processor's time so far."""
+    blocks: int = 0
+    """Of memory that objects have. Unlike the memory itself they are given back when
+    objects go, whatever page they were on."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -80,6 +92,11 @@ def growth(samples: Sequence[Sample]) -> float:
     """Return by how many KiB per minute the memory grows, over the second half."""
     points = [(one.at / 60, one.memory / KIB) for one in second_half(samples)]
     return slope(points)
+
+
+def more_blocks(samples: Sequence[Sample]) -> float:
+    """Return by how many blocks per minute its objects grow, over the second half."""
+    return slope([(one.at / 60, float(one.blocks)) for one in second_half(samples)])
 
 
 def allowed(minutes: float) -> float:
