@@ -10,9 +10,9 @@ beyond raw ASGI is the framework's own, and the application's hook.
 
 The same code gives the same figure within a few hundredths, so that changes can be seen
 that are far too small for a clock: in a checkout of another commit it counts that one.
-These are no times: an instruction that waits for memory counts as any other. A hundredth
-of `churn` is chance: what meets in Python's cache of methods. Needs valgrind with its
-headers, and a C compiler.
+These are no times: an instruction that waits for memory counts as any other. Of
+`churn` a hundredth is chance: what meets in Python's cache of methods. Needs valgrind
+with its headers, and a C compiler.
 """
 
 import argparse
