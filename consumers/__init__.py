@@ -33,6 +33,8 @@ cli        the command line
 ========== ============================================================================
 """
 
+from typing import TYPE_CHECKING, Any
+
 from starlette.websockets import WebSocketDisconnect
 
 from .allow import authenticated, has_scopes
@@ -75,8 +77,10 @@ from .policies import CloseWhenFull, Coalesce, DropNewest, DropOldest
 from .providers import Provide
 from .rates import Rate
 from .routing import Router, WebSocketRoute
-from .server.run import run
 from .websocket import WebSocket
+
+if TYPE_CHECKING:
+    from .server.run import run
 
 __all__ = [
     "App",
@@ -130,3 +134,12 @@ __all__ = [
     "sleep",
     "subscribes",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what serves when it is asked for: most programs leave that to a server."""
+    if name == "run":
+        from .server.run import run
+
+        return run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
