@@ -86,14 +86,19 @@ def test_headers_that_are_too_large(server: Server, ended: bytes) -> None:
         assert rest(sock).startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", request("/hello")[:-2]])
-def test_a_slow_head_is_not_waited_for(sent: bytes) -> None:
+def test_a_slow_head_is_not_waited_for(sent: bytes, again: bool) -> None:
     """Who does not say what it wants is answered with 408; with nothing if it is mute.
 
-    However often it sends another byte.
+    However often it sends another byte; after another request too.
     """
-    serving = in_thread(Site(), TRIO, header_timeout=0.15)
-    with serving as server, server.raw(sent) as sock:
+    waits = {"header_timeout": 0.15, "keep_alive_timeout": 5.0 if sent else 0.15}
+    with in_thread(Site(), TRIO, **waits) as server, server.raw() as sock:
+        if again:
+            sock.sendall(request("/hello"))
+            assert response(sock)[0] == 200
+        sock.sendall(sent)
         dripping = threading.Event()
 
         def drip() -> None:

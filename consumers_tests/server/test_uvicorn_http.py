@@ -183,6 +183,7 @@ async def test_a_large_body_has_none() -> None:
     driven.says(b"x" * 10)
 
     assert len((await driven.receive())["body"]) == 10
+    assert not driven.is_cut
     await driven.close()
 
 
@@ -249,12 +250,20 @@ async def test_a_body_has_to_go_on(begun: bool) -> None:
         await anyio.sleep(29)
         driven.says(b"x")
     assert not driven.is_cut
-    await anyio.sleep(30.1)
+    assert (await driven.receive())["body"] == b"helloxxxxx"
+    told = []
+
+    async def wait() -> None:
+        told.append(await driven.receive())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await anyio.sleep(30.1)
 
     assert driven.is_cut
     assert driven.transport.aborted == begun
     assert driven.written[:13] == (b"" if begun else b"HTTP/1.1 408 ")
-    assert (await driven.receive())["type"] == "http.disconnect"
+    assert told == [{"type": "http.disconnect"}]
     await answer(driven.send, b"too late")
     assert b"200" not in driven.written
     await driven.close()
