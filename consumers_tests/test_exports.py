@@ -1,4 +1,4 @@
-"""What `import consumers` brings, and what it leaves to whoever asks for it."""
+"""The public names of `consumers`, and what comes with them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 
 import consumers
 
-LOADED = (
-    "import sys, consumers; print(*{'uvicorn', 'trio', 'coredis'} & {*sys.modules})"
-)
+LOADED = """\
+import sys, consumers
+
+print(*{"uvicorn", "trio", "coredis"} & {*sys.modules})
+"""
 
 
 def test_no_server_and_no_client_of_a_broker_are_loaded() -> None:
