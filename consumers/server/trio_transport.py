@@ -57,6 +57,18 @@ class Receiver(Protocol):
         """The time that was set by ``Transport.timer`` has come."""
 
 
+class _Nobody:
+    """Who a transport that is over brings things to."""
+
+    def nothing(self, *_: object, **__: object) -> None:
+        """Take what comes too late."""
+
+    data_received = eof_received = has_room = lost = timed_out = nothing
+
+
+_NOBODY: Final = _Nobody()
+
+
 class Loop:
     """What all connections of one server share."""
 
@@ -368,4 +380,7 @@ class Transport:
         self.timer.end()
         self.sock.close()
         self._wake()
-        self.receiver.lost()
+        # Kept no longer: the two would refer to each other until the garbage
+        # collector comes by.
+        receiver, self.receiver = self.receiver, _NOBODY
+        receiver.lost()

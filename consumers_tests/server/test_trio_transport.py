@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 from collections.abc import Callable
@@ -196,3 +197,17 @@ def test_what_fails_ends_its_connection_only(caplog: pytest.LogCaptureFixture) -
             "a connection was dropped: ZeroDivisionError()"
         ]
         caplog.clear()
+
+
+def test_it_lets_go_of_who_it_told() -> None:
+    """A connection that is over needs no garbage collector; what is late is ignored."""
+
+    async def test(
+        transport: Transport, receiver: Receiver, peer: socket.socket
+    ) -> None:
+        transport.abort()
+
+        assert receiver not in gc.get_referents(transport)
+        transport.writable()
+
+    run(test)
