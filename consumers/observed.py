@@ -36,6 +36,7 @@ def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
     Cancelling ends the connection with 1012; ``on_disconnect`` runs to its end first.
     """
     consumer.prepare()
+    consumer._encode = consumer._send_codec.encode  # the class may be read only now
     app: Application | None = consumer.scope.get(APP_KEY)
     observers = None if app is None else app.observers
     if everywhere := observers_everywhere():
