@@ -106,8 +106,10 @@ class HttpConnection:
         """Close the connection when its request has been answered, if there is one."""
         if self._call is None or self._call.cycle.complete:
             self.transport.close()
-        else:
-            self._call.cycle.keep_alive = False
+
+    def may_be_asked_again(self) -> bool:
+        """Tell whether another request may follow: until the server ends."""
+        return not self._server.ending
 
     # -- requests -------------------------------------------------------------------
 
@@ -148,7 +150,6 @@ class HttpConnection:
         server = self._server
         scope = http_scope(request, self._endpoints, server.state)
         call = self._call = _Call(self, cycle, scope)
-        cycle.keep_alive = not server.ending
         timeout = None if cycle.is_expecting else self._options.body_timeout
         self.transport.timer.set(timeout)
         server.nursery.start_soon(call.run, server)
@@ -321,6 +322,7 @@ class _Call:
             await trio.lowlevel.checkpoint()
         if cycle.disconnected or transport.is_gone:
             raise Gone("the client is gone, nothing can be sent to it")
+        cycle.keep_alive = self._connection.may_be_asked_again()
         data = cycle.send(event)
         if event["type"] == "http.response.start":
             self._connection.log_response(self._scope, event["status"])

@@ -45,6 +45,8 @@ class Soaking:
     """Where samples are written to as they are taken."""
     plot: Path | None = None
     """Where the plot goes; it is drawn anew every minute."""
+    kinds: Sequence[str] = KINDS
+    """What is killed, each as often."""
     quiet: float = 15.0
     """Seconds without a publication after which none is expected any more."""
     settling: float = PATIENCE
@@ -180,9 +182,9 @@ def _break_things(site: Site, watch: Watch, random: Random) -> None:
     due = watch.begun + soaking.every
     kinds: list[str] = []
     # Each kind once at the least, however short the run and busy the machine.
-    while due < end or len(watch.marks) < len(KINDS):
+    while due < end or len(watch.marks) < len(soaking.kinds):
         wait(due)
-        kinds = kinds or random.sample(KINDS, len(KINDS))
+        kinds = kinds or random.sample(soaking.kinds, len(soaking.kinds))
         kind = kinds.pop()
         watch.mark(kind)
         site.break_one(kind, lambda seconds: wait(time.monotonic() + seconds))
