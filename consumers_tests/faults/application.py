@@ -48,7 +48,8 @@ history = History(size=20_000, ttl=settings.ttl, remember=settings.remember)
 room = Group("room.{name}", history=history)
 plain = Group("plain.{name}")
 hall = Group("hall", presence=Presence(lease=settings.lease))
-groups = Groups(settings.url, [room, plain, hall])
+# Who begins while the broker is away waits for it.
+groups = Groups(settings.url, [room, plain, hall], wait=30.0)
 
 
 @groups.source("ticks.{name}", per="cluster", lease=settings.lease, linger=1.0)
