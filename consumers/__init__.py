@@ -7,26 +7,25 @@ module     what it is about
 ========== ============================================================================
 app        an application: URL table, groups, limits, lifespan
 routing    routes, and the function style's decorator
-runtime    drives one connection through its lifecycle; ``life`` is how that ends
-watchdog   notices that a client left while a hook runs
-consumer   the class with the hooks; ``plan`` is what a class asks for
-signatures what a hook asks for: ``params``, ``providers``, ``depends`` (FastAPI's)
-messages   how messages are received
+handshake  who may connect, what is known of them, and how one is refused
+runtime    drives one connection through its lifecycle
+consumer   the class with the hooks
+handlers   what a class asks for, and how it says what it receives
 groups     publications to many, over ``layers`` between processes
 member     a connection's part in groups; ``delivery`` is how publications reach it
 history    what groups keep, and positions in it
-websocket  one connection in pull style, with its ``inbox`` and ``outbox``
-policies   what becomes of a slow client's ``backlog``
-allow      who may connect; ``credentials`` is where a token comes from
-connection what is known of it from its handshake, which a ``refusal`` may end
-forms      the ways to receive and send that name a codec
-codecs     between messages and ASGI events
+websocket  one connection in pull style; ``forms`` name a codec
+queues     what waits, in either direction, and what becomes of it
+protocol   the frames of `consumers.v1`
+codecs     between messages and ASGI events, with ``decoding`` and ``shape``
 state      what may be done when
 close      close codes
 errors     the tree of exceptions
-identity   who is on the other side
 clock      the clock that all timers go by
-limits     all bounds; with `rates`, `shape` and `crowd`, which count
+limits     all bounds; ``rates`` and ``metering`` count what comes
+observing  being told what happens: ``logs``, ``metrics``, ``health``, ``inspector``
+schema     the application described, for others and on a page
+client     the client, in Python and JavaScript
 server     running it: uvicorn on asyncio, a server of our own on trio
 testing    a client for tests, in process
 cli        the command line
@@ -37,7 +36,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocketDisconnect
 
-from .allow import authenticated, has_scopes
 from .app import App
 from .clock import current_time, sleep
 from .close import CloseEvent
@@ -69,12 +67,13 @@ from .groups import (
     Publication,
     Subscription,
 )
+from .handlers.messages import Internal, intercepts, receives, subscribes
+from .handlers.providers import Provide
+from .handshake.allow import authenticated, has_scopes
+from .handshake.identity import Identity
 from .history import History, Position, Recovery
-from .identity import Identity
 from .limits import Limits
-from .messages import Internal, intercepts, receives, subscribes
-from .policies import CloseWhenFull, Coalesce, DropNewest, DropOldest
-from .providers import Provide
+from .queues.policies import CloseWhenFull, Coalesce, DropNewest, DropOldest
 from .rates import Rate
 from .routing import Router, WebSocketRoute
 from .websocket import WebSocket

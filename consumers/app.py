@@ -16,22 +16,22 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .application import APP_KEY
 from .codecs import Event
-from .crowd import Crowds
 from .errors import ConfigurationError, LayerUnavailable, StateError
 from .groups import Groups
+from .handlers.providers import Factory, resolve
+from .handshake.crowd import Crowds
+from .handshake.identity import Authenticate
+from .handshake.origins import Hosts, Origins, OriginsSetting
+from .handshake.refusal import Refusal
+from .handshake.refusals import count_refusal
 from .health import health_routes
-from .identity import Authenticate
 from .inspector import Inspector
 from .limits import DEFAULT_LIMITS, Limits
 from .observing import Observer, Observers
-from .origins import Hosts, Origins, OriginsSetting
 from .protocol import spoken
-from .providers import Factory, resolve
-from .refusal import Refusal
-from .refusals import count_refusal
 from .routing import Router, WebSocketRoute, check_table, consumers_in
+from .runtime.application import APP_KEY
 
 __all__ = ["App"]
 

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .call import current_call
 from .errors import ConfigurationError
+from .handlers.call import current_call
+from .handlers.plan import Plan, make_plan
+from .handlers.settings import SETTINGS, check_settings
+from .handlers.signatures import callers_locals
+from .handshake.origins import Origins
 from .member import GroupMember
-from .origins import Origins
-from .plan import Plan, make_plan
 from .protocol import PROTOCOLS, spoken
 from .protocol.writing import FRAMED
-from .settings import SETTINGS, check_settings
-from .signatures import callers_locals
 from .state import ENDED, OPEN, Action
 
 if TYPE_CHECKING:
     from anyio import TaskHandle
 
-    from .backlog import Published
     from .close import CloseEvent
     from .codecs import Event
     from .groups import GroupName, PresenceDiff
+    from .handlers.signatures import Signature
     from .history import Position, Recovery
-    from .runtime import Runtime
-    from .signatures import Signature
+    from .queues.backlog import Published
+    from .runtime.runtime import Runtime
 
 __all__ = ["WebSocketConsumer"]
 

@@ -7,22 +7,22 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from .backlog import Backlog, Entry
 from .codecs import CODECS, Codec
 from .errors import MessageNotEncodable
 from .groups import Groups, Kind, Membership, Publication
+from .queues.backlog import Backlog, Entry
 from .state import OPEN
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
-    from .backlog import Published
     from .codecs import Event
     from .groups import GroupName
     from .groups.hub import Send
-    from .outbox import Outbox, Suspended
-    from .plan import Plan
-    from .policies import Loss
-    from .signatures import Signature
+    from .handlers.plan import Plan
+    from .handlers.signatures import Signature
+    from .queues.backlog import Published
+    from .queues.outbox import Outbox, Suspended
+    from .queues.policies import Loss
 
 __all__ = ["Delivery"]
 

@@ -11,8 +11,8 @@ from .state import OPEN, Action
 
 if TYPE_CHECKING:
     from .decoding import Decode
-    from .inbox import Inbox
     from .metering import Meter
+    from .queues.inbox import Inbox
     from .rates import Bucket
     from .shape import Shape
     from .state import State

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from .clock import move_on_after
 from .groups import Groups
-from .registry import current_registry
+from .runtime.registry import current_registry
 
 __all__ = ["health_routes"]
 

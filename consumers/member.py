@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .call import current_call
 from .delivery import Delivery
 from .errors import NotAllowed
 from .groups import Groups, Membership, Past, Target
+from .handlers.call import current_call
 from .history import Position, Recovery
 from .state import CONNECTING, OPEN, Action
 

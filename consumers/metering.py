@@ -19,8 +19,8 @@ from .seldom import Seldom
 if TYPE_CHECKING:
     from anyio import CancelScope
 
-    from .connection import Connection
     from .decoding import Decode, Event
+    from .handshake.connection import Connection
     from .limits import Limits
 
 __all__ = ["Meter", "meter_for", "over_rate"]

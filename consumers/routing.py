@@ -26,15 +26,15 @@ from starlette.routing import (
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 from starlette.types import ASGIApp, Scope
 
-from . import observed  # noqa: F401  # what serves the classes that are routed here
-from .allow import rules_of
 from .consumer import WebSocketConsumer
 from .errors import ConfigurationError
-from .messages import Receiving, codecs_of
-from .params import Binder
-from .plan import Plan
-from .settings import check_settings
-from .signatures import all_providers, callers_locals, read_signature
+from .handlers.messages import Receiving, codecs_of
+from .handlers.params import Binder
+from .handlers.plan import Plan
+from .handlers.settings import check_settings
+from .handlers.signatures import all_providers, callers_locals, read_signature
+from .handshake.allow import rules_of
+from .runtime import observed  # noqa: F401  # what serves the classes that are routed here
 
 __all__ = ["Router", "WebSocketRoute", "check_table"]
 

@@ -18,19 +18,19 @@ from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from .backlog import Ledger, Published
 from .clock import move_on_after
 from .close import CloseEvent, catches, check_code, check_reason
 from .codecs import CODECS, Codec, Event
-from .direct import direct_of
 from .errors import ConnectionClosed, Rejected, StateError, shorten
 from .forms import Forms, Sending
-from .handshake import Handshake
-from .inbox import Inbox
+from .handshake.handshake import Handshake
+from .handshake.refusal import closing_by
 from .limits import DEFAULT_LIMITS
-from .outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
-from .policies import Loss
-from .refusal import closing_by
+from .queues.backlog import Ledger, Published
+from .queues.direct import direct_of
+from .queues.inbox import Inbox
+from .queues.outbox import SERVER_IS_DONE, EventSend, Outbox, can_step, step
+from .queues.policies import Loss
 from .state import CLOSED, CLOSING, CONNECTING, OPEN, REFUSED, TRANSITIONS, WHY, Action
 
 __all__ = ["WebSocket"]

@@ -17,7 +17,7 @@ from consumers import (
     receives,
 )
 from consumers.observing import Observer
-from consumers.traffic import traffic_of
+from consumers.runtime.traffic import traffic_of
 
 
 class Say(msgspec.Struct, tag="say"):

@@ -2,12 +2,12 @@
 
 import anyio
 
-from consumers.backlog import Ledger
 from consumers.codecs import Event
 from consumers.groups import Group, Publication
 from consumers.limits import DEFAULT_LIMITS, Limits
-from consumers.outbox import Late, Outbox
-from consumers.policies import Loss, Policy
+from consumers.queues.backlog import Ledger
+from consumers.queues.outbox import Late, Outbox
+from consumers.queues.policies import Loss, Policy
 
 
 def text(data: str) -> Event:

@@ -15,13 +15,13 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from consumers import App, Groups, WebSocketConsumer, WebSocketRoute
-from consumers.answered import current_answered
 from consumers.clock import VirtualClock, current_clock
-from consumers.dispatch import Dispatch
-from consumers.heartbeats import current_heartbeats
-from consumers.registry import current_registry
-from consumers.session import Session
-from consumers.watchdog import current_watchdog
+from consumers.runtime.answered import current_answered
+from consumers.runtime.dispatch import Dispatch
+from consumers.runtime.heartbeats import current_heartbeats
+from consumers.runtime.registry import current_registry
+from consumers.runtime.session import Session
+from consumers.runtime.watchdog import current_watchdog
 
 MOST_TICKS = 400
 """No script takes that many."""

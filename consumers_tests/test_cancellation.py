@@ -20,7 +20,7 @@ from consumers import (
     receives,
     subscribes,
 )
-from consumers.runtime import Runtime
+from consumers.runtime.runtime import Runtime
 from consumers_tests.scripted import (
     MOST_TICKS,
     Outcome,
@@ -379,7 +379,7 @@ async def test_without_a_shield_a_scope_cuts_on_disconnect_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Control: without the shield it is cancelled at its first await."""
-    monkeypatch.setattr("consumers.observed.Runtime", Unshielded)
+    monkeypatch.setattr("consumers.runtime.observed.Runtime", Unshielded)
 
     hooks = SCRIPTS["hooks"]
     outcomes = await until_it_ends_by_itself(lambda tick: run(hooks, tick, "scope"))
@@ -392,7 +392,7 @@ async def test_without_a_task_of_its_own_a_native_cancel_cuts_it_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Control: a shield alone does not keep a second Task.cancel() from it."""
-    monkeypatch.setattr("consumers.observed.Runtime", InTheServersTask)
+    monkeypatch.setattr("consumers.runtime.observed.Runtime", InTheServersTask)
 
     hooks = SCRIPTS["hooks"]
     outcomes = await until_it_ends_by_itself(lambda tick: run(hooks, tick, "twice", 2))

@@ -20,7 +20,7 @@ from consumers import Limits
 from consumers.cli import COMMANDS
 from consumers.client import connect
 from consumers.close import CLOSE_CODES
-from consumers.settings import SETTINGS
+from consumers.handlers.settings import SETTINGS
 from consumers.testing import TestClient
 from consumers_tests.valkey import Valkey
 from docs.tables import SUBSTITUTIONS

@@ -27,7 +27,7 @@ from consumers.errors import (
     shorten,
 )
 from consumers.history import Position
-from consumers.policies import CloseWhenFull
+from consumers.queues.policies import CloseWhenFull
 
 CONNECTION = HTTPConnection[Any](
     {"type": "websocket", "path": "/", "headers": [], "query_string": b""}

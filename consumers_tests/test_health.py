@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from consumers import App, Groups, LayerUnavailable
 from consumers.health import health_routes
 from consumers.layers.memory import MemoryLayer
-from consumers.registry import current_registry
+from consumers.runtime.registry import current_registry
 from consumers.testing import TestClient
 
 

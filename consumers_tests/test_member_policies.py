@@ -20,7 +20,7 @@ from consumers import (
     WebSocketRoute,
     intercepts,
 )
-from consumers.policies import Policy
+from consumers.queues.policies import Policy
 from consumers.testing import ServerStyle, TestClient
 from consumers_tests.doubles import Journal, both_servers, wait_for
 

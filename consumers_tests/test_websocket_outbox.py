@@ -13,13 +13,13 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 )
 
 from consumers import WebSocketConsumer
-from consumers.backlog import Published
 from consumers.delivery import Delivery
 from consumers.errors import ConnectionClosed, StateError
 from consumers.groups import Group, Publication
 from consumers.groups.hub import Hub
 from consumers.limits import Limits
-from consumers.policies import Coalesce, DropNewest, DropOldest, Policy
+from consumers.queues.backlog import Published
+from consumers.queues.policies import Coalesce, DropNewest, DropOldest, Policy
 from consumers.websocket import WebSocket
 from consumers_tests.peer import Peer
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from consumers import ConfigurationError, WebSocketConsumer
-from consumers.receivers import Receiver
+from consumers.handlers.receivers import Receiver
 
 
 class Say(msgspec.Struct, tag="say"):

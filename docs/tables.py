@@ -10,9 +10,9 @@ from sphinx.pycode import ModuleAnalyzer
 from consumers.cli import COMMANDS
 from consumers.close import CLOSE_CODES
 from consumers.consumer import WebSocketConsumer
+from consumers.handlers.settings import SETTINGS
 from consumers.limits import Limits
 from consumers.server.options import Options
-from consumers.settings import SETTINGS
 
 __all__ = ["SUBSTITUTIONS"]
 

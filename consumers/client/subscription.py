@@ -19,7 +19,6 @@ from consumers.errors import (
     SubscriptionOverflow,
 )
 from consumers.history import Position
-from consumers.policies import CloseWhenFull
 from consumers.protocol.frames import (
     PublicationFrame,
     Subscribe,
@@ -27,6 +26,7 @@ from consumers.protocol.frames import (
     Unsubscribe,
     Unsubscribed,
 )
+from consumers.queues.policies import CloseWhenFull
 
 from .errors import Closed, UnexpectedMessage
 from .inbox import Inbox

@@ -15,7 +15,7 @@ from typing import Any, Final
 import anyio
 
 from consumers.clock import current_time, move_on_after
-from consumers.policies import Coalesce
+from consumers.queues.policies import Coalesce
 
 from .batch import Batch
 from .counters import Counters

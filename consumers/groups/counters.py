@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from consumers.policies import Loss
+from consumers.queues.policies import Loss
 
 __all__ = ["Counters"]
 

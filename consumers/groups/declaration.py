@@ -17,7 +17,7 @@ import msgspec
 
 from consumers.errors import ConfigurationError
 from consumers.history import History
-from consumers.policies import DEFAULT_POLICY, Policy
+from consumers.queues.policies import DEFAULT_POLICY, Policy
 
 from .permission import permissions
 from .presence import Presence

@@ -15,7 +15,7 @@ from .source import Called, Generated, Hooks, Per, seconds
 
 if TYPE_CHECKING:
     from consumers.history import History, Position
-    from consumers.policies import Policy
+    from consumers.queues.policies import Policy
 
     from .presence import Presence
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakValueDictionary
 
-from consumers.backlog import Backlog
 from consumers.codecs import Codec, Event
 from consumers.errors import MessageNotEncodable
 from consumers.history import Position
-from consumers.outbox import SERVER_IS_DONE, Suspended, step
+from consumers.queues.backlog import Backlog
+from consumers.queues.outbox import SERVER_IS_DONE, Suspended, step
 
 from .batch import Batch
 from .publication import Kind, Publication

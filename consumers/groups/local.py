@@ -15,8 +15,8 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint, current_token
 
 from consumers.clock import move_on_after
-from consumers.connection import process_id
 from consumers.errors import LayerUnavailable, MessageNotEncodable, StateError
+from consumers.handshake.connection import process_id
 from consumers.history import Position
 from consumers.layers import Carried, Layer
 from consumers.observing import NOBODY, Observers

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from consumers.allow import Rule, ask, rules_of
 from consumers.errors import ConfigurationError, NotAllowed
-from consumers.params import Parameter
-from consumers.signatures import callers_locals, read_signature
+from consumers.handlers.params import Parameter
+from consumers.handlers.signatures import callers_locals, read_signature
+from consumers.handshake.allow import Rule, ask, rules_of
 
 if TYPE_CHECKING:
     from .declaration import Group, GroupName

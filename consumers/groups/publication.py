@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from consumers.codecs import Codec, Event, pack
-from consumers.connection import process_id
 from consumers.errors import MessageNotEncodable, shorten
-from consumers.messages import Internal
-from consumers.policies import DEFAULT_POLICY, Policy
+from consumers.handlers.messages import Internal
+from consumers.handshake.connection import process_id
+from consumers.queues.policies import DEFAULT_POLICY, Policy
 
 from .presence import PresenceDiff
 

@@ -19,8 +19,8 @@ from anyio import sleep_forever
 
 from consumers.clock import move_on_after
 from consumers.errors import ConfigurationError, InvalidParameters
-from consumers.params import Parameter
-from consumers.signatures import callers_locals, read_signature
+from consumers.handlers.params import Parameter
+from consumers.handlers.signatures import callers_locals, read_signature
 
 from .declaration import GroupName
 

@@ -12,9 +12,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from starlette.authentication import UnauthenticatedUser
 
-from consumers.backlog import Backlog, Entry, Ledger
 from consumers.codecs import CODECS, Event
-from consumers.connection import process_id
 from consumers.errors import (
     ConfigurationError,
     MessageNotEncodable,
@@ -22,13 +20,15 @@ from consumers.errors import (
     StateError,
     SubscriptionOverflow,
 )
+from consumers.handshake.connection import process_id
 from consumers.history import Position, Recovery
 from consumers.limits import DEFAULT_LIMITS
+from consumers.queues.backlog import Backlog, Entry, Ledger
 
 from .publication import Kind, Publication
 
 if TYPE_CHECKING:
-    from consumers.policies import Loss
+    from consumers.queues.policies import Loss
 
     from .declaration import GroupName
     from .groups import Groups

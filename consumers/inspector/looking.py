@@ -16,12 +16,12 @@ import msgspec
 
 from consumers.clock import sleep
 from consumers.close import check_code
-from consumers.connection import process_id
 from consumers.consumer import WebSocketConsumer
 from consumers.errors import ConnectionClosed, MessageError, StateError
-from consumers.messages import receives
-from consumers.refusals import refused
-from consumers.registry import current_registry
+from consumers.handlers.messages import receives
+from consumers.handshake.connection import process_id
+from consumers.handshake.refusals import refused
+from consumers.runtime.registry import current_registry
 from consumers.state import OPEN
 
 from .record import End, Failure
@@ -29,7 +29,7 @@ from .shown import show_text
 from .tap import TAP_KEY, Frame, Tap
 
 if TYPE_CHECKING:
-    from consumers.life import Life
+    from consumers.runtime.life import Life
 
     from .inspector import Inspector
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from consumers.direct import EXTENSION, direct_of
+from consumers.queues.direct import EXTENSION, direct_of
 
 from .shown import show, show_text
 

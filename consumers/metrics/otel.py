@@ -18,9 +18,9 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from consumers.errors import ConfigurationError
+from consumers.handshake.refusals import refused
 from consumers.metering import over_rate
 from consumers.observing import Observer
-from consumers.refusals import refused
 
 from .outcomes import consumer_name, name_of_code, outcome_of
 

@@ -21,10 +21,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from consumers.errors import ConfigurationError
+from consumers.handshake.refusals import refused
 from consumers.metering import over_rate
 from consumers.observing import Observer
-from consumers.refusals import refused
-from consumers.traffic import traffic_of, waiting_for
+from consumers.runtime.traffic import traffic_of, waiting_for
 
 from .outcomes import consumer_name, name_of_code, outcome_of
 

@@ -11,7 +11,7 @@ import msgspec
 
 from consumers.codecs import codec_for
 from consumers.errors import ConfigurationError, InvalidMessage
-from consumers.params import Parameter
+from consumers.handlers.params import Parameter
 
 from .described import (
     Channel,

@@ -27,11 +27,11 @@ from consumers.codecs import Codec
 from consumers.consumer import WebSocketConsumer
 from consumers.errors import ConfigurationError
 from consumers.groups import Group
-from consumers.messages import Internal
-from consumers.params import Parameter, Required
-from consumers.plan import Plan
+from consumers.handlers.messages import Internal
+from consumers.handlers.params import Parameter, Required
+from consumers.handlers.plan import Plan
+from consumers.handlers.signatures import read_hints
 from consumers.protocol import PROTOCOLS
-from consumers.signatures import read_hints
 
 from .docstrings import Doc, read_doc
 

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import NODEFAULT
 from msgspec import inspect as kinds
 
+from consumers.handlers.params import is_pydantic
 from consumers.history import Position
-from consumers.params import is_pydantic
 
 from .docstrings import read_doc
 

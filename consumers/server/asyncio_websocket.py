@@ -243,7 +243,7 @@ class Connection(Writing):
     def _answered(self, event: Event) -> None:
         """The application has answered the handshake with this."""
 
-    # -- the extension: see `consumers.direct` ----------------------------------------
+    # -- the extension: see `consumers.queues.direct` ----------------------------------
 
     def take(self) -> Event | None:
         """Return the next message, if one is there."""

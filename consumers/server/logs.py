@@ -6,7 +6,7 @@ import logging
 import logging.config
 from typing import Any, Final
 
-from consumers.credentials import redacted
+from consumers.handshake.credentials import redacted
 from consumers.logs import ConnectionLog, JSONFormatter
 from consumers.observing import observe, observers_everywhere
 from consumers.server.options import Options

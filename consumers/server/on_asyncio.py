@@ -12,8 +12,8 @@ import anyio
 import anyio.lowlevel
 import uvicorn
 
-from consumers.drain import announce, drain
 from consumers.errors import ConfigurationError
+from consumers.runtime.drain import announce, drain
 from consumers.server.entrance import Entrance
 from consumers.server.lifespan import ASGIApplication, beside, lifespan
 from consumers.server.options import Options

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import trio
 
-from consumers.drain import announce, drain
+from consumers.runtime.drain import announce, drain
 from consumers.server.http1 import Endpoints
 from consumers.server.lifespan import ASGIApplication, lifespan
 from consumers.server.options import Options

@@ -19,8 +19,8 @@ from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 from watchfiles import watch
 
 from consumers.errors import ConfigurationError
+from consumers.handshake.origins import Origins
 from consumers.layers import MemoryLayer
-from consumers.origins import Origins
 from consumers.server.loading import describe, load
 from consumers.server.logs import configure_logging
 from consumers.server.loops import serve_process

@@ -10,8 +10,8 @@ import anyio
 from anyio.abc import TaskStatus
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from consumers.drain import serving
 from consumers.errors import ConfigurationError
+from consumers.runtime.drain import serving
 from consumers.server.lifespan import ASGIApplication, beside
 from consumers.server.limiting import limited
 from consumers.server.options import Backend, Options

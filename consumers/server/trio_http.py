@@ -8,7 +8,7 @@ from typing import Any, Final
 import h11
 import trio
 
-from consumers.refusals import count_refusal
+from consumers.handshake.refusals import count_refusal
 from consumers.server.exchange import http_head
 from consumers.server.frames import Refusal, check_handshake
 from consumers.server.http1 import (

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import trio
 
-from consumers.credentials import redacted
+from consumers.handshake.credentials import redacted
 from consumers.server.exchange import Settings
 from consumers.server.lifespan import ASGIApplication
 from consumers.server.options import Options

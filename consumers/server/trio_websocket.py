@@ -277,7 +277,7 @@ class WebSocket:
                 scope["client"], '"WebSocket %s" %s', target_of(scope), outcome
             )
 
-    # -- the extension: see `consumers.direct` ----------------------------------------
+    # -- the extension: see `consumers.queues.direct` ----------------------------------
 
     def take(self) -> Mapping[str, Any] | None:
         """Return the next message, if one is there."""

@@ -28,7 +28,7 @@ from uvicorn.protocols.utils import (
 )
 from uvicorn.server import ServerState
 
-from consumers.credentials import redacted
+from consumers.handshake.credentials import redacted
 from consumers.server.asyncio_websocket import Connection, PeerGone
 from consumers.server.asyncio_writing import Shared
 from consumers.server.corking import Cork

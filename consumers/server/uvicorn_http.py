@@ -10,7 +10,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from consumers.refusals import count_refusal
+from consumers.handshake.refusals import count_refusal
 from consumers.server.deadlines import Deadlines
 from consumers.server.exchange import http_head
 

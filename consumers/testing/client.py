@@ -17,8 +17,8 @@ from anyio.lowlevel import checkpoint
 from starlette.types import ASGIApp
 
 from consumers.clock import VirtualClock, current_clock
-from consumers.identity import Identity
-from consumers.providers import Factory, overrides
+from consumers.handlers.providers import Factory, overrides
+from consumers.handshake.identity import Identity
 
 from .background import Background
 from .calls import Call

@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 from starlette.datastructures import Headers
 
 from consumers.close import CloseEvent
-from consumers.watchdog import PERIOD, current_watchdog
+from consumers.runtime.watchdog import PERIOD, current_watchdog
 
 from .outcomes import Refused
 

@@ -17,9 +17,9 @@ from typing import Any
 import anyio
 
 from consumers import App, WebSocketRoute
-from consumers.direct import EXTENSION
 from consumers.inspector import Inspector
 from consumers.inspector.tap import TAP_KEY
+from consumers.queues.direct import EXTENSION
 from consumers_tests.benchmarks.in_process import SAY, Bare, Case, Event, scope
 from consumers_tests.benchmarks.observed import instructions, microseconds
 

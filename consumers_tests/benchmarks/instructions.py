@@ -35,7 +35,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from consumers import watchdog
+from consumers.runtime import watchdog
 from consumers_tests.benchmarks.catalogue import MESSAGE, SAY
 from consumers_tests.benchmarks.frames import BYE, CLOSE, client_frame, request
 

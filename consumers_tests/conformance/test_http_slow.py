@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from consumers.refusals import refused
+from consumers.handshake.refusals import refused
 from consumers.server.options import Options
 from consumers_tests.server.live import PATIENCE
 

@@ -32,7 +32,7 @@ from consumers import (
     WebSocketConsumer,
     WebSocketRoute,
 )
-from consumers.registry import current_registry
+from consumers.runtime.registry import current_registry
 from consumers_tests.benchmarks.processes import resident_kib
 
 from .guards import take_out

@@ -9,7 +9,7 @@ import anyio
 import msgspec
 
 from consumers import App, Group, Groups, History, WebSocketConsumer, WebSocketRoute
-from consumers.messages import receives
+from consumers.handlers.messages import receives
 
 from .jobs import Settings
 

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.routing import Route
 
 from consumers import App, Limits, WebSocketConsumer, WebSocketRoute
-from consumers.messages import receives
+from consumers.handlers.messages import receives
 
 from .application import Member, Present, Told, groups, settings, state
 from .jobs import Numbered

@@ -5,11 +5,11 @@ from typing import Any
 
 from starlette.authentication import UnauthenticatedUser
 
-from consumers.backlog import Backlog, Entry, Ledger
 from consumers.codecs import CODECS, Codec
 from consumers.groups import Groups, Membership, Publication, Target
 from consumers.limits import DEFAULT_LIMITS
-from consumers.policies import Loss
+from consumers.queues.backlog import Backlog, Entry, Ledger
+from consumers.queues.policies import Loss
 
 _ids = count(1)
 

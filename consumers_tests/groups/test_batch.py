@@ -12,7 +12,7 @@ from consumers.groups import Group, Publication
 from consumers.groups.batch import Batch
 from consumers.groups.hub import Hub
 from consumers.history import Position
-from consumers.policies import Coalesce
+from consumers.queues.policies import Coalesce
 from consumers_tests.groups.members import Recorder
 
 BOARD = Group("board", outbox=Coalesce("key", every=0.1, batch=True))

@@ -17,8 +17,8 @@ from consumers.groups.batch import Batch
 from consumers.groups.coalescing import Coalescing
 from consumers.groups.counters import Counters
 from consumers.groups.publication import Kind
-from consumers.messages import Internal
-from consumers.policies import Coalesce, Policy
+from consumers.handlers.messages import Internal
+from consumers.queues.policies import Coalesce, Policy
 from consumers.testing.settling import settle
 
 EVERY = Coalesce("key", every=1.0)

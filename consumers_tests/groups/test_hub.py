@@ -10,7 +10,7 @@ from consumers.codecs import CODECS
 from consumers.errors import MessageNotEncodable
 from consumers.groups import Publication
 from consumers.groups.hub import Hub
-from consumers.outbox import Suspended
+from consumers.queues.outbox import Suspended
 from consumers_tests.groups.members import Recorder
 
 

@@ -210,7 +210,7 @@ async def test_one_connection_is_reached_in_whichever_process_it_is() -> None:
     """By its id, and nobody else gets it."""
     async with running(*two_processes(), declared=[]) as (here, there):
         one, two = Recorder(), Recorder()
-        from consumers.connection import process_id
+        from consumers.handshake.connection import process_id
 
         one.id = f"{process_id()}-one"
         there.named(one)

@@ -19,7 +19,7 @@ from consumers import (
     WebSocketRoute,
     subscribes,
 )
-from consumers.allow import authenticated
+from consumers.handshake.allow import authenticated
 from consumers.testing import TestClient
 from consumers_tests.framed import talking
 

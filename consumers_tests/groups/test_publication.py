@@ -8,7 +8,7 @@ import pytest
 from consumers.codecs import CODECS, Codec
 from consumers.errors import MessageNotEncodable
 from consumers.groups import Publication
-from consumers.messages import Internal
+from consumers.handlers.messages import Internal
 
 
 def counting(name: str) -> tuple[Codec, list[Any]]:

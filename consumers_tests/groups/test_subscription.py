@@ -18,7 +18,7 @@ from consumers import (
     StateError,
     Subscription,
 )
-from consumers.messages import Internal
+from consumers.handlers.messages import Internal
 from consumers.testing.settling import settle
 from consumers_tests.groups.feeds import Feed, Recorder, after, fed, join, passing_time
 from consumers_tests.groups.reading import bounded, take

@@ -15,11 +15,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from consumers.connection import process_id
 from consumers.errors import ConfigurationError, MessageNotEncodable, StateError
 from consumers.groups import Excerpt, Group, Groups, user_group
+from consumers.handshake.connection import process_id
+from consumers.handshake.identity import Identity
 from consumers.history import History, Position
-from consumers.identity import Identity
 from consumers_tests.groups.members import Recorder, join
 
 LOBBY = Group("lobby", presence=True)

@@ -13,7 +13,6 @@ import msgspec
 import pytest
 from anyio import fail_after, to_thread
 
-from consumers.connection import process_id
 from consumers.errors import (
     ConfigurationError,
     LayerUnavailable,
@@ -21,8 +20,9 @@ from consumers.errors import (
     StateError,
 )
 from consumers.groups import Group, Groups, sync, user_group
+from consumers.handshake.connection import process_id
+from consumers.handshake.identity import Identity
 from consumers.history import History, Position
-from consumers.identity import Identity
 from consumers_tests.groups.members import Recorder, join
 from consumers_tests.valkey import PATIENCE, Valkey, free_port
 

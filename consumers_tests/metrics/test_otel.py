@@ -25,10 +25,10 @@ from consumers import (
     WebSocketRoute,
 )
 from consumers.groups.publication import Publication
+from consumers.handshake.refusals import refused
 from consumers.metering import over_rate
 from consumers.metrics.otel import OpenTelemetry
 from consumers.observing import Observer
-from consumers.refusals import refused
 from consumers.testing import Refused, TestClient
 from consumers_tests.observers import Chat, Echo, Metered
 

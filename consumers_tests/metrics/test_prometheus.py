@@ -13,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from consumers import App, DropNewest, Group, Groups, WebSocketConsumer, WebSocketRoute
+from consumers.handshake.refusals import refused
 from consumers.layers.memory import MemoryLayer
 from consumers.metering import over_rate
 from consumers.metrics.prometheus import Prometheus
-from consumers.refusals import refused
 from consumers.testing import Refused, TestClient
 from consumers_tests.observers import Chat, Echo, Metered
 

@@ -11,7 +11,7 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from consumers.refusals import refused
+from consumers.handshake.refusals import refused
 from consumers.server.entrance import Entrance
 from consumers.server.uvicorn_http import Http
 from consumers_tests.server.driven import VIRTUAL, ScriptedTransport

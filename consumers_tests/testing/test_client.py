@@ -13,8 +13,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from consumers.identity import Identity
-from consumers.providers import overrides
+from consumers.handlers.providers import overrides
+from consumers.handshake.identity import Identity
 from consumers.testing import Refused, TestClient
 
 from .apps import accepting, echo, waiting

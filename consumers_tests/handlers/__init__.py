@@ -1,0 +1,1 @@
+"""Handlers: what classes and views ask for."""

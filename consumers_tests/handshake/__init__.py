@@ -1,0 +1,1 @@
+"""The handshake: who may connect, and how one is refused."""

@@ -1,0 +1,1 @@
+"""Queues: what waits, in which order, and what becomes of it."""

@@ -1,0 +1,1 @@
+"""The runtime: connections in process, from their handshake to their end."""
