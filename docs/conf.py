@@ -81,7 +81,7 @@ told_in_words = {
     r"consumers\.groups\.loops\.EventLoops",
     r"consumers\.handshake\.Handshake",
     r"consumers\.member\.GroupMember",
-    r"consumers\.messages\.HookT",
+    r"consumers\.handlers\.messages\.HookT",
     r"consumers\.policies\._Bounded",
     r"consumers\.testing\.connection\.T",
     r"consumers\.testing\.dialling\.InProcess",
