@@ -53,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def control(name: str, one: Assault, loop: str, scale: float, lines: list[str]) -> bool:
     """Run without the guard; tell whether that is noticed."""
-    # A tenth does: what it would cost otherwise is what the guard is for.
-    outcome = run(one, loop, scale / 10, guarded=False)
+    outcome = run(one, loop, scale * one.control, guarded=False)
     said = "; ".join(outcome.problems) or "**not noticed**"
     lines.append(line(name, loop, outcome, f"control: {said}"))
     return bool(outcome.problems)

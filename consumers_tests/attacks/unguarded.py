@@ -11,11 +11,13 @@ from typing import Any
 from consumers import App, Limits, WebSocketRoute
 from consumers.server import trio_http, uvicorn_http
 from consumers.server.asyncio_writing import Writing
+from consumers.server.frames import Frames
 from consumers.server.trio_transport import Transport
+from consumers_tests.conformance.frames import CLOSE
 
 from .application import Binary, Echo, Json, app
 
-__all__ = ["headers", "items", "waiting"]
+__all__ = ["closing", "headers", "items", "waiting"]
 
 
 def headers() -> App:
@@ -35,6 +37,19 @@ def items() -> App:
             WebSocketRoute("/json", Json, limits=boundless),
         ]
     )
+
+
+def closing() -> App:
+    """Read on behind a client's close frame."""
+    read_control = Frames._read_control
+
+    def read_on(self: Frames, opcode: int, payload: bytes) -> None:
+        read_control(self, opcode, payload)
+        if opcode == CLOSE:
+            self.ended, self.close_sent = None, False
+
+    Frames._read_control = read_on  # type: ignore[method-assign]
+    return app
 
 
 def waiting() -> App:
