@@ -1,10 +1,12 @@
-"""What every test gets: the backends, and no silent skips in CI."""
+"""What every test gets: the backends, examples, and no silent skips in CI."""
 
+import gc
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from consumers_tests.must_run import NoSilentSkips
@@ -28,6 +30,30 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse skipped tests where nobody reads the list of them."""
     if os.environ.get("CI"):
         config.pluginmanager.register(NoSilentSkips())
+    # Examples are the same each time, as in CI, and may take as long as they take.
+    hypothesis.settings.register_profile(
+        "ours",
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("ours")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector pass over what is there before the first test.
+
+    That stays until the last one. To look through it again and again takes almost half
+    of the time of collecting tests, which each process does, and some of each test's.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(
