@@ -156,7 +156,8 @@ class Announcing:
         else:
             waiting = self._exits.setdefault(group, [])
             waiting.append(connection)
-            if len(waiting) == 1:
+            # Those that could not be told wait for a renewal, which needs an entry.
+            if len(waiting) == 1 or group not in self._entries:
                 self._spawn_if(lambda: self._send_exits(group))
         if self._can_spawn():
             due = current_time() + linger
@@ -169,14 +170,22 @@ class Announcing:
             self._forget(group)
 
     async def _send_exits(self, group: str) -> None:
-        connections = self._exits.pop(group, [])
-        if connections:
-            linger = self._declared[group].linger
-            try:
-                await self._layer.exit(group, connections, linger)
-            except LayerUnavailable:
-                if group in self._entries:  # else the lease ends, with all of them
-                    self._exits.setdefault(group, []).extend(connections)
+        waiting, entries = self._exits.pop(group, []), self._entries.get(group, {})
+        connections = [each for each in waiting if each not in entries]
+        if not connections:
+            return
+        declared = self._declared[group]
+        try:
+            await self._layer.exit(group, connections, declared.linger)
+            # Where both had to wait for the broker, who is back may have been first.
+            entries = self._entries.get(group, {})
+            back = [entries[each] for each in connections if each in entries]
+            if back:
+                changes = await self._layer.enter(group, back, self._lease(declared))
+                self._gather(group, changes, ())
+        except LayerUnavailable:
+            if group in self._entries:  # else the lease ends, with all of them
+                self._exits.setdefault(group, []).extend(connections)
 
     def _forget(self, group: str) -> None:
         """Forget what was declared about a group of which nothing is to be done."""

@@ -257,6 +257,45 @@ async def test_a_departure_that_the_broker_missed_is_sent_again() -> None:
         assert [each.key for each in await groups.presence(LOBBY)] == ["ana"]
 
 
+@pytest.mark.parametrize("slow", [False, True])
+async def test_who_leaves_and_comes_back_at_once_is_present(slow: bool) -> None:
+    """Though the departure reaches the broker after the return."""
+    layer = ScriptedLayer()
+    async with passing_time() as clock, running(layer, declared=[ROOM]) as [groups]:
+        ana, bo = Listener("ana"), Listener("bo")
+        await join(groups, LOBBY, ana)
+        await join(groups, LOBBY, bo)
+        if slow:
+            layer.blocked["exit"] = anyio.Event()
+        leave(groups, LOBBY, bo)
+        if slow:
+            await settle()
+        await join(groups, LOBBY, bo)
+        if slow:
+            layer.blocked["exit"].set()
+        await after(clock, 5)
+
+        assert [each.key for each in await groups.presence(LOBBY)] == ["ana", "bo"]
+        assert ana.told()[-1][2] == []
+
+
+async def test_the_last_one_goes_though_an_earlier_departure_was_missed() -> None:
+    """Both are sent: with nobody left no renewal would bring that up again."""
+    layer = ScriptedLayer()
+    async with passing_time() as clock, running(layer, declared=[ROOM]) as [groups]:
+        ana, bo = Listener("ana"), Listener("bo")
+        await join(groups, LOBBY, ana)
+        await join(groups, LOBBY, bo)
+        layer.failing.add("exit")
+        leave(groups, LOBBY, bo)
+        await after(clock, 1)
+        layer.failing.clear()
+        leave(groups, LOBBY, ana)
+        await after(clock, 1)
+
+        assert await groups.presence(LOBBY) == []
+
+
 @pytest.mark.parametrize("fails", [False, True])
 async def test_groups_without_members_are_forgotten(fails: bool) -> None:
     """Names come from clients: what is known of them must not pile up."""
