@@ -233,6 +233,8 @@ app = App(
     ],
     groups=groups,
     limits=Limits(
-        outbox_messages=settings.outbox_messages, outbox_bytes=settings.outbox_bytes
+        groups=None,  # `Many` is in more than a connection may be elsewhere
+        outbox_messages=settings.outbox_messages,
+        outbox_bytes=settings.outbox_bytes,
     ),
 )
