@@ -58,7 +58,7 @@ class MemoryLayer:
         # outlive its event loop by that.
         self._owner = object()
         self._receiver: Receiver | None = None
-        self._now: Callable[[], float] = time.monotonic
+        self._now: Callable[[], float] = self._store.time
         # {group: our stay there, from when we began it}. If it is another one now, some
         # of those that we have entered are gone.
         self._stays: dict[str, Stay] = {}
@@ -77,6 +77,7 @@ class MemoryLayer:
         self._receiver = receiver
         with self._store.lock:
             self._store.layers.add(self)
+            self._store.clock = self._now
 
     def stop(self) -> None:
         """Deliver no longer."""
@@ -86,6 +87,7 @@ class MemoryLayer:
             self._store.layers.discard(self)
             was_last = not self._store.layers
         if was_last:
+            self._store.clock = time.monotonic
             # The next to run is another run of the application, whose clock may be
             # another as well: a test's.
             self._store.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
@@ -44,7 +46,13 @@ class MemoryStore:
         """``{name: (its holder, when it ends)}``."""
         self.layers: Final[WeakSet[MemoryLayer]] = WeakSet()
         """The layers that run."""
+        self.clock: Callable[[], float] = time.monotonic
+        """What those that run go by; a test's, perhaps."""
         self._calls = 0
+
+    def time(self) -> float:
+        """Return the time, in seconds, for a layer that does not run."""
+        return self.clock()
 
     def history(self, group: str, now: float) -> MemoryHistory | None:
         """Return a group's history without what is too old, if it has one."""

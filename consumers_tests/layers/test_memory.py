@@ -59,6 +59,17 @@ async def test_it_may_be_entered_and_left_alone() -> None:
     assert heard.messages() == [1]
 
 
+async def test_one_that_does_not_run_goes_by_the_clock_of_those_that_do() -> None:
+    """A thread's has none of its own; by another one all would have run out."""
+    store = MemoryStore()
+    running, idle = MemoryLayer(store), MemoryLayer(store)
+    async with running.running(Heard()):
+        [position] = await running.publish([Note("kept", 1, KEEP)])
+        replay = await idle.history("kept", KEEP)
+        assert replay.position == position
+        assert len(replay.kept) == 1
+
+
 async def test_what_nobody_keeps_is_carried_without_the_store() -> None:
     """A publication to a group without history waits for no other event loop."""
     store, heard = MemoryStore(), Heard()
