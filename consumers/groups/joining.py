@@ -55,8 +55,7 @@ class Joining(EventLoops):
         if local is not None:
             for name in names:
                 local.leave(name, member)
-            if not local.hub.members:
-                self.loops.discard(local.token)
+            self._forget_idle(local)
 
     async def past(
         self, name: GroupName, since: Position | None, last: int | None
@@ -90,7 +89,9 @@ class Joining(EventLoops):
 
     def named(self, member: Member) -> None:
         """Take note that somebody knows a connection's id, and may send to it."""
-        self._local().hub.named[member.id] = member
+        local = self._local()
+        local.hub.named[member.id] = member
+        self.loops.add(local.token)
 
     def _warn_of(self, group: Group) -> None:
         self._strangers.add(group)

@@ -37,7 +37,8 @@ class EventLoops:
         self.counters = Counters()
         """Counts of what has happened, in this process."""
         self.loops: set[EventLoopToken] = set()
-        """The event loops that have members: normally one."""
+        """The event loops that have members, or whose connections somebody can send to:
+        normally one."""
         self.observers = NOBODY
         """Those that are told of publications."""
         self._make_layer = make_layer
@@ -87,7 +88,16 @@ class EventLoops:
     async def _there(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any
     ) -> T:
-        return await function(await self._here(), *args)
+        local = await self._here()
+        try:
+            return await function(local, *args)
+        finally:
+            self._forget_idle(local)
+
+    def _forget_idle(self, local: Local) -> None:
+        """Ask an event loop no more if it has nobody for whom that could be."""
+        if not local.hub.members and not local.hub.named:
+            self.loops.discard(local.token)
 
     def _local(self) -> Local:
         """Return what belongs to the running event loop."""

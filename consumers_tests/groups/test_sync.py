@@ -1,5 +1,6 @@
 """`groups.sync`: from threads of any kind, with errors, and never from a coroutine."""
 
+import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -73,6 +74,24 @@ async def test_all_calls_work_from_threads(run: Any) -> None:
     assert [each.key for each in present] == ["ada", nobody.id]
     assert closed == 1
     assert ada.ends == [(4001, "bye")]
+
+
+@every_thread
+async def test_a_connection_need_not_be_in_a_group(run: Any) -> None:
+    """Who knows its id can send to it; when it is gone its event loop is left alone."""
+    groups = Groups()
+    member = Recorder()
+    member.id = f"{process_id()}-1"
+    groups.named(member)
+    with fail_after(5):
+        await run(partial(groups.sync.send, f"{process_id()}-2", "nobody"))
+        await run(partial(groups.sync.send, member.id, "hello"))
+        assert member.texts == ['"hello"']
+        assert len(groups.loops) == 1
+        del member
+        gc.collect()
+        assert await run(partial(groups.sync.disconnect, user="ada")) == 0
+    assert groups.loops == set()
 
 
 @every_thread
