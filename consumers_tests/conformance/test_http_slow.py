@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
+from math import inf
 
 import pytest
 
@@ -127,12 +129,26 @@ def test_a_body_has_to_go_on(server: Server, app: Http) -> None:
 
 def test_a_body_may_take_longer_in_all(server: Server) -> None:
     """A body that goes on is not cut, though it takes longer than a pause may."""
-    with Client(server, request("/echo", "Content-Length: 5", method="POST")) as client:
-        waited = threading.Event()
-        for _ in range(5):
-            waited.wait(0.1)  # in all more than `body_timeout`
-            client.send(b"x")
-        assert client.answer().body == b"POST /echo\nxxxxx"
+    waited, head = (
+        threading.Event(),
+        request("/echo", "Content-Length: 5", method="POST"),
+    )
+    pauses = [inf]
+    # A machine on which a pause got too long gets another try.
+    for _ in range(20):
+        if max(pauses) < 0.25:
+            break
+        times = [time.monotonic()]
+        with Client(server, head) as client:
+            for _ in range(5):
+                waited.wait(0.1)  # in all more than `body_timeout`
+                client.send(b"x")
+                times.append(time.monotonic())
+            body = client.answer().body
+            times.append(time.monotonic())
+        pauses = [after - before for before, after in pairwise(times)]
+
+    assert body == b"POST /echo\nxxxxx"
 
 
 def test_an_answer_may_take_its_time(server: Server, app: Http) -> None:

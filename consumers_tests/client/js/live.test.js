@@ -38,7 +38,7 @@ const until = (it, event, wanted = () => true) =>
 const state = async (client, name) =>
   client.state.name === name ? client.state : until(client, "state", (it) => it.name === name);
 
-const live = (name, act) => test(name, { skip: SERVER ? false : "no server", timeout: 10_000 }, act);
+const live = (name, act) => test(name, { skip: SERVER ? false : "no server", timeout: 30_000 }, act);
 
 live("a request is echoed", async () => {
   const client = open();
@@ -320,16 +320,23 @@ live("a refused token is replaced once", async () => {
 });
 
 live("a credential that ends is renewed on the same connection", async () => {
-  const asked = [];
-  const token = async ({ renew }) => (asked.push(renew), `ann:${renew ? 60 : 1}`);
-  const client = open("/talk", { token });
-  await state(client, "live");
-  const { connection } = client;
+  let asked, client, connection;
+  // A machine that stood still while it was to be renewed gets another try.
+  for (const seconds of [1, 4, 10]) {
+    asked = [];
+    const token = async ({ renew }) => (asked.push(renew), `ann:${renew ? 60 : seconds}`);
+    client = open("/talk", { token });
+    await state(client, "live");
+    ({ connection } = client);
 
-  while ((await client.request({ type: "token" })) !== "ann:60") {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    while ((await client.request({ type: "token" })) !== "ann:60") {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 400 * seconds));
+    if (client.connection === connection) {
+      break;
+    }
   }
-  await new Promise((resolve) => setTimeout(resolve, 400));
 
   assert.equal(await client.request({ type: "token" }), "ann:60");
   assert.equal(client.connection, connection);
