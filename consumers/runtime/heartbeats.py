@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
@@ -68,12 +69,12 @@ class Heartbeats:
         self._patients.pop(number, None)
 
     def _start(self) -> None:
-        for patient in self._patients.values():
+        for number, host in self._patients.items():
             self._runs = True
-            patient.spawn(self._run)
+            host.spawn(partial(self._run, number))
             return
 
-    async def _run(self) -> None:
+    async def _run(self, host: int) -> None:
         try:
             while self._patients:
                 left = self._due[0][0] - current_time()
@@ -88,6 +89,8 @@ class Heartbeats:
                     patient.look()
         finally:
             self._runs = False
+            # What cancelled this task would cancel the next that is started there.
+            self._patients.pop(host, None)
             self._start()  # in another connection, if it is this one that ends
 
 

@@ -90,6 +90,26 @@ async def test_the_task_moves_when_its_host_ends(clock: VirtualClock) -> None:
     assert (first.tasks, second.tasks) == (1, 1)
 
 
+async def test_who_is_cancelled_does_not_take_it_in_again(clock: VirtualClock) -> None:
+    """Its work may go on in a shield, where the task would begin again and again."""
+    current_clock.set(clock)
+    looks: list[str] = []
+    beats = Heartbeats()
+    ending, other = Host(looks, "ending"), Host(looks, "other")
+    async with anyio.create_task_group() as group:
+        ending.group = other.group = group
+        beats.tell(ending, 10.0)
+        beats.tell(other, 10.0)
+        await anyio.wait_all_tasks_blocked()
+        ending.scope.cancel()
+        for _ in range(10):
+            await checkpoint()
+        await pass_time(clock, 10.0)
+
+    assert looks == ["other"]
+    assert (ending.tasks, other.tasks) == (1, 1)
+
+
 async def test_what_is_void_takes_no_room() -> None:
     """Connections that come and go leave no list of times behind."""
     beats = Heartbeats()
