@@ -1,8 +1,11 @@
 """Where things are: modules and their tests, the top level, the size of files."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+from consumers_tests.thorough import LEFT_OUT
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "consumers"
@@ -20,44 +23,36 @@ TOP_LEVEL = {
 
 # Test files whose subject is the whole package or the project: {subject: why}.
 WHOLE = {
-    "benchmarks": "that the benchmarks measure what they say",
     "cancellation": "cancels an application at every checkpoint",
-    "chat": "the chat example in process",
-    "chat_browser": "drives the chat example in a browser",
-    "chat_page": "what it serves beside its consumer",
-    "chat_sending": "the same, about lines that are on their way",
-    "chat_valkey": "the same over a broker, which is killed",
-    "cursors": "the cursor board in process",
-    "dashboard": "the dashboard in process, and in two over a broker",
-    "deploy": "the files that the how-to on deploying shows",
     "docs": "that the documentation and README.md hold",
-    "docs_examples": "runs those of the tutorial and the how-to guides",
-    "docs_jwt": "the same for JWTs, with tokens that are forged",
     "embedding": "inside Starlette, FastAPI, Django, beside python-socketio",
-    "examples": "runs docs/examples",
-    "examples_browser": "drives the other examples that have pages",
     "exports": "the public names",
     "foreign_client": "one that is made of the page on the protocol alone",
     "fuzz": "what no client should send, to each way of reading it",
     "javascript": "consumers.js, by itself and against a real server",
     "layout": "this file",
-    "migration_channels": "a chat with Channels, before and after it moved here",
-    "migration_examples": "the same with FastAPI and Bocadillo",
     "model": "layers against a reference, in any order of calls",
-    "model_example": "the language model's answers in process, and in two",
-    "model_example_browser": "drives its page, over a link that breaks",
     "must_run": "nothing is skipped silently in CI",
     "peers": "defects measured in other frameworks",
     "peers_chanx": "the same, where none runs beside",
-    "prices": "the price feed in process",
     "project": "pyproject.toml, Makefile, the wheel",
-    "store": "programs that publish beside a server, as the how-to shows them",
     "typing": "what type checkers see",
     "vectors": "the examples of the page on the protocol",
 }
 
 # Folders of tests that have subjects of their own.
-FOLDERS = {"attacks", "benchmarks", "conformance", "faults", "guide", "integration"}
+FOLDERS = {
+    "attacks",
+    "benchmarks",
+    "conformance",
+    "examples",
+    "faults",
+    "guide",
+    "integration",
+}
+
+# What follows on the literal start of a regular expression.
+NOT_LITERAL = re.compile(r"[^\w/].*")
 
 HARD_LIMIT = 500
 SOFT_LIMIT = 400
@@ -123,6 +118,25 @@ def test_each_test_file_has_a_subject() -> None:
     ]
 
     assert stray == []
+
+
+def test_what_is_left_out_is_there() -> None:
+    """Each test that `make test` leaves out has the name by which it is left out."""
+    tests = {
+        str(path.relative_to(TESTS)): path.read_text()
+        for path in TESTS.rglob("test_*.py")
+    }
+
+    gone = []
+    for pattern in LEFT_OUT:
+        file, _, test = (NOT_LITERAL.sub("", part) for part in pattern.partition("::"))
+        if not any(
+            path.startswith(file) and f"def {test}" in text
+            for path, text in tests.items()
+        ):
+            gone.append(pattern)
+
+    assert gone == []
 
 
 def test_the_top_level_is_what_the_readme_promises() -> None:

@@ -1,4 +1,4 @@
-"""Makes the pictures of the examples: ``python -m consumers_tests.screenshots``.
+"""Pictures of the examples: ``python -m consumers_tests.examples.screenshots``.
 
 They look as they should where the font Inter is installed (fonts-inter).
 """
@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from consumers.testing import LiveServer
 from consumers_tests.browser import chromium
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 IMAGES = ROOT / "docs" / "images"
 
 SHOWN: dict[str, Any] = {"locale": "en-GB", "timezone_id": "UTC"}

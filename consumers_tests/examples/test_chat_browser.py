@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from consumers_tests.browser import CHROMIUM, Tabs, chromium
-from consumers_tests.chat_pages import (
+from consumers_tests.examples.chat_pages import (
     MIDDLING,
     enter,
     expect_connected,

@@ -20,7 +20,7 @@ from consumers.cli.run import run
 from consumers.server.options import Options
 from consumers.server.shutdown import CLEAN_UP_TIMEOUT
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "docs" / "examples" / "deploy"
 UNITS = sorted(FOLDER.glob("*.service")) + sorted(FOLDER.glob("*.socket"))
 PAGE = (ROOT / "docs" / "howto" / "deploy.md").read_text()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, WebSocketRoute, expect
 
 from consumers_tests.browser import CHROMIUM, Tabs, chromium
-from consumers_tests.chat_pages import (
+from consumers_tests.examples.chat_pages import (
     Held,
     enter,
     expect_connected,

@@ -9,7 +9,7 @@ from chat.messages import Back, Moves, Said
 from msgspec import convert
 
 from consumers.testing import TestClient
-from consumers_tests.chatting import arrivals, connected, entered
+from consumers_tests.examples.chatting import arrivals, connected, entered
 
 GONE = 3.0
 """Seconds after which somebody who left is told to have left."""

@@ -34,7 +34,7 @@ import pytest
 from consumers import WebSocketDisconnect
 from consumers.testing import Closed, Refused, TestClient
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parent.parent
 EXAMPLES = TESTS.parent / "docs" / "examples"
 FILES = sorted(EXAMPLES.rglob("*.py"))
 SERVED = re.compile(r"[\w.]+:\w+")
