@@ -126,6 +126,8 @@ async def lifespan(
             yield run.state
         finally:
             with anyio.CancelScope(shield=True):
+                if not run.started.is_set():
+                    run.scope.cancel()  # it hears of no end before it has started
                 run.stopping.set()
                 with anyio.move_on_after(shutdown_timeout) as waiting:
                     await run.stopped.wait()

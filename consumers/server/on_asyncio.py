@@ -40,6 +40,7 @@ async def serve_on_asyncio(
     config = _config(app, options)
     server = uvicorn.Server(config)
     async with lifespan(app, CLEAN_UP_TIMEOUT) as state:
+        shutdown.has_started = True
         # Server.serve would run uvicorn's own lifespan and catch signals; these are
         # the steps it is made of.
         server.lifespan = config.lifespan_class(config)

@@ -50,6 +50,7 @@ async def serve_on_trio(
     """Serve until cancelled or told to end; then end gracefully."""
     context = tls_context(options)
     async with lifespan(app, CLEAN_UP_TIMEOUT) as state:
+        shutdown.has_started = True
         loop = Loop(best_poller())
         # What serves the sockets outlasts a cancellation, until the last one is closed.
         serving = trio.CancelScope(shield=True)

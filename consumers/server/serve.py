@@ -79,13 +79,14 @@ async def serve(
                     from consumers.server.on_trio import serve_on_trio as serve_on
                 else:
                     from consumers.server.on_asyncio import serve_on_asyncio as serve_on
-                await serve_on(
-                    served,
-                    options,
-                    listening,
-                    shutdown,
-                    lambda: task_status.started(address_of(listening[0])),
-                )
+                with shutdown.serving:
+                    await serve_on(
+                        served,
+                        options,
+                        listening,
+                        shutdown,
+                        lambda: task_status.started(address_of(listening[0])),
+                    )
     finally:
         for sock in listening:
             if sockets is None:

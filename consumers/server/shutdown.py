@@ -42,6 +42,10 @@ class Shutdown:
         """Set once the server shall end: accept nothing more, close what is open."""
         self.hurried = anyio.Event()
         """Set once it shall not wait for connections any longer."""
+        self.has_started = False
+        """Whether the application has; until then there is nothing to wait for."""
+        self.serving = anyio.CancelScope()
+        """Around all that it does: cancelled by a signal before it has started."""
 
     async def watch_signals(
         self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
@@ -60,5 +64,7 @@ class Shutdown:
                 if not self.requested.is_set():
                     logger.info("stopping; the same signal again skips the waiting")
                 self.requested.set()
+                if not self.has_started:
+                    self.serving.cancel()
                 if seen[number] > 1:
                     self.hurried.set()

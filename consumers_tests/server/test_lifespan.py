@@ -97,6 +97,26 @@ async def test_the_shutdown_runs_when_the_block_is_cancelled() -> None:
     assert events == ["lifespan.shutdown", "complete"]
 
 
+async def test_a_start_that_is_cancelled_does_not_wait() -> None:
+    """A server that is cancelled while it starts cancels the application's start."""
+    starting = anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        starting.set()
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+
+            async def serve() -> None:
+                async with lifespan(app, 60):
+                    raise AssertionError("it was served")
+
+            group.start_soon(serve)
+            await starting.wait()
+            group.cancel_scope.cancel()
+
+
 async def test_an_exception_of_the_block_is_raised_as_itself() -> None:
     """What the block raises is not wrapped; a group of the user's stays one."""
     with pytest.raises(ZeroDivisionError):

@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 import consumers.server
@@ -53,6 +54,25 @@ def test_it_returns_after_a_signal(
     said = capsys.readouterr().err
     assert "serving on http://127.0.0.1:" in said
     assert "stopping; the same signal again skips the waiting" in said
+
+
+@BACKENDS
+def test_it_returns_after_a_signal_while_it_starts(backend: Any) -> None:
+    """A start-up that hangs is cancelled by SIGTERM; it can clean up."""
+    ended = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await anyio.sleep(PATIENCE)
+            ended.append("waited")
+        finally:
+            ended.append("cleaned up")
+
+    run(app, backend=backend, port=0)
+
+    assert ended == ["cleaned up"]
 
 
 def test_an_application_is_imported(project: Project) -> None:
