@@ -129,6 +129,8 @@ class GroupMember(Delivery):
             past: Past = await self._groups.past(name, since, last)
             yield past.recovery
             for publication in past.publications:
+                if name.name not in self._memberships:
+                    break  # it has left meanwhile
                 await self._send_again(publication)
         except BaseException:
             self._memberships.pop(name.name, None)
@@ -177,6 +179,8 @@ class GroupMember(Delivery):
             if recovery.recovered:
                 snapshot = None
             await self._subscribed(name, snapshot, recovery, since, asked)
+        if name.name not in self._memberships:
+            await self._unsubscribed([name.name])  # who left could not tell it yet
         return recovery
 
     async def _subscribed(

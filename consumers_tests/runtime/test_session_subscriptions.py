@@ -296,6 +296,33 @@ async def test_a_cancel_comes_too_late_for_a_subscription() -> None:
         await peer.nothing()
 
 
+@pytest.mark.parametrize("stalled", [False, True], ids=["snapshot", "missed"])
+async def test_who_is_put_out_while_subscribing_is_told(stalled: bool) -> None:
+    """After the answer, and of what was missed nothing more comes then."""
+    kick = {"what": "leave", "group": "log.slow", "type": "do"}
+    async with watching() as (client, groups, consumer), talking(client) as peer:
+        start = await groups.publish(LOG("slow"), 0)
+        await groups.publish(LOG("slow"), 1)
+        await groups.publish(LOG("slow"), 2)
+        await peer.send("subscribe", id=1, group="log.slow", position=str(start))
+        await consumer.journal.wait_for("watch slow True")
+        if stalled:
+            await peer.ws.stall(1)
+            consumer.gate.set()
+            await client.settle()
+        await peer.send("message", message=kick)
+        await client.settle()
+        await peer.ws.resume()
+        consumer.gate.set()
+        assert (await peer.receive())["type"] == "subscribed"
+        frames = [await peer.receive() for _ in range(1 + stalled)]
+        await groups.publish(LOG("slow"), 3)
+        await peer.nothing()
+
+    assert [frame["message"] for frame in frames[:-1]] == [1] * stalled
+    assert frames[-1] == {"type": "unsubscribed", "group": "log.slow", "code": "left"}
+
+
 async def test_a_name_that_a_source_can_not_take_is_not_allowed() -> None:
     """It is the client's fault, and no reason to end the connection."""
     groups = Groups()
