@@ -76,7 +76,7 @@ class Asking:
             asked.came.set()
 
     def gone(self) -> None:
-        """Wake those who wait: the client left."""
+        """Wake those who wait: no answer will be read any more."""
         for asked in self._asked.values():
             asked.came.set()
 

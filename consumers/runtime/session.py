@@ -337,6 +337,15 @@ class Session(Dispatch):
         """Raise what says that the client is gone."""
         await self._consumer._raise_gone()
 
+    def stop(self) -> bool:
+        """Take no more messages, and no answers: who waits for one need not any more.
+
+        Tells whether a message is worked on in the main task.
+        """
+        if self._asking is not None:
+            self._asking.gone()
+        return super().stop()
+
     def end(self) -> None:
         """Look after the client no more."""
         self._vigil.end()
