@@ -233,6 +233,8 @@ class Subscription:
         self._leave("over")
 
     def _add(self, backlog: Backlog[Any], publication: Publication) -> None:
+        if publication.connection == self.id:
+            return  # its own, from the history, which does not know itself
         size = _SIZE
         with suppress(MessageNotEncodable):  # no matter: it is not sent anywhere
             size = _encoded(publication)[1]

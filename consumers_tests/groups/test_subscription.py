@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 import pytest
 from anyio import create_task_group, fail_after, move_on_after
@@ -122,6 +124,24 @@ async def test_a_bridge_is_spared_its_own() -> None:
     ):
         await here.publish(room, 1, exclude=one)
         await there.publish(room, 2)
+        assert await take(one, 1) == [2]
+        assert await take(two, 2) == [1, 2]
+
+
+async def test_a_bridge_is_spared_its_own_that_had_to_be_fetched() -> None:
+    """Then it comes from the history, which knows the member by its id alone."""
+    room, layer = Group("room", history=kept), ScriptedLayer()
+    async with (
+        bounded(),
+        running(layer, declared=[room]) as [groups],
+        groups.subscribe(room) as one,
+        groups.subscribe(room) as two,
+    ):
+        layer.loses = {1}
+        async with create_task_group() as tasks:
+            tasks.start_soon(partial(groups.publish, room, 1, exclude=one))
+            await settle()
+            await groups.publish(room, 2)
         assert await take(one, 1) == [2]
         assert await take(two, 2) == [1, 2]
 
