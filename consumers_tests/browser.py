@@ -9,6 +9,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 """Where the browser is; ``None``: there is none."""
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
+)
 
 _ARGUMENTS = [
     "--no-sandbox",  # it can't be had as root, and shows nothing but our own page

@@ -14,11 +14,9 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from consumers import App
 from consumers.testing import LiveServer
-from consumers_tests.browser import CHROMIUM, Tabs, chromium
+from consumers_tests.browser import Tabs, chromium, needs_chromium
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 SOON = "Math.random = () => 0"
 """Lets a page come back after the shortest wait."""
@@ -29,13 +27,6 @@ def context() -> Iterator[BrowserContext]:
     with chromium() as browser:
         context = browser.new_context(viewport={"width": 1000, "height": 800})
         yield context
-
-
-@pytest.fixture
-def tabs(context: BrowserContext) -> Iterator[Tabs]:
-    tabs = Tabs(context)
-    yield tabs
-    tabs.close()
 
 
 def port_of(server: LiveServer) -> int:

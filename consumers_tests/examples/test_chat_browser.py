@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from uuid import uuid4
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
-from consumers_tests.browser import CHROMIUM, Tabs, chromium
+from consumers_tests.browser import Tabs, needs_chromium
 from consumers_tests.examples.chat_pages import (
     MIDDLING,
     enter,
@@ -22,9 +21,7 @@ from consumers_tests.examples.chat_pages import (
 )
 from consumers_tests.proxy import Proxy
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 INNER_HTML = """() => {
@@ -34,37 +31,10 @@ INNER_HTML = """() => {
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[BrowserContext]:
-    """Run the browser; its tabs are different people, since each keeps its own name."""
-    with chromium() as browser:
-        context = browser.new_context()
-        yield context
-
-
-@pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Serve the chat; give the port."""
     with serve("asyncio") as process:
         yield process.server().port
-
-
-@pytest.fixture
-def proxy(port: int) -> Iterator[Proxy]:
-    """Run what can break the link to the server."""
-    with Proxy(port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def tabs(context: BrowserContext) -> Iterator[Tabs]:
-    tabs = Tabs(context)
-    yield tabs
-    tabs.close()
-
-
-@pytest.fixture
-def room() -> str:
-    return uuid4().hex
 
 
 def test_the_first_page_leads_into_a_room(port: int, room: str, tabs: Tabs) -> None:

@@ -1,12 +1,11 @@
 """What the page of the chat does with lines that are not said yet, in a browser."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
-from playwright.sync_api import BrowserContext, WebSocketRoute, expect
+from playwright.sync_api import WebSocketRoute, expect
 
-from consumers_tests.browser import CHROMIUM, Tabs, chromium
+from consumers_tests.browser import Tabs, needs_chromium
 from consumers_tests.examples.chat_pages import (
     Held,
     enter,
@@ -18,17 +17,7 @@ from consumers_tests.examples.chat_pages import (
     unsent,
 )
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
-
-
-@pytest.fixture(scope="module")
-def context() -> Iterator[BrowserContext]:
-    """Run the browser; its tabs are different people, since each keeps its own name."""
-    with chromium() as browser:
-        context = browser.new_context()
-        yield context
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +25,6 @@ def port() -> Iterator[int]:
     """Serve the chat; give the port."""
     with serve("asyncio") as process:
         yield process.server().port
-
-
-@pytest.fixture
-def tabs(context: BrowserContext) -> Iterator[Tabs]:
-    tabs = Tabs(context)
-    yield tabs
-    tabs.close()
-
-
-@pytest.fixture
-def room() -> str:
-    return uuid4().hex
 
 
 def test_a_line_is_shown_at_once(port: int, room: str, tabs: Tabs) -> None:

@@ -4,23 +4,18 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from websockets.sync.client import ClientConnection
 
-from consumers_tests.browser import CHROMIUM, Tabs, chromium
+from consumers_tests.browser import Tabs, needs_chromium
 from consumers_tests.server.live import PATIENCE, Process
 from consumers_tests.valkey import Valkey
 
 SPOKEN = "consumers.v1+json"
 SOON = "Math.random = () => 0.2"
 """Lets a page come back soon."""
-
-in_a_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
 
 
 @pytest.fixture
@@ -95,25 +90,6 @@ def end(process: Process) -> None:
 # -- in a browser --------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def context() -> Iterator[BrowserContext]:
-    with chromium() as browser:
-        context = browser.new_context()
-        yield context
-
-
-@pytest.fixture
-def tabs(context: BrowserContext) -> Iterator[Tabs]:
-    tabs = Tabs(context)
-    yield tabs
-    tabs.close()
-
-
-@pytest.fixture
-def room() -> str:
-    return uuid4().hex
-
-
 def enter(tabs: Tabs, port: int, room: str, name: str) -> Page:
     named = f"sessionStorage.setItem('name', {json.dumps(name)}); {SOON}"
     page = tabs.open(port, f"/r/{room}", named)
@@ -135,7 +111,7 @@ def lines(page: Page) -> list[str]:
     return page.locator("#log .text").all_inner_texts()
 
 
-@in_a_browser
+@needs_chromium
 def test_a_killed_broker_loses_no_line(valkey: Valkey, room: str, tabs: Tabs) -> None:
     """What is said while the broker is gone appears on both pages, once, in one order.
 
@@ -173,7 +149,7 @@ def test_a_killed_broker_loses_no_line(valkey: Valkey, room: str, tabs: Tabs) ->
             expect(page.locator("#people .name")).to_have_count(2)
 
 
-@in_a_browser
+@needs_chromium
 @pytest.mark.usefixtures("valkey")
 def test_a_killed_server_loses_no_line(room: str, tabs: Tabs) -> None:
     """Its page waits, comes back when there is a server again, and has missed nothing.
@@ -204,7 +180,7 @@ def test_a_killed_server_loses_no_line(room: str, tabs: Tabs) -> None:
                 expect(page.locator(".gap")).to_have_count(0)
 
 
-@in_a_browser
+@needs_chromium
 def test_lost_data_is_told(valkey: Valkey, room: str, tabs: Tabs) -> None:
     """When the broker comes back without its data, pages say so and go on."""
     with serve() as one, serve() as other:

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 import pytest
 from model import small
 from model.app import app
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from consumers.testing import LiveServer
-from consumers_tests.browser import CHROMIUM, Tabs, chromium
+from consumers_tests.browser import Tabs, needs_chromium
 from consumers_tests.proxy import Proxy
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 PROMPT = "How do I grow tomatoes on a balcony?"
 WHOLE = small.answer(PROMPT)
@@ -30,31 +28,10 @@ KINDS = ("Keep it", "Just reply")
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[BrowserContext]:
-    with chromium() as browser:
-        context = browser.new_context()
-        yield context
-
-
-@pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Serve the example; give the port."""
     with LiveServer(app, stop_timeout=10, graceful_timeout=1) as server:
         yield int(server.http_url().split(":")[-1].strip("/"))
-
-
-@pytest.fixture
-def proxy(port: int) -> Iterator[Proxy]:
-    """Run what can break the link to the server."""
-    with Proxy(port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def tabs(context: BrowserContext) -> Iterator[Tabs]:
-    tabs = Tabs(context)
-    yield tabs
-    tabs.close()
 
 
 @pytest.fixture

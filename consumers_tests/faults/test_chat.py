@@ -7,14 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from consumers_tests.browser import CHROMIUM, chromium
+from consumers_tests.browser import chromium, needs_chromium
 
 from .chat import Talking, talk, verdict
 from .verdict import Verdict
-
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
 
 
 @pytest.fixture(scope="module")

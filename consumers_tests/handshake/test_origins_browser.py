@@ -13,11 +13,9 @@ from starlette.routing import Route
 
 from consumers import App, WebSocketConsumer, WebSocketRoute
 from consumers.testing import LiveServer
-from consumers_tests.browser import CHROMIUM, chromium
+from consumers_tests.browser import chromium, needs_chromium
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 CONNECT = """
     window.outcome = (url) => new Promise((resolve) => {

@@ -9,11 +9,9 @@ from playwright.sync_api import Page, expect
 from websockets.sync.client import connect
 
 from consumers.testing import LiveServer
-from consumers_tests.browser import CHROMIUM, chromium
+from consumers_tests.browser import chromium, needs_chromium
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from howto.server_sessions import Inbox, authenticate, log_in, log_out
 from playwright.sync_api import Browser, Page
 from starlette.requests import Request
@@ -11,12 +10,10 @@ from starlette.routing import Route
 
 from consumers import App, Groups, WebSocketRoute
 from consumers.testing import LiveServer
-from consumers_tests.browser import CHROMIUM, chromium
+from consumers_tests.browser import chromium, needs_chromium
 from consumers_tests.valkey import Valkey
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 PAGE = """<!doctype html><script>
     const open = () => new Promise((resolve) => {

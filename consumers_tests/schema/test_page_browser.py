@@ -10,12 +10,10 @@ from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from consumers import App, WebSocketRoute
 from consumers.testing import LiveServer
-from consumers_tests.browser import CHROMIUM, chromium
+from consumers_tests.browser import chromium, needs_chromium
 from consumers_tests.schema import applications
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 PLAIN, FRAMED, PACKED = "Plain", "consumers.v1", "with MessagePack"
 # What the editors of all messages say: at first, and after the form has read it.
