@@ -12,6 +12,7 @@ No event loop is involved: every test can use them, on every backend.
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import socket
@@ -37,8 +38,10 @@ SLOTS: Final = 16_384
 
 # Below the ports that systems give out by themselves: a port of those could be taken
 # while its server is down, and a client that connects to it again and again would at
-# last be given it as its own port, and be connected with itself.
-_PORTS: Final = range(10_000, 32_000)
+# last be given it as its own port, and be connected with itself. No two processes of
+# one run of the tests have the same: what one finds free could be another's next.
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS: Final = range(10_000 + _WORKER % 16, 32_000, 16)
 
 
 def binary() -> str:

@@ -43,7 +43,7 @@ def test_a_crowd_gets_a_publication(live: Live) -> None:
     """500 clients connect at once, and each gets what is published to their group."""
     group = new_key()
     path = live.server.url(f"/member/{new_key()}/{group}")
-    settings: dict[str, Any] = {"proxy": None, "compression": None, "open_timeout": 10}
+    settings: dict[str, Any] = {"proxy": None, "compression": None, "open_timeout": None}
 
     async def crowd() -> list[float]:
         times = [anyio.current_time()]
@@ -77,7 +77,7 @@ def test_a_crowd_gets_a_publication(live: Live) -> None:
     begun, joined, got = anyio.run(in_time)
 
     assert joined - begun < 2 * PATIENCE
-    assert got - joined < 5
+    assert got - joined < PATIENCE
 
 
 def test_a_member_that_does_not_read_delays_nobody(live: Live) -> None:
@@ -104,7 +104,7 @@ def test_a_member_that_does_not_read_delays_nobody(live: Live) -> None:
                 break
 
         assert sync.count(group) == 1
-        assert slowest < 1
+        assert slowest < 5
         # What was sent before the close is still on its way.
         with pytest.raises(ConnectionClosed) as caught:  # noqa: PT012
             while stalled.recv(timeout=PATIENCE):

@@ -126,7 +126,7 @@ def test_the_second_signal_hurries(signals: int) -> None:
         Process(
             "consumers_tests.integration.drained:app",
             *("--port", "0", "--backend", "trio"),
-            *("--drain-delay", "30" if signals == 2 else "0.4"),
+            *("--drain-delay", "30" if signals == 2 else "3"),
         ) as process,
     ):
         server = process.server()
@@ -140,7 +140,7 @@ def test_the_second_signal_hurries(signals: int) -> None:
 
         assert closed(client) == 1012
         assert process.wait(PATIENCE) == 0
-        assert time.monotonic() - begun > 0.3 or signals == 2
+        assert time.monotonic() - begun > 2.9 or signals == 2
 
 
 @pytest.mark.parametrize("end", ["hurried", "in time"])

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ APP = "consumers_tests.integration.behind_nginx:app"
 
 
 class Site:
-    """Two processes, and an nginx in front that cuts who is quiet for a second."""
+    """Two processes, and an nginx in front."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
-        # One pings often enough for that, the other one never.
+        # One pings often, the other one never.
         self.processes = [
             stack.enter_context(
                 Process(APP, "--port", "0", "--ws-ping-interval", interval)
@@ -35,13 +35,13 @@ class Site:
             for interval in ("0.3", "off")
         ]
         self.servers: list[Server] = [one.server() for one in self.processes]
-        ports = [server.port for server in self.servers]
-        self.port = stack.enter_context(nginx(folder, ports, quiet="1s"))
+        self.ports = [server.port for server in self.servers]
+        self.port = stack.enter_context(nginx(folder, self.ports))
 
-    def connect(self, **settings: Any) -> ClientConnection:
-        """Connect by nginx."""
+    def connect(self, port: int | None = None, **settings: Any) -> ClientConnection:
+        """Connect by nginx, or by another one that listens on ``port``."""
         client: ClientConnection = connect(
-            f"ws://127.0.0.1:{self.port}/shown",
+            f"ws://127.0.0.1:{port or self.port}/shown",
             proxy=None,
             open_timeout=PATIENCE,
             ping_interval=None,
@@ -103,21 +103,30 @@ def test_http_goes_to_both(site: Site) -> None:
     assert answered == {process.popen.pid for process in site.processes}
 
 
-def test_pings_keep_a_quiet_connection(site: Site) -> None:
+def test_pings_keep_a_quiet_connection(site: Site, tmp_path: Path) -> None:
     """With pings a connection outlives nginx's timeout; without it is cut off."""
     pinged, quiet = (process.popen.pid for process in site.processes)
+    answer = None
     with ExitStack() as stack:
-        clients: dict[int, ClientConnection] = {}
-        while len(clients) < 2:
-            client = stack.enter_context(site.connect())
-            clients[shown(client)["pid"]] = client
-        begun = time.monotonic()
-        with pytest.raises(ConnectionClosed):
-            clients[quiet].recv(timeout=PATIENCE)
+        port = stack.enter_context(nginx(tmp_path, site.ports, quiet="1s"))
+        for _ in range(3):
+            clients: dict[int, ClientConnection] = {}
+            since: dict[int, float] = {}
+            while len(clients) < 2:
+                begun = time.monotonic()
+                client = stack.enter_context(site.connect(port))
+                pid = shown(client)["pid"]
+                clients[pid], since[pid] = client, begun
+            with pytest.raises(ConnectionClosed):
+                clients[quiet].recv(timeout=PATIENCE)
+            assert time.monotonic() - since[quiet] > 0.9
+            # On a machine where who pings had no processor for so long, another try.
+            with suppress(ConnectionClosed):
+                clients[pinged].send('"still here"')
+                answer = clients[pinged].recv(timeout=PATIENCE)
+                break
 
-        assert time.monotonic() - begun > 0.9
-        clients[pinged].send('"still here"')
-        assert clients[pinged].recv(timeout=PATIENCE) == '"still here"'
+    assert answer == '"still here"'
 
 
 def test_who_is_asked_to_return_gets_the_other_process(site: Site) -> None:
