@@ -262,7 +262,10 @@ class Session(Dispatch):
         if call.receiver is _SUBSCRIBING:
             return await self._subscribe(call.message)
         if call.receiver is _REFRESHING:
-            return await self._vigil.refresh(call.message.token)
+            await self._vigil.refresh(call.message.token)
+            # Too late to cancel: who has the new one must be found by it.
+            self._calls.pop(call.id, None)
+            return await self._vigil.taken()
         return await super()._result(call)
 
     # -- subscriptions --------------------------------------------------------------

@@ -108,8 +108,10 @@ class Vigil:
 
     # -- credentials ----------------------------------------------------------------
 
-    async def refresh(self, token: str) -> dict[str, float | None]:
-        """Take a new credential; return when it ends.
+    async def refresh(self, token: str) -> None:
+        """Take a new credential. :meth:`taken` is due then, whatever happens.
+
+        Cancelling leaves the old one.
 
         Raises:
             MessageError: It is not the one of this user, or no rule's any more.
@@ -122,8 +124,11 @@ class Vigil:
         except BaseException:
             consumer._token, consumer.user, consumer.auth = before
             raise
+
+    async def taken(self) -> dict[str, float | None]:
+        """Be found by the new credential, and end with it; return when that is."""
         await self._runtime.known()
-        return {"expires": seconds_left(consumer.user)}
+        return {"expires": seconds_left(self._runtime.consumer.user)}
 
     async def _authenticate(self) -> None:
         """Have the application tell again who the client is, and whether it may."""

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from consumers import (
     App,
+    Groups,
     Identity,
     Limits,
     WebSocketConsumer,
@@ -21,6 +22,7 @@ from consumers import (
 )
 from consumers.testing import TestClient
 from consumers_tests.framed import Peer, talking
+from consumers_tests.groups.scripted_layer import ScriptedLayer
 
 
 class Work(msgspec.Struct, tag="work"):
@@ -204,3 +206,25 @@ async def test_a_refresh_may_be_of_another_session() -> None:
         close = anyio.to_thread.run_sync
         assert await close(lambda: app.groups.sync.disconnect(session="two")) == 1
         assert (await peer.end())[1] == 1008
+
+
+async def test_a_cancel_comes_too_late_for_a_credential_that_was_taken() -> None:
+    """Else the connection had it, and could not be found by its session."""
+
+    async def by_session(connection: Any) -> Identity:
+        return Identity("ann", session=connection.token)
+
+    layer = ScriptedLayer()
+    groups = Groups(layer=lambda: layer)
+    app = App([WebSocketRoute("/", Whose)], groups=groups, authenticate=by_session)
+    async with TestClient(app) as client, talking(client, "/?token=a") as peer:
+        gate = layer.blocked["subscribe"] = anyio.Event()
+        await peer.send("refresh", id=1, token="b")
+        await client.settle()
+        await peer.send("cancel", id=1)
+        await client.settle()
+        gate.set()
+        assert (await peer.receive())["type"] == "reply"
+        await peer.nothing()
+        await groups.disconnect(session="b", code=4000)
+        assert (await peer.end())[1] == 4000
