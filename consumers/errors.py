@@ -46,14 +46,33 @@ __all__ = [
     "Rejected",
     "StateError",
     "SubscriptionOverflow",
+    "mark_logged",
     "shorten",
+    "was_logged",
 ]
+
+_LOGGED = "_consumers_logged"
 
 
 def shorten(value: object, limit: int = 80) -> str:
     """Return ``repr(value)``, cut to ``limit`` characters for an error's text."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def mark_logged(error: BaseException) -> None:
+    """Take note that an exception is in the log, with its traceback.
+
+    It is raised to the server all the same, which servers of ours need not tell again.
+    """
+    vars(error)[_LOGGED] = True  # a class may refuse attributes
+
+
+def was_logged(error: BaseException) -> bool:
+    """Tell whether an exception, or each one in a group, is in the log already."""
+    if isinstance(error, BaseExceptionGroup) and _LOGGED not in vars(error):
+        return all(map(was_logged, error.exceptions))
+    return _LOGGED in vars(error)
 
 
 class ConsumersError(Exception):

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ from consumers.errors import (
     Rejected,
     StateError,
     SubscriptionOverflow,
+    mark_logged,
     shorten,
+    was_logged,
 )
 from consumers.history import Position
 from consumers.queues.policies import CloseWhenFull
@@ -160,3 +163,24 @@ def test_long_values_are_cut() -> None:
     assert shorten("x" * 78) == repr("x" * 78)
     assert shorten("x" * 79) == "'" + "x" * 78 + "…"
     assert len(shorten(b"\x00" * 10_000)) == 80
+
+
+def test_a_group_is_logged_when_each_of_it_is() -> None:
+    """Or when the group itself is; and an exception may refuse attributes."""
+
+    @dataclass(frozen=True)
+    class Frozen(Exception):
+        code: int
+
+    one, other = Frozen(1), Frozen(2)
+    group = ExceptionGroup("both", [one, other])
+    mark_logged(one)
+    assert was_logged(one)
+    assert not was_logged(group)
+
+    mark_logged(other)
+    assert was_logged(group)
+
+    another = ExceptionGroup("as a whole", [ValueError()])
+    mark_logged(another)
+    assert was_logged(another)

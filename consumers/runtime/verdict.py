@@ -15,6 +15,7 @@ from consumers.errors import (
     LayerUnavailable,
     NotAllowed,
     Rejected,
+    mark_logged,
 )
 from consumers.handshake.connection import Connection
 from consumers.handshake.refusal import Denial, end_by, leaves
@@ -68,6 +69,7 @@ class Verdict:
             "after its end" if over else "ends it with 1011",
             exc_info=error,
         )
+        mark_logged(error)
         return True
 
     def _is_known(self, error: BaseException, silent: bool, over: bool) -> bool:

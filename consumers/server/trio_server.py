@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import trio
 
+from consumers.errors import was_logged
 from consumers.handshake.credentials import redacted
 from consumers.server.exchange import Settings
 from consumers.server.lifespan import ASGIApplication
@@ -66,7 +67,8 @@ class Server:
     ) -> bool:
         """Call the application; tell whether it returned as it should.
 
-        What it raises is logged, unless that is only its learning that the client left.
+        What it raises is logged, unless that is in the log already, or is only its
+        learning that the client left.
         """
         # Shielded: a server that is cancelled ends its connections itself, in order.
         cancelling = trio.CancelScope(shield=True)
@@ -75,7 +77,7 @@ class Server:
             with cancelling:
                 await self.app(scope, receive, send)
         except Exception as error:
-            if not _says_gone(error):
+            if not _says_gone(error) and not was_logged(error):
                 logger.error("exception in the ASGI application", exc_info=error)
             return False
         finally:

@@ -28,6 +28,7 @@ from uvicorn.protocols.utils import (
 )
 from uvicorn.server import ServerState
 
+from consumers.errors import was_logged
 from consumers.handshake.credentials import redacted
 from consumers.server.asyncio_websocket import Connection, PeerGone
 from consumers.server.asyncio_writing import Shared
@@ -265,7 +266,8 @@ class Protocol(Connection):
             log.exception("Exception in ASGI application\n")
         except Exception as error:
             # That its client is gone is no failure. That another's is may be one.
-            if not isinstance(error, PeerGone) or exchange.stage is OPEN:
+            gone = isinstance(error, PeerGone) and exchange.stage is not OPEN
+            if not gone and not was_logged(error):
                 log.exception("Exception in ASGI application\n")
         finally:
             if exchange.stage is OPEN:

@@ -10,6 +10,7 @@ from anyio.lowlevel import checkpoint
 from starlette.exceptions import HTTPException
 
 from consumers import App, InvalidMessage, WebSocketConsumer
+from consumers.errors import was_logged
 from consumers.testing import TestClient
 from consumers_tests.doubles import PATIENCE, Journal, serving
 
@@ -69,6 +70,7 @@ async def test_the_server_gets_the_user_s_own_exception(
 
     assert info.value is bug
     assert Broken.journal == [1011]
+    assert was_logged(bug)
     [record] = caplog.records
     assert record.name == "consumers"
     assert ids[0] in record.getMessage()

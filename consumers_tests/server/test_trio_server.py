@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from consumers.errors import mark_logged
 from consumers.server.options import Options
 from consumers.server.trio_poller import best_poller
 from consumers.server.trio_server import Server, target_of
@@ -61,6 +62,12 @@ async def gone_inside(scope: Any, receive: Any, send: Any) -> None:
         raise ValueError from None
 
 
+async def fails_and_says_so(scope: Any, receive: Any, send: Any) -> None:
+    error = ValueError()
+    mark_logged(error)
+    raise error
+
+
 async def sleeps(scope: Any, receive: Any, send: Any) -> None:
     await trio.sleep_forever()
 
@@ -71,6 +78,7 @@ async def sleeps(scope: Any, receive: Any, send: Any) -> None:
         (returns, True, 0),
         (fails, False, 1),
         (group_fails, False, 1),
+        (fails_and_says_so, False, 0),
         (gone, False, 0),
         (gone_inside, False, 0),
     ],
@@ -78,7 +86,10 @@ async def sleeps(scope: Any, receive: Any, send: Any) -> None:
 def test_an_application_that_fails_is_logged_once(
     app: Any, returned: bool, logged: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With its traceback; not where it only learned that the client has left."""
+    """With its traceback; not where it only learned that the client has left.
+
+    And not again by the server, where it has logged that itself.
+    """
     assert calling(app) is returned
     assert [r.levelname for r in caplog.records] == ["ERROR"] * logged
     assert all(r.exc_info for r in caplog.records)

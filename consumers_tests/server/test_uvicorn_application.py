@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from consumers.errors import mark_logged
 from consumers.server.asyncio_websocket import PeerGone
 from consumers.server.frames import close_frame
 from consumers_tests.server.driven import VIRTUAL, Driven, closing, opened, turns
@@ -53,6 +54,19 @@ async def test_an_application_that_raises_closes_with_1011(
     assert messages(caplog) == ["Exception in ASGI application\n"]
     assert caplog.records[0].name == "uvicorn.error"
     assert caplog.records[0].exc_info is not None
+
+
+async def test_what_an_application_has_logged_is_not_logged_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A consumer's exception is in the log when it comes to the server."""
+    driven, error = await opened(), ZeroDivisionError()
+    mark_logged(error)
+
+    await driven.end(error)
+
+    assert driven.written == close_frame(1011)
+    assert messages(caplog) == []
 
 
 async def test_an_application_that_is_cancelled_closes_with_1012() -> None:
