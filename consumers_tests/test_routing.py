@@ -9,7 +9,6 @@ import pytest
 from msgspec import Meta
 from starlette.convertors import CONVERTOR_TYPES, Convertor, register_url_convertor
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from consumers import (
     App,
@@ -20,43 +19,16 @@ from consumers import (
     WebSocketRoute,
 )
 from consumers.testing import Refused, TestClient
-
-
-class Echo(WebSocketConsumer):
-    async def on_receive(self, message: str) -> None:
-        await self.send(message)
-
-
-class Shop(WebSocketConsumer):
-    async def on_connect(self, shop: int, page: int = 1) -> None:
-        await self.send(f"{shop} {page}")
-
-
-class Params(WebSocketConsumer):
-    """Says what the path has."""
-
-    async def on_connect(self) -> None:
-        await self.send(repr(self.path_params))
-
-
-async def view(ws: WebSocket, shop: int = 0) -> None:
-    """Say which shop."""
-    await ws.send(str(shop))
-
-
-async def first_message(app: ASGIApp, path: str, **options: Any) -> object:
-    """Return what a new connection is told first."""
-    async with TestClient(app) as client, client.connect(path, **options) as ws:
-        return await ws.receive()
-
-
-async def status(app: ASGIApp, path: str, **options: Any) -> int:
-    """Return the status that a handshake is refused with."""
-    async with TestClient(app) as client:
-        with pytest.raises(Refused) as caught:
-            async with client.connect(path, **options):
-                raise AssertionError
-        return caught.value.status
+from consumers_tests.routed import (
+    Echo,
+    Params,
+    Shop,
+    Tag,
+    Words,
+    first_message,
+    status,
+    view,
+)
 
 
 def told(path: str, endpoint: Any = Echo, **options: Any) -> str:
@@ -271,7 +243,8 @@ async def test_settings_of_a_route_are_the_route_s_alone() -> None:
     app = App([route, WebSocketRoute("/text", Echo)])
 
     assert issubclass(route.consumer, Echo)
-    assert (route.consumer.__name__, route.consumer.__module__) == ("Echo", __name__)
+    assert route.consumer.__qualname__ == Echo.__qualname__
+    assert route.consumer.__module__ == Echo.__module__
     assert Echo.send_type is None
     async with TestClient(app) as client:
         for path, reply in (("/json", '"hi"'), ("/text", "hi")):
@@ -315,22 +288,6 @@ async def test_parameters_of_a_handshake() -> None:
 
 
 # -- middleware -----------------------------------------------------------------------
-
-
-class Tag:
-    """Middleware that leaves a word in the scope."""
-
-    def __init__(self, app: ASGIApp, word: str) -> None:
-        self.app, self.word = app, word
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["words"] = [*scope.get("words", ()), self.word]
-        await self.app(scope, receive, send)
-
-
-class Words(WebSocketConsumer):
-    async def on_connect(self, word: str = "") -> None:
-        await self.send(" ".join([*self.scope.get("words", ()), word]))
 
 
 async def test_middleware_of_a_route() -> None:

@@ -1,58 +1,21 @@
 """The decorator, and routers with their prefixes."""
 
-from typing import Any
-
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Host, Mount, Route
 from starlette.routing import Router as StarletteRouter
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
-from starlette.types import ASGIApp
 
 from consumers import (
     App,
     ConfigurationError,
     Router,
     WebSocket,
-    WebSocketConsumer,
     WebSocketRoute,
 )
 from consumers.testing import TestClient
-
-
-class Echo(WebSocketConsumer):
-    async def on_receive(self, message: str) -> None:
-        await self.send(message)
-
-
-class Shop(WebSocketConsumer):
-    async def on_connect(self, shop: int, page: int = 1) -> None:
-        await self.send(f"{shop} {page}")
-
-
-class Params(WebSocketConsumer):
-    """Says what the path has."""
-
-    async def on_connect(self) -> None:
-        await self.send(repr(self.path_params))
-
-
-async def view(ws: WebSocket, shop: int = 0) -> None:
-    """Say which shop."""
-    await ws.send(str(shop))
-
-
-async def first_message(app: ASGIApp, path: str, **options: Any) -> object:
-    """Return what a new connection is told first."""
-    async with TestClient(app) as client, client.connect(path, **options) as ws:
-        return await ws.receive()
-
-
-class Words(WebSocketConsumer):
-    async def on_connect(self, word: str = "") -> None:
-        await self.send(" ".join([*self.scope.get("words", ()), word]))
-
+from consumers_tests.routed import Params, Shop, Words, first_message, view
 
 # -- the decorator and routers --------------------------------------------------------
 
