@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import Any, Final
 
+from httptools import HttpParserUpgrade
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from consumers.handshake.refusals import count_refusal
+from consumers.server.asyncio_websocket import Connection
 from consumers.server.deadlines import Deadlines
 from consumers.server.exchange import http_head
 
@@ -69,6 +72,7 @@ class Http(HttpToolsProtocol):
         self._waits = waits
         self._unended = 0  # bytes since headers, a piece of a body or a request ended
         self._held = False  # the body was not wanted when it was looked at last
+        self._read = b""  # while it is parsed
 
     def connection_made(  # type: ignore[override]  # as uvicorn declares it
         self, transport: asyncio.Transport
@@ -85,7 +89,9 @@ class Http(HttpToolsProtocol):
             # uvicorn's own timeout for the next request has ended with its first byte.
             waits.heads.begin(transport)
         self._unended += len(data)
+        self._read = data
         super().data_received(data)
+        self._read = b""
         if self._unended > MAX_HEAD:
             self._refuse(431)
         if self._is_incomplete():
@@ -93,6 +99,20 @@ class Http(HttpToolsProtocol):
             waits.bodies.put_off(transport)
         else:
             waits.bodies.waiting.pop(transport, None)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, with what came right behind the request.
+
+        uvicorn forgets that. A client has to wait for the answer; but of one that does
+        not, a part of a frame would be missing.
+        """
+        upgrade = sys.exception()
+        super().handle_websocket_upgrade()
+        protocol: Any = self.transport.get_protocol()
+        if isinstance(upgrade, HttpParserUpgrade) and isinstance(protocol, Connection):
+            early = self._read[upgrade.args[0] :]
+            if early:
+                protocol.data_received(early)
 
     # What the parser calls.
 

@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 from consumers import App, WebSocketConsumer, WebSocketRoute
 from consumers.server.entrance import Entrance
 from consumers.testing import LiveServer
+from consumers_tests.server.frames.clients import client_frame
 from consumers_tests.server.frames.test_request import USUAL
 
 PATIENCE = 10
@@ -90,6 +91,22 @@ def test_a_wrong_handshake() -> None:
 
     assert answer.startswith(b"HTTP/1.1 426 ")
     assert b"sec-websocket-version: 13\r\n" in answer
+
+
+@pytest.mark.parametrize("at", [0, 3, 8])
+def test_frames_right_behind_the_request(at: int) -> None:
+    """Who does not wait for the answer is read from its first frame on, cut anywhere."""
+    app = App([WebSocketRoute("/chat/{room}", Echo)])
+    said = client_frame(0x81, b"one") + client_frame(0x81, b"two")
+    with LiveServer(app, access_log=False) as live, dial(live) as link:
+        link.sendall(USUAL + said[:at])
+        answer = link.recv(4096)
+        link.sendall(said[at:])
+        while answer.count(b"\x81") < 2 and (part := link.recv(4096)):
+            answer += part
+
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert answer.endswith(b"\x81\x03one\x81\x03two")
 
 
 def test_who_says_nothing_does_not_hold_up_the_end() -> None:
