@@ -95,7 +95,7 @@ def test_a_wrong_handshake() -> None:
 
 @pytest.mark.parametrize("at", [0, 3, 8])
 def test_frames_right_behind_the_request(at: int) -> None:
-    """Who does not wait for the answer is read from its first frame on, cut anywhere."""
+    """Who does not wait for the answer is read from the first frame on."""
     app = App([WebSocketRoute("/chat/{room}", Echo)])
     said = client_frame(0x81, b"one") + client_frame(0x81, b"two")
     with LiveServer(app, access_log=False) as live, dial(live) as link:
