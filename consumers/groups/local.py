@@ -322,12 +322,12 @@ class Local:
         Args:
             names: Of which groups.
             member: Who.
-            hold: Whether publications are to be held, from the first on.
+            hold: Whether publications, and sources, are to wait for its release.
 
         Raises:
             LayerUnavailable: It is a member of none that it was not before.
             InvalidParameters: A source can't take what a group's name holds.
-            StateError: A group has a source, and the groups' lifespan does not run.
+            StateError: A group has a source, and the groups do not run.
 
         Cancelling leaves it open of which it is a member.
         """
@@ -352,7 +352,7 @@ class Local:
             raise
         for name in names:
             if name.group.sources:
-                self.sources.join(name)
+                self.sources.join(name, begin=not hold)
         return memberships
 
     def leave(self, group: str, member: Member) -> None:
@@ -386,6 +386,8 @@ class Local:
         )
         self.coalescing.flush(name.name)  # else it would come after the release
         self.hub.release(membership, member, after, ahead=ahead)
+        if name.group.sources and self.is_running:
+            self.sources.join(name)
 
 
 async def _contained(function: Callable[[], Awaitable[Any]]) -> None:

@@ -77,8 +77,10 @@ class Sources:
         # {source: {group: when it may start again}}, in the order of these times.
         self._ended: dict[Source, dict[str, float]] = {}
 
-    def join(self, name: GroupName) -> None:
+    def join(self, name: GroupName, *, begin: bool = True) -> None:
         """Have a group's sources run, unless it has lost its members meanwhile.
+
+        Without ``begin`` only those that run already, which then go on.
 
         Raises:
             StateError: No task can be started.
@@ -89,11 +91,13 @@ class Sources:
         for source in name.group.sources:
             if source in runners:
                 runners[source].stay()
+            if source in runners or not begin:
                 continue
             runner = _Runner(self, source, name)
             self._spawn(runner.run)
             runners[source] = runner
-        self._runners[name.name] = runners
+        if runners:
+            self._runners[name.name] = runners
 
     def leave(self, group: str) -> None:
         """Have a group's sources end, each in its time: the last member has left."""

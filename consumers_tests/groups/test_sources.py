@@ -46,6 +46,31 @@ async def test_members_share_a_source() -> None:
         assert two.texts == ["2", "3"]
 
 
+async def test_nothing_begins_for_who_may_still_be_refused() -> None:
+    """But what runs goes on, though all others leave meanwhile."""
+    feed, one, two = Feed(), Recorder(), Recorder()
+    async with fed(feed, linger=3.0) as (clock, [(groups, group)]):
+        name = group("a")
+        await join(groups, name, one, hold=True)
+        await after(clock, 5)
+        leave(groups, name, one)
+        await after(clock, 5)
+        assert feed.take() == []
+
+        membership = await join(groups, name, one, hold=True)
+        groups.release(name, membership, one, None)
+        await after(clock, 1)
+        leave(groups, name, one)
+        membership = await join(groups, name, two, hold=True)
+        await after(clock, 5)
+        groups.release(name, membership, two, None)
+        await after(clock, 1)
+        assert feed.take() == ["begin a"]
+        leave(groups, name, two)
+        await after(clock, 5)
+        assert feed.take() == ["end a"]
+
+
 async def test_each_group_has_its_own() -> None:
     """A source gets its group's parameters."""
     feed, one = Feed(), Recorder()
