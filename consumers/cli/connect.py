@@ -12,7 +12,7 @@ import anyio
 import click
 
 from consumers.cli.conversing import converse, converse_plainly
-from consumers.cli.interrupt import until_interrupted
+from consumers.cli.interrupt import backend_option, until_interrupted
 from consumers.cli.keyboard import Keyboard, editing
 from consumers.cli.output import show_line
 from consumers.cli.screen import Screen
@@ -22,7 +22,6 @@ from consumers.client.link import Link, check_url, open_link
 from consumers.clock import current_clock
 from consumers.errors import ConfigurationError, MessageError
 from consumers.protocol.frames import VERSION
-from consumers.server.options import CHOICES
 
 __all__ = ["connect"]
 
@@ -130,13 +129,7 @@ def _client_over(
     show_default=True,
     help="At the end of a pipe: seconds without a message before it ends.",
 )
-@click.option(
-    "--backend",
-    type=click.Choice(CHOICES["backend"]),
-    default="asyncio",
-    show_default=True,
-    help="The event loop to run on.",
-)
+@backend_option
 def connect(url: str, backend: str, **settings: Any) -> None:
     """Talk to the consumer at URL, such as ws://127.0.0.1:8000/chat/lobby.
 

@@ -1,4 +1,4 @@
-"""Ctrl+C, as something that happens, and not as an exception amid other code."""
+"""What commands run until Ctrl+C: as something that happens, not as an exception."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import anyio
+import click
 from anyio.abc import TaskStatus
 
-__all__ = ["until_interrupted"]
+from consumers.server.options import CHOICES
+
+__all__ = ["backend_option", "until_interrupted"]
+
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(CHOICES["backend"]),
+    default="asyncio",
+    show_default=True,
+    help="The event loop to run on.",
+)
+"""--backend: what :func:`until_interrupted` runs on."""
 
 
 async def until_interrupted(work: Callable[[], Awaitable[None]]) -> None:

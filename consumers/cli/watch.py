@@ -15,7 +15,7 @@ from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from consumers.cli.brokers import group_argument, url_argument
-from consumers.cli.interrupt import until_interrupted
+from consumers.cli.interrupt import backend_option, until_interrupted
 from consumers.cli.output import console, json_line
 from consumers.errors import (
     ConfigurationError,
@@ -24,7 +24,6 @@ from consumers.errors import (
 )
 from consumers.groups import Group, Groups, PresenceDiff, Publication, Subscription
 from consumers.history import History, Position
-from consumers.server.options import CHOICES
 
 __all__ = ["line", "watch"]
 
@@ -137,13 +136,7 @@ def _declare(url: str, group: str, *, wants_history: bool) -> Group:
     type=click.IntRange(min=1),
     help="Begin with so many of the latest, without --since or where that is too old.",
 )
-@click.option(
-    "--backend",
-    type=click.Choice(CHOICES["backend"]),
-    default="asyncio",
-    show_default=True,
-    help="The event loop to run on.",
-)
+@backend_option
 def watch(
     url: str, group: str, since: Position | None, last: int | None, backend: str
 ) -> None:
