@@ -135,9 +135,13 @@ class Link:
                 await self._flush()
                 raise self._end()
             try:
-                self._protocol.receive_data(await self._stream.receive(_CHUNK))
+                data = await self._stream.receive(_CHUNK)
             except _FAILURES:
                 self._protocol.receive_eof()
+            else:
+                # Not where a write has failed meanwhile: that was the end.
+                if not self._protocol.reader.eof:
+                    self._protocol.receive_data(data)
             self._take_events()
         return self._messages.popleft()
 

@@ -342,8 +342,12 @@ async def test_a_server_that_reads_nothing() -> None:
         await link.send("nobody writes any more")
 
 
-async def test_a_write_that_fails() -> None:
-    """The message counts as not sent, and whoever receives learns of the end."""
+@pytest.mark.parametrize("brings", [False, True])
+async def test_a_write_that_fails(brings: bool) -> None:
+    """The message counts as not sent, and whoever receives learns of the end.
+
+    Also where something was on its way to them in the same moment.
+    """
 
     class Broken(Stuck):
         async def send(self, item: bytes) -> None:
@@ -353,6 +357,8 @@ async def test_a_write_that_fails() -> None:
         async def receive(self, max_bytes: int = 65_536) -> bytes:
             while not self.closed:
                 await anyio.lowlevel.checkpoint()
+            if brings:
+                return self.news[1].serialize(mask=False)
             raise anyio.ClosedResourceError
 
     protocol = ClientProtocol(parse_uri("ws://x/"), state=State.OPEN)
