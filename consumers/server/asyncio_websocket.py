@@ -330,7 +330,8 @@ class Connection(Writing):
             return
         stalled = self.transport.get_write_buffer_size() > 0
         self.flush()
-        self._write(exchange.close(1011, "keepalive ping timeout"))
+        # What came before it fell silent is received still.
+        self._write(exchange.close(1011, "keepalive ping timeout", keep=True))
         exchange.lost()
         self._ended()
         if stalled:

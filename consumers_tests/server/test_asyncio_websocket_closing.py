@@ -317,6 +317,18 @@ async def test_a_peer_that_does_not_answer_is_told() -> None:
     assert await driven.receive() == disconnect(1011, "keepalive ping timeout")
 
 
+async def test_what_came_before_a_peer_fell_silent_is_received() -> None:
+    """An application that is behind gets what was said, and then learns of the end."""
+    driven = await pinged()
+    driven.says(said("first"), said("second"))
+
+    await anyio.sleep(5.1)
+
+    assert await driven.receive() == received("first")
+    assert await driven.receive() == received("second")
+    assert await driven.receive() == disconnect(1011, "keepalive ping timeout")
+
+
 async def test_a_peer_that_does_not_read_is_dropped_in_time() -> None:
     """Where it has not read what was sent, nobody waits for it any longer."""
     driven = await opened(ws_ping_interval=10.0, ws_ping_timeout=5.0)
