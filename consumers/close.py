@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, TypeAlias
 
+from msgspec import Struct
+
 __all__ = [
     "CLOSE_CODES",
     "MAX_REASON_BYTES",
@@ -200,8 +202,7 @@ def catches(caught: CaughtCodes, code: int) -> bool:
     return caught is all or (isinstance(caught, tuple) and code in caught)
 
 
-@dataclass(frozen=True, slots=True)
-class CloseEvent:
+class CloseEvent(Struct, frozen=True):  # made for each connection, faster than others
     """How a connection ended."""
 
     code: int
