@@ -39,6 +39,8 @@ from .runtime import observed  # noqa: F401  # what serves the classes that are 
 __all__ = ["Router", "WebSocketRoute", "check_table"]
 
 _ANONYMOUS: Final = "_anonymous"
+_NONE: Final = Match.NONE  # before Python 3.12 an attribute of an enum is slow
+_FULL: Final = Match.FULL
 _BRACES: Final = re.compile(r"\{[^{}]*\}")
 
 
@@ -97,6 +99,12 @@ class WebSocketRoute(StarletteWebSocketRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match a scope, leaving out what is anonymous."""
+        if not self.param_convertors and not scope.get("root_path"):
+            # Compared, which is faster than Starlette's pattern and dictionaries.
+            if scope["type"] != "websocket" or scope["path"] != self.path:
+                return _NONE, {}
+            path_params = dict(scope.get("path_params") or ())
+            return _FULL, {"endpoint": self.endpoint, "path_params": path_params}
         match, child = super().matches(scope)
         if _ANONYMOUS in self.path and "path_params" in child:
             child["path_params"] = {

@@ -9,6 +9,9 @@ import pytest
 from msgspec import Meta
 from starlette.convertors import CONVERTOR_TYPES, Convertor, register_url_convertor
 from starlette.middleware import Middleware
+from starlette.routing import Match
+from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
+from starlette.types import Scope
 
 from consumers import (
     App,
@@ -83,6 +86,24 @@ async def test_a_pattern_matches(
 async def test_a_pattern_does_not_match(pattern: str, path: str) -> None:
     """Who knocks where nothing is gets 403."""
     assert await status(App([WebSocketRoute(pattern, Params)]), path) == 403
+
+
+@pytest.mark.parametrize("kind", ["websocket", "http"])
+@pytest.mark.parametrize("root_path", [None, "", "/below"])
+@pytest.mark.parametrize("path", ["/x.y", "/below/x.y", "/xzy", "/x.y/", "/x.y\n"])
+def test_a_path_without_parameters_matches_as_in_starlette(
+    kind: str, root_path: str | None, path: str
+) -> None:
+    """Although it is compared, and not looked for by a pattern."""
+    scope: Scope = {"type": kind, "path": path, "path_params": {"shop": 7}}
+    if root_path is not None:
+        scope["root_path"] = root_path
+    ours, starlette = (
+        made("/x.y", Echo, name="x").matches(scope)
+        for made in (WebSocketRoute, StarletteWebSocketRoute)
+    )
+
+    assert ours == (starlette if path != "/x.y\n" else (Match.NONE, {}))
 
 
 async def test_the_first_match_wins() -> None:
