@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import ConfigurationError
@@ -329,8 +329,8 @@ class WebSocketConsumer(GroupMember):
         if self._protocol is not None and self._stage is OPEN:
             await self._runtime.session("leave").unsubscribed(groups)
 
-    async def _accepted(self) -> None:
-        await self._runtime.accepted()
+    def _accepted(self) -> Coroutine[Any, Any, None]:
+        return self._runtime.accepted()
 
     def _following(self) -> Awaitable[Event]:
         return self._runtime.following()()

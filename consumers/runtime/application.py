@@ -13,13 +13,21 @@ from consumers.handshake.origins import Hosts, Origins
 from consumers.limits import Limits
 
 if TYPE_CHECKING:
+    from consumers.consumer import WebSocketConsumer
     from consumers.handlers.providers import Factory
     from consumers.handshake.crowd import Crowds
     from consumers.handshake.identity import Authenticate
     from consumers.observing import Observers
     from consumers.websocket import WebSocket
 
-__all__ = ["APP_KEY", "IDENTITY_KEY", "Application", "groups_of", "identify"]
+__all__ = [
+    "APP_KEY",
+    "IDENTITY_KEY",
+    "Application",
+    "begins_idle",
+    "groups_of",
+    "identify",
+]
 
 APP_KEY: Final = "consumers.app"
 """Where the scope has the `App` that the connection came through."""
@@ -52,6 +60,15 @@ def groups_of(scope: Scope) -> Groups:
         return app.groups
     groups: Groups | None = (scope.get("state") or {}).get(STATE_KEY)
     return _default_groups if groups is None else groups
+
+
+def begins_idle(connection: WebSocketConsumer, app: Application | None) -> bool:
+    """Tell whether nothing of the application's runs before the first message."""
+    scope = connection.scope
+    if not connection._plan.begins_idle or scope.get("subprotocols"):
+        return False
+    known = "user" in scope or IDENTITY_KEY in scope
+    return not known and (app is None or app.authenticate is None)
 
 
 async def identify(connection: WebSocket, authenticate: Authenticate | None) -> None:

@@ -18,9 +18,9 @@ from consumers.close import CloseEvent
 from consumers.consumer import WebSocketConsumer
 from consumers.errors import StateError
 from consumers.limits import DEFAULT_LIMITS
-from consumers.state import CLOSING, CONNECTING, ENDED, OPEN
+from consumers.state import CLOSED, CLOSING, CONNECTING, ENDED, OPEN
 
-from .application import APP_KEY, IDENTITY_KEY, Application, groups_of
+from .application import APP_KEY, Application, begins_idle, groups_of
 from .expiry import Expiry
 from .farewell import Farewell
 from .hooks import Hooks
@@ -85,7 +85,7 @@ class Life:
         self.tasks = Tasks(self)
         """The connection's."""
         self._scope: CancelScope  # around the main task's work, once that is open
-        self._idle = self._begins_idle()  # whether nothing of the application's ran
+        self._idle = begins_idle(consumer, app)  # nothing of the application's ran
         self._dispatch: Dispatch | None = None  # where on_receive is not all
         self._outside: object = None  # what the main task was before
         self._raises = True  # at its end; not where providers end after it
@@ -101,14 +101,6 @@ class Life:
             DEFAULT_LIMITS if app is None else app.limits
         )
         consumer._inbox.bound(consumer._bounds)
-
-    def _begins_idle(self) -> bool:
-        consumer, app = self.consumer, self._app
-        scope = consumer.scope
-        if not consumer._plan.begins_idle or scope.get("subprotocols"):
-            return False
-        known = "user" in scope or IDENTITY_KEY in scope
-        return not known and (app is None or app.authenticate is None)
 
     # -- around the main task's work ------------------------------------------------
     # Not a generator: it would have a frame, for as long as the connection lives.
@@ -144,7 +136,8 @@ class Life:
         tasks = self.tasks
         try:
             try:
-                await self._leave(kind, error, traceback)
+                if error is not None or not self._left_idle():
+                    await self._leave(kind, error, traceback)
             except BaseException as cancelled:
                 if tasks.group is None or not await tasks.group.__aexit__(
                     type(cancelled), cancelled, None
@@ -164,6 +157,12 @@ class Life:
         if failures is not None:
             failures.raise_failures()
         return True
+
+    def _left_idle(self) -> bool:
+        """Tell whether the client left before there was anything that has to end."""
+        if not self._idle or self.consumer._stage is not CLOSED:
+            return False
+        return not self.memberships and self.consumer._plan.on_disconnect is None
 
     async def _leave(
         self,

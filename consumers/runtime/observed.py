@@ -37,8 +37,9 @@ def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
 
     Cancelling ends the connection with 1012; ``on_disconnect`` runs to its end first.
     """
-    consumer.prepare()
-    consumer._encode = consumer._send_codec.encode  # the class may be read only now
+    if "_plan" not in vars(type(consumer)):  # the class can be read only now
+        consumer.prepare()
+        consumer._encode = consumer._send_codec.encode
     app: Application | None = consumer.scope.get(APP_KEY)
     observers = None if app is None else app.observers
     if everywhere := observers_everywhere():

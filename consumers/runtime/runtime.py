@@ -67,7 +67,7 @@ class Runtime(Life):
         of callers, whose frames are seldom in the processor's cache by then.
         """
         async with self:
-            if not await self._begin() or (self._idle and not await self._wake()):
+            if not await self._begin():
                 return
             consumer, dispatch = self.consumer, self._dispatch
             if dispatch is not None:
@@ -124,8 +124,36 @@ class Runtime(Life):
 
     # -- the beginning --------------------------------------------------------------
 
-    async def _begin(self) -> bool:
+    def _begin(self) -> Awaitable[bool]:
         """Go as far as ``on_connect``, or through a view; tell if messages follow."""
+        return self._begin_idle() if self._idle else self._begin_with_hooks()
+
+    async def _begin_idle(self) -> bool:
+        """Accept, and wait for the first message; tell if one came.
+
+        Without what most connections would pass for nothing, as many have no more to
+        them than this.
+        """
+        consumer, inbox = self.consumer, self.consumer._inbox
+        await consumer._read_connect()
+        if consumer._stage is CLOSED:
+            return False
+        admit(consumer, self._app)
+        await consumer.accept()
+        if consumer._stage is not OPEN:
+            return False
+        self._entered, self._connecting = True, False
+        event = await self._next_in_any_case()()
+        if event["type"] == _DISCONNECT:
+            inbox.took(event)
+            return False
+        await self._open()
+        self._measure()
+        self._dispatch_to(dispatch_for(self))
+        inbox.put_back(event)
+        return True
+
+    async def _begin_with_hooks(self) -> bool:
         consumer, plan = self.consumer, self.consumer._plan
         await consumer._read_connect()
         if consumer._stage is CLOSED:
@@ -246,19 +274,6 @@ class Runtime(Life):
         if dispatch is not None:
             self.consumer._inbox.urgent = dispatch.urgent
 
-    async def _wake(self) -> bool:
-        """Wait for the first message, and make what it needs; tell if one came."""
-        inbox = self.consumer._inbox
-        event = await self.following()()
-        if event["type"] == _DISCONNECT:
-            inbox.took(event)
-            return False
-        await self._open()
-        self._measure()
-        self._dispatch_to(dispatch_for(self))
-        inbox.put_back(event)
-        return True
-
     def _measure(self) -> None:
         """Bound the client's messages: what each may be, and how fast they may come."""
         consumer, bounds = self.consumer, self.consumer._bounds
@@ -325,8 +340,9 @@ class Runtime(Life):
 
     def gone(self) -> None:
         """The client left."""
-        super().gone()
-        self._go_on()
+        if not self._idle:  # else there is nothing to end
+            super().gone()
+            self._go_on()
 
     def _finish_soon(self) -> None:
         super()._finish_soon()
