@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 _HINTS: Final = "__consumers_hints__"
+_FRAMEWORK: Final = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def callers_locals() -> dict[str, Any]:
     """
     frame = sys._getframe(1)  # noqa: SLF001  public, for all that
     while frame.f_back is not None and (
-        frame.f_globals.get("__name__", "").partition(".")[0] == __package__
+        frame.f_globals.get("__name__", "").partition(".")[0] == _FRAMEWORK
         # Of a metaclass, or of a base class of the application's own.
         or frame.f_code.co_name in ("__new__", "__init_subclass__")
     ):
