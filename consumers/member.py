@@ -68,7 +68,8 @@ class GroupMember(Delivery):
             ConnectionClosed: The client is gone.
             LayerUnavailable: The layer can't be reached.
 
-        Cancelling leaves it open which groups were joined.
+        Where it raises, or is cancelled, it is a member of no group that it was not in
+        before.
         """
         if since is not None or last is not None:
             if len(groups) != 1:
@@ -255,18 +256,27 @@ class GroupMember(Delivery):
             for each in name.group.allow:
                 await each.check(self, name)
         self._check_groups(names)
+        new = [each.name for each in names if each.name not in self._memberships]
         for name in names:
             self._memberships[name.name] = name
         if not self._plan.interceptors:
             self._send_stepped()
             self._share_frames()
             self._straighten()
-        memberships = await self._groups.join(
-            names, self, hold=hold, hears_presence=self._plan.on_presence is not None
-        )
-        for name in names:
-            if name.group.presence is not None and self._stage is OPEN:
-                await self._groups.enter(name, self, presence)
+        hears = self._plan.on_presence is not None
+        try:
+            memberships = await self._groups.join(
+                names, self, hold=hold, hears_presence=hears
+            )
+            for name in names:
+                # It may have left, or ended, while the layer was asked.
+                if name.group.presence is not None and name.name in self._memberships:
+                    await self._groups.enter(name, self, presence)
+        except BaseException:
+            for group in new:
+                self._memberships.pop(group, None)
+            self._groups.leave(new, self)
+            raise
         if self._stage is not OPEN:  # it ended while the layer was asked
             self._groups.leave([name.name for name in names], self)
             await self._do(Action.JOIN)

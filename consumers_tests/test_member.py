@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from consumers import (
+    App,
     Group,
     GroupName,
+    Groups,
     Identity,
     LayerUnavailable,
     NotAllowed,
@@ -16,10 +19,12 @@ from consumers import (
     PresenceDiff,
     StateError,
     WebSocketConsumer,
+    WebSocketRoute,
     subscribes,
 )
-from consumers.testing import Closed, Refused
+from consumers.testing import Closed, Refused, TestClient
 from consumers_tests.doubles import Journal
+from consumers_tests.groups.scripted_layer import ScriptedLayer
 from consumers_tests.readers import HERE, LOG, reading, received
 
 # -- subscribes ------------------------------------------------------------------------
@@ -172,6 +177,58 @@ async def test_presence_of_who_is_no_member_cannot_be_updated() -> None:
     async with reading(Stranger) as (client, _), client.connect("/a") as ws:
         await ws.receive_text()
     assert "update its presence in 'here.a': join it first" in journal[0]
+
+
+async def test_who_leaves_while_it_joins_is_not_present() -> None:
+    """Nor does it stay behind when the connection is gone."""
+    layer = ScriptedLayer()
+    groups = Groups(declared=[HERE], layer=lambda: layer)
+    gate = anyio.Event()
+
+    class Hasty(WebSocketConsumer):
+        async def on_connect(self, name: str) -> None:
+            layer.blocked["subscribe"] = gate
+            self.start_soon(self.join, HERE(name))
+
+        async def on_receive(self, message: str) -> None:
+            await self.leave(HERE("a"))
+
+    app = App([WebSocketRoute("/{name}", Hasty)], groups=groups)
+    async with TestClient(app) as client:
+        async with client.connect("/a") as ws:
+            await client.settle()
+            await ws.send("leave")
+            await client.settle()
+            gate.set()
+            await client.settle()
+            assert await groups.presence(HERE("a")) == []
+        assert await groups.presence(HERE("a")) == []
+
+
+@pytest.mark.parametrize("failing", ["subscribe", "enter"])
+async def test_who_can_not_join_is_no_member(failing: str) -> None:
+    """Of none of the groups; of those that it was in before it stays one."""
+    layer = ScriptedLayer()
+    groups = Groups(declared=[HERE], layer=lambda: layer)
+
+    class Patient(WebSocketConsumer):
+        async def on_connect(self, name: str) -> None:
+            await self.join(HERE("a"))
+            layer.failing.add(failing)
+            with pytest.raises(LayerUnavailable):
+                await self.join(HERE("a"), "plain", HERE("b"))
+            layer.failing.clear()
+            with pytest.raises(StateError):
+                await self.update_presence(HERE("b"), "here")
+            for group in (HERE("b"), "plain", HERE("a")):
+                await self.groups.publish(group, str(group))
+
+    app = App([WebSocketRoute("/{name}", Patient)], groups=groups)
+    async with TestClient(app) as client, client.connect("/a") as ws:
+        assert await ws.receive() == "here.a"
+        await ws.receive_nothing()
+        present = [await groups.presence(HERE(name)) for name in "ab"]
+        assert [len(each) for each in present] == [1, 0]
 
 
 # -- a layer that is away --------------------------------------------------------------

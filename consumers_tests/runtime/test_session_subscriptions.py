@@ -319,8 +319,10 @@ async def test_who_is_put_out_while_subscribing_is_told(stalled: bool) -> None:
         await groups.publish(LOG("slow"), 3)
         await peer.nothing()
 
-    assert [frame["message"] for frame in frames[:-1]] == [1] * stalled
-    assert frames[-1] == {"type": "unsubscribed", "group": "log.slow", "code": "left"}
+    # What was on its way by then may come before or after.
+    told = {"type": "unsubscribed", "group": "log.slow", "code": "left"}
+    assert [each["message"] for each in frames if each != told] == [1] * stalled
+    assert told in frames
 
 
 async def test_a_name_that_a_source_can_not_take_is_not_allowed() -> None:
