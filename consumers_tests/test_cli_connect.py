@@ -11,6 +11,7 @@ import select
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,8 @@ from consumers_tests.proxy import Proxy
 from consumers_tests.server.live import KINDS, PATIENCE, ROOT, Server, in_thread
 from consumers_tests.valkey import free_port
 
+_NO_URL = "a URL must be ws:// or wss:// with a host"
+
 
 class Text(WebSocketConsumer):
     async def on_receive(self, message: str) -> None:
@@ -35,6 +38,13 @@ class Text(WebSocketConsumer):
             await self.send_bytes(b"\x00\xff")
         else:
             await self.send(f"You said: {message}\x1b")
+
+
+class Greeter(WebSocketConsumer):
+    async def on_connect(self, times: int = 1) -> None:
+        for _ in range(times):
+            await self.send("hello")
+        await self.close()
 
 
 class Locked(WebSocketConsumer):
@@ -53,6 +63,7 @@ def server() -> Iterator[Server]:
     table = [
         WebSocketRoute("/talk", Talk, limits=Limits(disconnect_timeout=0.5)),
         WebSocketRoute("/text", Text),
+        WebSocketRoute("/greet", Greeter),
         WebSocketRoute("/locked", Locked),
     ]
     app = App(table, groups=Groups("memory://", [rooms]))
@@ -168,6 +179,58 @@ def test_credentials_and_headers(server: Server) -> None:
     assert refused.returncode == 1
 
 
+def reading(lines: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """Run the command in this process, with a file as its pipe; return its code."""
+    with lines.open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(SystemExit) as ended:
+            main(["connect", *arguments])
+        for thread in threading.enumerate():
+            if thread.name.endswith("(_read)"):  # it may still read what is closed here
+                thread.join(PATIENCE)
+    return ended.value.code
+
+
+def test_a_pipe_without_a_line_shows_what_comes(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing was asked, so that the server ends it, or a time without news."""
+    url = f"ws://127.0.0.1:{server.port}/greet?times=2"
+    code = reading(Path(os.devnull), monkeypatch, url, "--wait", "60")
+
+    assert capsys.readouterr().out.splitlines() == ['"hello"', '"hello"']
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (
+            "--wait=inf",
+            'closed (4400) {"errors":{"times":"Expected `int`, got `str`"}}',
+        ),
+        (
+            "--plain",
+            "error: the handshake was refused with status 400: "
+            + repr('{"errors":{"times":"Expected `int`, got `str`"}}'),
+        ),
+    ],
+)
+def test_a_refusal_tells_why(
+    server: Server,
+    option: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By the protocol, and by the body of an answer in HTTP."""
+    url = f"ws://127.0.0.1:{server.port}/greet?times=x"
+    code = reading(Path(os.devnull), monkeypatch, url, option)
+
+    assert capsys.readouterr().err.splitlines()[-1].removeprefix("-- ") == told
+    assert code == 1
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -192,19 +255,18 @@ def test_a_wrong_line_ends_a_pipe(
     lines = tmp_path / "lines"
     lines.write_text(f"{line}\n")
 
-    with lines.open() as stdin:
-        monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(SystemExit) as ended:
-            main(["connect", f"ws://127.0.0.1:{server.port}/talk"])
+    code = reading(lines, monkeypatch, f"ws://127.0.0.1:{server.port}/talk")
 
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {told}")
-    assert ended.value.code == 2
+    assert code == 2
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("http://x/",), 2, "a URL must be ws:// or wss:// with a host, got 'http://"),
+        (("http://x/",), 2, f"{_NO_URL}, got 'http://x/'; write 'ws://x/'\n"),
+        (("https://x/y",), 2, f"{_NO_URL}, got 'https://x/y'; write 'wss://x/y'\n"),
+        (("x:80/y",), 2, f"{_NO_URL}, got 'x:80/y'; write 'ws://x:80/y'\n"),
         (("ws://x/", "--header", "x"), 2, "a header such as 'X-Shop: 7' was expected"),
         ((f"ws://127.0.0.1:{free_port()}/",), 1, "can't reach 127.0.0.1:"),
     ],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import anyio
 import pytest
 
-from consumers.cli.interrupt import until_interrupted
+from consumers.cli.interrupt import run_until_interrupted
+from consumers.errors import ConfigurationError
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -30,7 +32,7 @@ def test_work_is_cancelled_where_it_waits(backend: str) -> None:
         finally:
             steps.append("cleaned up")
 
-    anyio.run(until_interrupted, work, backend=backend)
+    run_until_interrupted(work, backend)
 
     assert steps == ["went on", "cleaned up"]
 
@@ -42,7 +44,15 @@ def test_an_error_is_raised_as_it_is(backend: str) -> None:
         raise LookupError("nothing there")
 
     with pytest.raises(LookupError, match="nothing there"):
-        anyio.run(until_interrupted, work, backend=backend)
+        run_until_interrupted(work, backend)
+
+
+def test_a_backend_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what brings it, and nothing is done."""
+    monkeypatch.setitem(sys.modules, "trio", None)
+
+    with pytest.raises(ConfigurationError, match=r"anyio-consumers\[trio\]"):
+        run_until_interrupted(anyio.sleep_forever, "trio")
 
 
 def test_work_may_end_by_itself(backend: str) -> None:
@@ -52,6 +62,6 @@ def test_work_may_end_by_itself(backend: str) -> None:
     async def work() -> None:
         steps.append("done")
 
-    anyio.run(until_interrupted, work, backend=backend)
+    run_until_interrupted(work, backend)
 
     assert steps == ["done"]

@@ -12,7 +12,7 @@ import anyio
 import click
 
 from consumers.cli.conversing import converse, converse_plainly
-from consumers.cli.interrupt import backend_option, until_interrupted
+from consumers.cli.interrupt import backend_option, run_until_interrupted
 from consumers.cli.keyboard import Keyboard, editing
 from consumers.cli.output import show_line
 from consumers.cli.screen import Screen
@@ -153,7 +153,7 @@ def connect(url: str, backend: str, **settings: Any) -> None:
 
     with editing() if interactive else nullcontext():
         try:
-            anyio.run(until_interrupted, run, backend=backend)
+            run_until_interrupted(run, backend)
         except* (KeyboardInterrupt, BrokenPipeError):
             pass  # Ctrl+C on Windows, or whoever reads this has ended
         except* Ended as group:

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from consumers.cli.brokers import parse_json
 from consumers.cli.keyboard import Keyboard
-from consumers.cli.output import show_error
+from consumers.cli.output import json_line, show_error
 from consumers.cli.screen import Screen
 from consumers.client import Client, Closed, Ended, Resubscribed, State
 from consumers.client.link import Link
@@ -67,6 +67,7 @@ class _Conversation:
             "help": self._help,
         }
         self._changed = anyio.Event()
+        self._asked = False
         self.latest = current_time()
         """When something was shown."""
         self.left = False
@@ -78,6 +79,7 @@ class _Conversation:
         Raises:
             ConfigurationError: It says nothing that can be done.
         """
+        self._asked = True
         if not line.startswith("/"):
             await self._stream(line)
             return
@@ -88,10 +90,15 @@ class _Conversation:
         await command(rest.strip())
 
     async def answered(self, quiet: float) -> None:
-        """Wait for all answers, and where groups are shown for a time without news."""
+        """Wait for all answers.
+
+        Also for a time without news, where groups are shown or nothing was asked.
+        """
         while self._asking:
             await self._changed.wait()
-        while self._groups and (pause := self.latest + quiet - current_time()) > 0:
+        while (self._groups or not self._asked) and (
+            pause := self.latest + quiet - current_time()
+        ) > 0:
             await (anyio.sleep_forever() if pause == math.inf else sleep(pause))
 
     async def show_pushes(self) -> None:
@@ -246,9 +253,7 @@ def _told(state: State) -> str:
         seconds = max(state.retry_at - current_time(), 0)
         return f"lost the connection ({why}); reconnecting in {seconds:.1f} s"
     if state.name == "closed":
-        detail = (
-            "" if state.detail is None else f" {msgspec.json.encode(state.detail)!r}"
-        )
+        detail = "" if state.detail is None else f" {json_line(state.detail)}"
         return f"closed ({why}){detail}"
     return {"live": "connected", "connecting": "connecting"}[state.name]
 
@@ -279,12 +284,19 @@ async def converse(
 
         async def follow() -> None:
             async for state in client.states():
+                if state.name == "closed":
+                    await all_shown.wait()
                 if state.name != "connecting":
                     screen.note(_told(state))
             tasks.cancel_scope.cancel()
 
+        async def show() -> None:
+            await conversation.show_pushes()
+            all_shown.set()
+
+        all_shown = anyio.Event()
         tasks.start_soon(follow)
-        tasks.start_soon(conversation.show_pushes)
+        tasks.start_soon(show)
         while (line := await keyboard.next()) is not None:
             try:
                 await conversation.take(line)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 
 import anyio
 import click
 from anyio.abc import TaskStatus
 
+from consumers.errors import ConfigurationError
 from consumers.server.options import CHOICES
 
-__all__ = ["backend_option", "until_interrupted"]
+__all__ = ["backend_option", "run_until_interrupted"]
 
 backend_option = click.option(
     "--backend",
@@ -21,10 +23,24 @@ backend_option = click.option(
     show_default=True,
     help="The event loop to run on.",
 )
-"""--backend: what :func:`until_interrupted` runs on."""
+"""--backend: what :func:`run_until_interrupted` runs on."""
 
 
-async def until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
+def run_until_interrupted(work: Callable[[], Awaitable[None]], backend: str) -> None:
+    """Do work on an event loop of its own, until Ctrl+C cancels it.
+
+    Raises:
+        ConfigurationError: There is no such event loop here.
+    """
+    if backend == "trio" and find_spec("trio") is None:
+        raise ConfigurationError(
+            "backend 'trio' needs its package, got none; pip install "
+            "'anyio-consumers[trio]'"
+        )
+    anyio.run(_until_interrupted, work, backend=backend)
+
+
+async def _until_interrupted(work: Callable[[], Awaitable[None]]) -> None:
     """Do work until Ctrl+C cancels it; what it raises is raised.
 
     As an exception that is raised wherever the program happens to be, Ctrl+C has also

@@ -9,13 +9,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import anyio
 import click
 from rich.highlighter import JSONHighlighter
 from rich.text import Text
 
 from consumers.cli.brokers import group_argument, url_argument
-from consumers.cli.interrupt import backend_option, until_interrupted
+from consumers.cli.interrupt import backend_option, run_until_interrupted
 from consumers.cli.output import console, json_line
 from consumers.errors import (
     ConfigurationError,
@@ -152,6 +151,6 @@ def watch(
     log.setLevel(logging.INFO)
     try:
         work = partial(_watch, groups, group, since, last)
-        anyio.run(until_interrupted, work, backend=backend)
+        run_until_interrupted(work, backend)
     except* (KeyboardInterrupt, SystemExit):
         pass  # Ctrl+C, or whoever reads this has ended

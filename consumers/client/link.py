@@ -34,7 +34,7 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from consumers.clock import move_on_after
 from consumers.close import refusal_code
-from consumers.errors import ConfigurationError
+from consumers.errors import ConfigurationError, shorten
 
 from .transport import Ended
 
@@ -49,6 +49,8 @@ _NO_TLS: Final = 1015
 _HANGING_UP: Final = 1.0
 """Seconds that the last bytes may take."""
 _CHUNK: Final = 65_536
+_SAID: Final = 400
+"""Characters that are shown of what a refusal says."""
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _FAILURES: Final = (
     EndOfStream,
@@ -70,8 +72,15 @@ def check_url(url: str) -> WebSocketURI:
     try:
         return parse_uri(url)
     except (InvalidURI, ValueError) as error:
+        scheme, found, _ = url.partition("://")
+        instead = {"http": "ws", "https": "wss"}.get(scheme)
+        hint = str(error)
+        if instead:
+            hint = f"write '{instead}{url.removeprefix(scheme)}'"
+        elif not found and url[:1].isalnum():
+            hint = f"write 'ws://{url}'"
         raise ConfigurationError(
-            f"a URL must be ws:// or wss:// with a host, got {url!r}; {error}"
+            f"a URL must be ws:// or wss:// with a host, got {url!r}; {hint}"
         ) from error
 
 
@@ -296,7 +305,8 @@ async def _connect(uri: WebSocketURI, context: ssl.SSLContext | None) -> ByteStr
             tls_standard_compatible=False,
         )
     except ssl.SSLError as error:
-        raise Ended(_NO_TLS, str(error)) from error
+        reason = f"can't speak TLS with {uri.host}:{uri.port}: {error}"
+        raise Ended(_NO_TLS, reason) from error
     except (OSError, BrokenResourceError, EndOfStream) as error:
         reason = f"can't reach {uri.host}:{uri.port}: {error}"
         raise Ended(_BROKEN, reason, offline=_is_offline(error)) from error
@@ -336,12 +346,18 @@ async def _shake_hands(
         if isinstance(event, Response) and event.status_code != 101:
             raise Ended(
                 refusal_code(event.status_code),
-                f"the handshake was refused with status {event.status_code}",
+                f"the handshake was refused with status {event.status_code}"
+                f"{_why(event.body)}",
                 _retry_after(event.headers.get("Retry-After", "")),
             )
     if isinstance(protocol.handshake_exc.__cause__, EOFError):
         raise Ended(_BROKEN, "the connection broke in the handshake")
     raise Ended(1002, str(protocol.handshake_exc))
+
+
+def _why(body: bytes | bytearray | None) -> str:
+    """Return what a refusal says of itself: untrusted, so nothing for a terminal."""
+    return f": {shorten(bytes(body).decode(errors='replace'), _SAID)}" if body else ""
 
 
 def _retry_after(value: str) -> float | None:

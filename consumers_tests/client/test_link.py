@@ -242,7 +242,7 @@ async def test_the_end_of_the_block_says_goodbye(raises: bool) -> None:
 @pytest.mark.parametrize(
     ("answer", "code", "after"),
     [
-        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 4403, None),
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\x1b", 4403, None),
         ("HTTP/1.1 503 x\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", 4503, 7.0),
         ("HTTP/1.1 429 x\r\nRetry-After: Fri\r\nContent-Length: 0\r\n\r\n", 4429, None),
         ("HTTP/1.1 101 x\r\nUpgrade: other\r\n\r\n", 1002, None),
@@ -265,6 +265,8 @@ async def test_refused_handshakes(answer: str, code: int, after: float | None) -
                 raise AssertionError
     assert (caught.value.code, caught.value.after) == (code, after)
     assert not caught.value.offline
+    said = ": 'no\\x1b'" if code == 4403 else ""
+    assert caught.value.reason.partition(" with status ")[2][3:] == said
 
 
 async def test_nobody_listens() -> None:
@@ -301,6 +303,7 @@ async def test_a_certificate_that_is_not_trusted() -> None:
                     raise AssertionError
             tasks.cancel_scope.cancel()
     assert caught.value.code == 1015
+    assert caught.value.reason.startswith(f"can't speak TLS with 127.0.0.1:{port}: ")
 
 
 class Stuck(ByteStream):
