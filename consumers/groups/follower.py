@@ -122,9 +122,11 @@ class Follower:
         if position.epoch == last.epoch:
             if position.offset == last.offset + 1:
                 self.position = position
-                self._deliver(publication)
-                if self._moved is not None:
-                    self._tell_moved()
+                try:
+                    self._deliver(publication)
+                finally:
+                    if self._moved is not None:
+                        self._tell_moved()
                 return False
             if position.offset <= last.offset:
                 self._counters.doubles += 1

@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from consumers.clock import VirtualClock, current_clock
-from consumers.errors import LayerUnavailable
+from consumers.codecs import CODECS
+from consumers.errors import LayerUnavailable, MessageNotEncodable
 from consumers.groups.counters import Counters
 from consumers.groups.follower import Follower
 from consumers.groups.publication import Kind, Publication
@@ -277,6 +278,23 @@ async def test_a_position_can_be_waited_for() -> None:
     with anyio.fail_after(10):
         await it.follower.reached(Position(2, "one"))
         await it.follower.reached(Position(9, "another"))
+
+
+async def test_who_waits_for_what_can_not_be_sent_waits_no_longer() -> None:
+    """Its turn has come, whatever its members make of it."""
+    it = Following()
+    it.follower.begin(Position(0, "one"))
+
+    def encode(publication: Publication) -> None:
+        publication.encoded(CODECS["bytes"])
+
+    it.follower._deliver = encode
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.follower.reached, Position(1, "one"))
+            await settle()
+            with pytest.raises(MessageNotEncodable):
+                it.take(1)
 
 
 def test_a_gap_that_shows_at_the_beginning_is_told() -> None:
