@@ -23,6 +23,7 @@ from consumers.server.frames.message import (
     Failure,
     Message,
     apply_mask,
+    longest_frame,
     too_large,
 )
 from consumers.server.frames.outgoing import (
@@ -295,7 +296,11 @@ class Frames:
             mask = data[start - 4 : start]
             self._read_control(opcode, apply_mask(data[start:stop], mask))
             return stop if self.ended is None else -1
-        if length > (self._max_size if message is None else message.room):
+        if message is None:
+            longest = longest_frame(self._max_size, bool(first & 0x40))
+        else:
+            longest = longest_frame(message.room, message.is_compressed)
+        if length > longest:
             raise too_large(self._max_size)
         if end < start:
             return self._keep(data, pos)

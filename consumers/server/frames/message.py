@@ -12,7 +12,14 @@ try:
 except ImportError:  # where the package was installed without a compiler
     from websockets.utils import apply_mask
 
-__all__ = ["NOT_UTF8", "Failure", "Message", "apply_mask", "too_large"]
+__all__ = [
+    "NOT_UTF8",
+    "Failure",
+    "Message",
+    "apply_mask",
+    "longest_frame",
+    "too_large",
+]
 
 NOT_UTF8: Final = "a text is not UTF-8"
 
@@ -65,6 +72,11 @@ class Message:
         """So many bytes more it may have."""
         return self._max_size - len(self._body)
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its frames have to be inflated."""
+        return self._deflate is not None
+
     def begin_frame(self, length: int, mask: bytes, final: bool) -> None:
         """Say what the next payload is."""
         self.frames += 1
@@ -110,6 +122,12 @@ class Message:
             if b"\xed\xa0" <= rest < b"\xee":
                 raise Failure(1007, NOT_UTF8)
         self._body += part
+
+
+def longest_frame(room: int, is_compressed: bool) -> int:
+    """Return how many bytes a frame may have that has room for so many, inflated."""
+    # What can't be compressed becomes longer by it; this is zlib's own bound.
+    return room + (room >> 3) + (room >> 6) + 16 if is_compressed else room
 
 
 def too_large(max_size: int) -> Failure:

@@ -220,7 +220,7 @@ WRONG = {
         client_frame(0xC2, zlib.compress(b"x" * 9, wbits=-15) + b"\x01"),
         1007,
     ),
-    "a frame beyond the limit": (client_frame(0xC2, length=1001)[:4], 1009),
+    "a frame beyond the limit": (client_frame(0xC2, length=1157)[:4], 1009),
 }
 
 
@@ -253,6 +253,25 @@ def test_the_limit_is_that_of_the_inflated_message(size: int) -> None:
 
     assert values(frames) == [b"x" * size]
     assert close_of(frames) == (1009, True)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("level", [1, 9])
+def test_what_can_not_be_compressed_may_be_as_long(level: int, parts: int) -> None:
+    """A message at its limit is read also where compressing has made it longer."""
+    noise = os.urandom(10_000)
+    compressor = zlib.compressobj(wbits=-15, level=level, memLevel=level)
+    data = compressor.compress(noise) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    data = data.removesuffix(TAIL)
+    ends = [len(data) * n // parts for n in range(parts + 1)]
+    pieces = [data[ends[n] : ends[n + 1]] for n in range(parts)]
+    opcodes = [0x42, *[0x00] * (parts - 1)]
+    opcodes[-1] |= 0x80
+    assert len(data) > 10_000
+
+    frames = fed(map(client_frame, opcodes, pieces), 10_000, deflate=agreed())
+
+    assert values(frames) == [noise]
 
 
 @pytest.mark.parametrize("cut", [1, 50, 1 << 20])
