@@ -305,8 +305,8 @@ class WebSocketConsumer(GroupMember):
             name = PROTOCOLS[subprotocol]
             self._protocol = subprotocol
             self._send_codec = self._plan.framed(name)  # type: ignore[misc]
-            self._encode = self._send_codec.encode
             self._publish_codec = FRAMED[name]
+        super()._agreed(subprotocol)
 
     def _goodbye(self, event: CloseEvent) -> Event | None:
         return self._runtime.goodbye(event, self._retry)

@@ -9,7 +9,7 @@ Source of the events: ASGI WebSocket, spec version 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final, NoReturn, Self
@@ -74,6 +74,7 @@ class WebSocket(Handshake, Forms):
     _close_sent = False
     _looks = 0  # since a checkpoint
     _bounds = DEFAULT_LIMITS
+    _encode: Callable[[Any], Event] | None = None  # before accept
     _retry: float | bool | None = None
     _last: Event | None = None  # what was sent before the close frame
     _ledger_or_none: Ledger | None = None  # of what waits for it
@@ -94,7 +95,6 @@ class WebSocket(Handshake, Forms):
         self._asgi_receive = receive
         # Servers only read the events that they get; publications share theirs.
         self._asgi_send: EventSend = send  # type: ignore[assignment]
-        self._encode = self._send_codec.encode  # one lookup for each message
         self._direct = direct = direct_of(scope, receive, send)
         self._take_now = None if direct is None else direct.take
         self._inbox = Inbox(receive, self._left)
@@ -119,6 +119,9 @@ class WebSocket(Handshake, Forms):
     def __repr__(self) -> str:
         name, path = type(self).__name__, self.scope.get("path")
         return f"<{name} {path} {self._stage.name.lower()} id={self.id}>"
+
+    def _agreed(self, subprotocol: str | None) -> None:
+        self._encode = self._send_codec.encode  # settled; one lookup for each message
 
     # -- closing --------------------------------------------------------------------
 
@@ -271,6 +274,8 @@ class WebSocket(Handshake, Forms):
             StateError: The connection is not open.
         """
         encode = self._encode
+        if encode is None:
+            encode = self._send_codec.encode
         return self._transmit(encode(message))
 
     async def send_event(self, event: Event) -> None:

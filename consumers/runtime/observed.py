@@ -39,7 +39,6 @@ def serve(consumer: WebSocketConsumer) -> Coroutine[Any, Any, None]:
     """
     if "_plan" not in vars(type(consumer)):  # the class can be read only now
         consumer.prepare()
-        consumer._encode = consumer._send_codec.encode
     app: Application | None = consumer.scope.get(APP_KEY)
     observers = None if app is None else app.observers
     if everywhere := observers_everywhere():
