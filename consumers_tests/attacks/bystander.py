@@ -1,7 +1,9 @@
 """An honest client: says something every so often, until its input ends.
 
-``python -m consumers_tests.attacks.bystander PORT``; then it prints how long
+``python -m consumers_tests.attacks.bystander PORT PID``; then it prints how long
 the answers took: ``{"echoes": 120, "longest": 0.004, "median": 0.001}``, in seconds.
+``held`` is the longest without what this process and the server's stood in line for a
+processor, which on a busy machine is the doing of others.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from statistics import median
 
 from consumers_tests.conformance.frames import TEXT, frame
 from consumers_tests.server.live import handshake
+from consumers_tests.stopwatch import Stopwatch
 
 PAUSE = 0.02  # seconds between two
 
@@ -30,9 +33,9 @@ def main() -> None:
         head += sock.recv(1)
     print("ready", flush=True)
     gc.disable()
-    took = []
+    took, held, server = [], 0.0, int(sys.argv[2])
     while not select.select([sys.stdin], [], [], PAUSE)[0]:
-        began = time.perf_counter()
+        watch, began = Stopwatch(server), time.perf_counter()
         sock.sendall(frame(TEXT, b"hello"))
         left = 7
         while left:
@@ -44,7 +47,9 @@ def main() -> None:
                 left += 2 + data[1]
                 data = b""
         took.append(time.perf_counter() - began)
-    figures = {"echoes": len(took), "longest": max(took), "median": median(took)}
+        held = max(held, watch.seconds())
+    figures = {"echoes": len(took), "longest": max(took), "held": held}
+    figures["median"] = median(took)
     print(json.dumps(figures), flush=True)
 
 

@@ -11,11 +11,11 @@ import time
 from collections import Counter
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from consumers import Groups
 from consumers_tests.server.live import handshake
+from consumers_tests.stopwatch import Stopwatch
 from consumers_tests.valkey import Valkey
 
 from .jobs import Settings, Writing, Written
@@ -62,23 +62,14 @@ class Shared(Server):
         Not those in which it was ready to run and others had the processors: on a busy
         machine, with many tests beside this one, these say nothing of it.
         """
-        begun, stood_in_line = time.monotonic(), self.stood_in_line()
-        spent = 0.0
+        watch, late = Stopwatch(self.pid), time.monotonic() + limit
         self.terminate()
-        while self.status is None and time.monotonic() < begun + limit:
-            spent = max(spent, self.stood_in_line())
+        while self.status is None and time.monotonic() < late:
+            watch.look()
             time.sleep(_LOOK)
-        took = time.monotonic() - begun
+        took = watch.seconds()
         self.wait(0)
-        return took - max(0.0, spent - stood_in_line)
-
-    def stood_in_line(self) -> float:
-        """Return for how many seconds its main thread has waited for a processor."""
-        try:
-            ran_waited_times = Path(f"/proc/{self.pid}/schedstat").read_text()
-        except OSError:
-            return 0.0  # it has ended; or the kernel keeps no count, and all is counted
-        return int(ran_waited_times.split()[1]) / 1e9
+        return took
 
 
 class Site:
