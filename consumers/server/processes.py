@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import multiprocessing.connection
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +48,7 @@ class Worker:
 
     def __call__(self, sockets: list[socket] | None = None) -> None:
         """Import the application and serve it on the parent's sockets."""
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         configure_logging(self.options)
         MemoryLayer.workers = self.options.workers
         Origins.development = self.options.reload
@@ -56,6 +59,17 @@ class Worker:
             own_traceback, line = describe(error)
             sys.stderr.write(f"{own_traceback}error: {line}\n")
             sys.exit(START_UP_FAILED)
+
+
+def _end_with_parent() -> None:
+    """End as at SIGTERM when the parent is gone without a word: it was killed.
+
+    Nobody else would end this process, which has the address that a new parent needs.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def reload_on_change(worker: Worker, sockets: list[socket]) -> None:

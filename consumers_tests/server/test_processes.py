@@ -71,6 +71,27 @@ def test_workers_that_cannot_start_are_not_repeated(tmp_path: Path) -> None:
         assert process.wait(PATIENCE) == START_UP_FAILED
 
 
+def test_a_worker_ends_when_its_parent_is_killed() -> None:
+    """Who has lost its parent stops as at SIGTERM, and leaves the address free."""
+    with Process(
+        "consumers_tests.server.apps:app", "--port", "0", "--reload"
+    ) as process:
+        server = process.server()
+        pid = int(first_message(server))
+        try:
+            with server.connect("/echo") as client:
+                process.popen.kill()
+                with pytest.raises(ConnectionClosed) as closed:
+                    client.recv(timeout=PATIENCE)
+            process.popen.communicate(timeout=PATIENCE)  # it is the last who could write
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            raise
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+
+
 @BACKENDS
 def test_a_change_is_loaded(backend: str, tmp_path: Path) -> None:
     """With reload a changed file is served, also after one that could not load."""
