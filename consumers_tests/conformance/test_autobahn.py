@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,13 +28,36 @@ COMPRESSED = {f"12.{n}.4" for n in range(1, 6)} | {f"13.{n}.4" for n in range(1,
 def run(
     server: Server, path: Path, cases: set[str], without: frozenset[str] = frozenset()
 ) -> int:
-    """Run cases; return how many there were, none of which failed."""
-    result = subprocess.run(
+    """Run cases; return how many there were, none of which failed.
+
+    A case waits for a second, which is not enough on a machine that stands still
+    meanwhile: what failed is run once more, with no case beside it.
+    """
+    result = kosoku(server, path, cases, without, beside=4)
+    (found,) = json.loads((path / "index.json").read_text()).values()
+    if result.returncode != 0:
+        failed = set(re.findall(r"^  ([0-9.]+): ", result.stdout, re.MULTILINE))
+        assert failed, result.stdout
+        result = kosoku(server, path / "again", failed, beside=1)
+    assert result.returncode == 0, result.stdout
+    return len(found)
+
+
+def kosoku(
+    server: Server,
+    path: Path,
+    cases: set[str],
+    without: frozenset[str] = frozenset(),
+    *,
+    beside: int,
+) -> subprocess.CompletedProcess[str]:
+    """Run cases, so many beside each other, and return what came of it."""
+    return subprocess.run(
         # In a process of its own: it puts packages of its own beside the installed.
         [
             KOSOKU,
             f"{server.host}:{server.port}/echo",
-            *("--parallelism", "4", "--outdir", path),
+            *("--parallelism", str(beside), "--outdir", path),
             *(word for case in sorted(cases) for word in ("--include", case)),
             *(word for case in sorted(without) for word in ("--exclude", case)),
         ],
@@ -43,9 +67,6 @@ def run(
         timeout=50,
         check=False,
     )
-    assert result.returncode == 0, result.stdout
-    (found,) = json.loads((path / "index.json").read_text()).values()
-    return len(found)
 
 
 def test_frames_and_closing(loop: str, tmp_path: Path) -> None:

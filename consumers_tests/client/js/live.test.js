@@ -274,12 +274,21 @@ live("a server that stalls is left", async (t) => {
 });
 
 live("a client that has nothing to say stays", async () => {
-  const client = open("/restless");
-  await state(client, "live");
+  let client, connection;
+  // A machine that stood still for most of a second gets another try.
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    client = open("/restless");
+    await state(client, "live");
+    ({ connection } = client);
 
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    if (client.connection === connection) {
+      break;
+    }
+  }
 
   assert.equal(client.state.name, "live");
+  assert.equal(client.connection, connection);
 });
 
 live("a server that there is not is tried again", async (t) => {
