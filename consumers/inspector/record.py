@@ -48,7 +48,6 @@ class Failure(msgspec.Struct, frozen=True):
     consumer: str
     path: str
     error: str
-    traceback: str
 
 
 class Record:
@@ -63,6 +62,7 @@ class Record:
         """``{close code, or "refused" and the status: how many}``."""
         self.ends: deque[End] = deque(maxlen=_KEPT)
         self.failures: deque[Failure] = deque(maxlen=_KEPT)
+        self._tracebacks: deque[str] = deque(maxlen=_KEPT)  # of each of these
         self.number = 0
         """Of the latest entry of both."""
 
@@ -84,4 +84,12 @@ class Record:
             text = "".join(format_exception(error))[-_TRACEBACK:]
             told = show_text(text, _TRACEBACK)
             name = show_text(f"{type(error).__name__}: {error}", 200)
-            self.failures.append(Failure(self.number, now, *seen, name, told))
+            self.failures.append(Failure(self.number, now, *seen, name))
+            self._tracebacks.append(told)
+
+    def traceback(self, number: int) -> str | None:
+        """Return how a failure came about, if it is remembered."""
+        for failure, told in zip(self.failures, self._tracebacks, strict=True):
+            if failure.number == number:
+                return told
+        return None

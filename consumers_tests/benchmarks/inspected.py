@@ -7,21 +7,34 @@ in every run, and the microseconds, which are the least of many rounds: without 
 inspector, with one, and on a connection that is looked into. Each by ASGI's ``receive``
 and ``send``, and by the way past them that servers of ours offer.
 
-Then one look of an open page at so many connections: what the server does each second.
+Then one look of an open page at so many connections, which is what the server does each
+second, and one with a search, which reads more of each connection: what it takes of the
+processor, the least of many rounds, and how much of that is taken at once, before
+others have their turn, the median of as many.
 """
 
 import argparse
+import time
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from consumers import App, WebSocketRoute
 from consumers.inspector import Inspector
 from consumers.inspector.tap import TAP_KEY
 from consumers.queues.direct import EXTENSION
-from consumers_tests.benchmarks.in_process import SAY, Bare, Case, Event, scope
-from consumers_tests.benchmarks.observed import instructions, microseconds
+from consumers_tests.benchmarks.in_process import (
+    BACKENDS,
+    SAY,
+    Bare,
+    Case,
+    Event,
+    scope,
+)
+from consumers_tests.benchmarks.observed import instructions, microseconds, talk
 
 CROWDS = (1, 100, 1000, 10_000)
 """Connections in the process of which a page is open."""
@@ -108,17 +121,48 @@ async def per_message(rounds: int) -> None:
 
 
 async def per_look(rounds: int, crowds: Sequence[int] = CROWDS) -> None:
-    """Print how long one look takes, by the number of connections."""
-    look = Case(inspected(), "/inspector/live", '{"type":"find","text":""}')
+    """Print what one look takes, by the number of connections."""
     for crowd in crowds:
         app = inspected()
         async with anyio.create_task_group() as group:
             for _ in range(crowd):
                 group.start_soon(_stay, app)
             await anyio.wait_all_tasks_blocked()
-            took = await microseconds(app, look, rounds, count=4)
+            for what, text in (("a look", ""), ("a search", "bare")):
+                message = f'{{"type":"find","text":"{text}"}}'
+                look = Case(app, "/inspector/live", message)
+                whole = min([await _whole(app, look) for _ in range(rounds)])
+                turn = median([await _longest_turn(app, look) for _ in range(rounds)])
+                print(
+                    f"{crowd:>7,} connections, {what:8}{whole:>8.2f} ms"
+                    f"{turn:>8.2f} ms at once"
+                )
             group.cancel_scope.cancel()
-        print(f"{crowd:>7,} connections{took / 1000:>8.2f} ms")
+
+
+async def _whole(app: App, look: Case, count: int = 8) -> float:
+    """Return the milliseconds of the processor that a look takes."""
+    began = time.thread_time()
+    await talk(app, look, count)
+    return 1e3 * (time.thread_time() - began) / count
+
+
+async def _longest_turn(app: App, look: Case) -> float:
+    """Return the most milliseconds of the processor until others have their turn."""
+    turns: list[float] = []
+
+    async def others() -> None:
+        while True:
+            began = time.thread_time()
+            await checkpoint()
+            turns.append(time.thread_time() - began)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(others)
+        await talk(app, look, 1)
+        await checkpoint()
+        group.cancel_scope.cancel()
+    return 1e3 * max(turns)
 
 
 async def _stay(app: App) -> None:
@@ -144,4 +188,7 @@ async def main(rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
-    anyio.run(main, parser.parse_args().rounds)
+    parser.add_argument("--backend", default="asyncio", choices=BACKENDS)
+    options = parser.parse_args()
+    backend, backend_options = BACKENDS[options.backend]
+    anyio.run(main, options.rounds, backend=backend, backend_options=backend_options)

@@ -1,5 +1,7 @@
 """What the inspector's page is told, and what it may do."""
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -90,17 +92,18 @@ async def test_how_connections_ended(client: TestClient) -> None:
 
 
 async def test_errors(client: TestClient) -> None:
-    """An exception is told with its traceback, and without the secret in its text."""
+    """An exception is told, and if asked for its traceback, without the secret."""
     async with client, looking(client) as page:
         async with client.connect("/echo") as echo:
             await echo.send("fail")
             await client.settle()
         (failure,) = (await page.overview())["failures"]
+        explained = await page.ask("explain", failure=failure["number"])
 
     assert failure["consumer"] == "Echo"
     assert failure["error"].startswith("ZeroDivisionError: token=•••")
-    assert "in on_receive" in failure["traceback"]
-    assert "hidden-away" not in str(failure)
+    assert "in on_receive" in explained["traceback"]
+    assert "hidden-away" not in str(failure) + str(explained)
 
 
 async def test_frames_while_somebody_looks(client: TestClient) -> None:
@@ -175,10 +178,11 @@ async def test_disconnect(client: TestClient, active: bool) -> None:
         ("look", {"connection": "nobody"}, "gone"),
         ("disconnect", {"connection": "nobody"}, "gone"),
         ("disconnect", {"connection": "nobody", "code": 1006}, "bad_code"),
+        ("explain", {"failure": 7}, "gone"),
     ],
 )
 async def test_mistakes_are_answered(
-    client: TestClient, kind: str, fields: dict[str, str], code: str
+    client: TestClient, kind: str, fields: dict[str, Any], code: str
 ) -> None:
     """Who asks for what is not there gets an error, and stays connected."""
     async with client, looking(client) as page:

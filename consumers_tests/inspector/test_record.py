@@ -26,6 +26,8 @@ def test_a_hundred_are_remembered() -> None:
     assert record.codes == {"1006": 150}
     assert [end.number for end in record.ends] == list(range(101, 300, 2))
     assert record.failures[-1].error == "ValueError: 149"
+    assert "ValueError: 149" in str(record.traceback(300))
+    assert record.traceback(100) is None
     assert record.number == 300
     assert record.ends[0].address == "::1:1"
 
@@ -36,8 +38,10 @@ def test_long_tracebacks_are_cut() -> None:
     ended(record, error=ValueError("x" * 50_000 + " at last"))
 
     (failure,) = record.failures
-    assert len(failure.traceback) <= 12_000
-    assert failure.traceback.rstrip().endswith("at last")
+    traceback = record.traceback(failure.number)
+    assert traceback is not None
+    assert len(traceback) <= 12_000
+    assert traceback.rstrip().endswith("at last")
     assert len(failure.error) <= 200
 
 

@@ -147,4 +147,5 @@ async def test_a_look_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """The benchmark of one does what a page does, beside others that stay."""
     await per_look(rounds=1, crowds=[2])
 
-    assert re.fullmatch(r" +2 connections +\d+\.\d\d ms\n", capsys.readouterr().out)
+    row = r" +2 connections, a %s +\d+\.\d\d ms +\d+\.\d\d ms at once\n"
+    assert re.fullmatch(row % "look" + row % "search", capsys.readouterr().out)

@@ -325,13 +325,24 @@ function showFailures(fresh) {
   const log = section.querySelector(".log");
   section.querySelector(".soft").textContent = all.failures.length ? count(all.failures.length) : "none";
   if (!all.previous) log.replaceChildren();
-  log.prepend(...fresh.map((failure) => element("li", {},
-    element("details", {},
-      element("summary", {}, element("span", { class: "at" }, `${clock(failure.at)} `),
-        element("span", { class: "wrong" }, failure.error),
-        element("span", { class: "soft" }, ` in ${failure.consumer}`)),
-      element("pre", { tabindex: "0" }, failure.traceback)))));
+  log.prepend(...fresh.map(failureOf));
   while (log.children.length > ROWS) log.lastChild.remove();
+}
+
+function failureOf(failure) {
+  const text = element("pre", { tabindex: "0" });
+  const details = element("details", {},
+    element("summary", {}, element("span", { class: "at" }, `${clock(failure.at)} `),
+      element("span", { class: "wrong" }, failure.error),
+      element("span", { class: "soft" }, ` in ${failure.consumer}`)),
+    text);
+  details.addEventListener("toggle", () => {
+    if (!details.open) return;
+    say({ type: "explain", failure: failure.number }, (answer) => {
+      text.textContent = answer.reply?.traceback || text.textContent || answer.error.detail;
+    });
+  });
+  return element("li", {}, details);
 }
 
 let typing;
