@@ -83,7 +83,7 @@ def test_a_worker_ends_when_its_parent_is_killed() -> None:
                 process.popen.kill()
                 with pytest.raises(ConnectionClosed) as closed:
                     client.recv(timeout=PATIENCE)
-            process.popen.communicate(timeout=PATIENCE)  # it is the last who could write
+            process.popen.communicate(timeout=PATIENCE)  # until nobody can write
         except BaseException:
             os.kill(pid, signal.SIGKILL)
             raise
