@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from anyio import TaskHandle, create_task_group, get_cancelled_exc_class
 from anyio.abc import TaskGroup
+from starlette._utils import get_route_path
 from starlette.applications import Starlette
 from starlette.datastructures import State, URLPath
 from starlette.middleware import Middleware
@@ -17,7 +18,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .codecs import Event
-from .errors import ConfigurationError, LayerUnavailable, StateError
+from .errors import ConfigurationError, LayerUnavailable, StateError, shorten
 from .groups import Groups
 from .handlers.providers import Factory, resolve
 from .handshake.crowd import Crowds
@@ -32,11 +33,13 @@ from .observing import Observer, Observers
 from .protocol import spoken
 from .routing import Router, WebSocketRoute, check_table, consumers_in
 from .runtime.application import APP_KEY
+from .seldom import Seldom
 
 __all__ = ["App"]
 
 log = logging.getLogger("consumers")
 
+_UNROUTED: Final = Seldom(log)
 _FULL: Final = Match.FULL  # before Python 3.12 an attribute of an enum is slow
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
@@ -298,6 +301,10 @@ class App(Router):
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     count_refusal("not_found")
+    _UNROUTED.warn(
+        "no route takes the WebSocket %s; 'consumers routes MODULE:APP' prints the table",
+        shorten(get_route_path(scope)),
+    )
     protocol = spoken(scope.get("subprotocols") or ())
     if protocol is None:
         # Before accept: the server answers 403.

@@ -16,6 +16,8 @@ from consumers import (
     WebSocketConsumer,
     WebSocketRoute,
 )
+from consumers import app as application
+from consumers.seldom import Seldom
 from consumers.testing import Refused, TestClient
 
 log: list[str] = []
@@ -51,6 +53,24 @@ async def test_sockets_and_http_share_state() -> None:
             assert await ws.receive() == "counted"
             assert (await client.request("GET", "/clients")).json() == 1
         assert (await client.request("GET", "/clients")).json() == 0
+
+
+async def test_what_no_route_takes_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client is told nothing but 403: whoever wrote its URL finds it in the log."""
+    monkeypatch.setattr(application, "_UNROUTED", Seldom(application.log))
+    async with TestClient(App([WebSocketRoute("/ws", Count)])) as client:
+        for _ in range(2):
+            with pytest.raises(Refused):
+                async with client.connect("/ws/?token=secret"):
+                    raise AssertionError
+
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line == (
+        "no route takes the WebSocket '/ws/'; 'consumers routes MODULE:APP' prints the "
+        "table"
+    )
 
 
 async def test_http_reaches_the_groups() -> None:
