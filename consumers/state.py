@@ -100,7 +100,10 @@ Receiving goes on after the end, to hand out what came before it, then the end i
 
 WHY: Final[Mapping[State, str]] = {
     State.CONNECTING: "the connection was not accepted yet; await accept() first",
-    State.OPEN: "the connection was accepted already",
+    State.OPEN: (
+        "the connection was accepted already; leave accept() out, or set auto_accept = "
+        "False"
+    ),
     State.CLOSING: "the connection was closed with {code}",
     State.CLOSED: "the client is gone (code {code})",
     State.REFUSED: "the handshake was refused with status {status}",

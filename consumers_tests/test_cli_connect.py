@@ -28,6 +28,7 @@ from consumers_tests.server.live import KINDS, PATIENCE, ROOT, Server, in_thread
 from consumers_tests.valkey import free_port
 
 _NO_URL = "a URL must be ws:// or wss:// with a host"
+_WRONG = '{"errors":{"times":"Expected `int`, got `str`"}}'
 
 
 class Text(WebSocketConsumer):
@@ -205,15 +206,8 @@ def test_a_pipe_without_a_line_shows_what_comes(
 @pytest.mark.parametrize(
     ("option", "told"),
     [
-        (
-            "--wait=inf",
-            'closed (4400) {"errors":{"times":"Expected `int`, got `str`"}}',
-        ),
-        (
-            "--plain",
-            "error: the handshake was refused with status 400: "
-            + repr('{"errors":{"times":"Expected `int`, got `str`"}}'),
-        ),
+        ("--wait=inf", f"closed (4400) {_WRONG}"),
+        ("--plain", f"error: the handshake was refused with status 400: {_WRONG!r}"),
     ],
 )
 def test_a_refusal_tells_why(

@@ -69,7 +69,8 @@ def test_each_state_says_why_something_cannot_be_done() -> None:
 
     assert texts == {
         State.CONNECTING: "the connection was not accepted yet; await accept() first",
-        State.OPEN: "the connection was accepted already",
+        State.OPEN: "the connection was accepted already; leave accept() out, or set "
+        "auto_accept = False",
         State.CLOSING: "the connection was closed with 4000",
         State.CLOSED: "the client is gone (code 4000)",
         State.REFUSED: "the handshake was refused with status 401",

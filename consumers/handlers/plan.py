@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,18 +31,11 @@ from .receivers import (
 )
 from .settings import SETTINGS
 from .signatures import Signature, all_providers, read_signature
+from .spelling import HOOKS, check_has_hooks, check_spelling
 from .subscribers import Subscriber, read_subscribers
 
 __all__ = ["HOOKS", "Plan", "make_plan"]
 
-HOOKS: Final = (
-    "on_handshake",
-    "on_connect",
-    "on_receive",
-    "on_disconnect",
-    "on_presence",
-    "on_gap",
-)
 # What the runtime passes to them by position.
 _GIVEN: Final = {
     "on_receive": ("message",),
@@ -61,12 +53,6 @@ _ASKED_LATER: Final = {
 _ASKED: Final = {
     *("__init__", "__new__", "__await__"),
     *("__getattr__", "__getattribute__", "__setattr__"),
-}
-# What other frameworks, and browsers, call these.
-_ELSEWHERE: Final = {
-    "on_open": "on_connect",
-    "on_message": "on_receive",
-    "on_close": "on_disconnect",
 }
 
 
@@ -177,7 +163,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
         ConfigurationError: Something about the class can't work.
         NameError: An annotation names what is not defined yet.
     """
-    _check_spelling(cls)
+    check_spelling(cls)
     _check_init(cls)
     hooks: dict[str, Signature | None] = {}
     for name in HOOKS:
@@ -226,6 +212,7 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
     if sends is not None:
         send = only(send, sends, cls.__qualname__)
     subscribers = read_subscribers(cls, base, namespace)
+    check_has_hooks(cls, [*hooks.values(), *receivers, *subscribers])
     allow = rules_of(inspect.getattr_static(cls, "allow", None))
     signatures = [signature for signature in hooks.values() if signature is not None]
     signatures += [subscriber.signature for subscriber in subscribers.values()]
@@ -268,6 +255,11 @@ def _read_hook(
     if not inspect.isfunction(hook):
         raise ConfigurationError(
             f"{owner} must be a method, got {hook!r}; write 'async def {name}(self)'"
+        )
+    if inspect.isasyncgenfunction(hook):
+        raise ConfigurationError(
+            f"{owner} must not yield, got an async generator; await self.send(...) for "
+            "each item, or answer with a stream by a @receives method"
         )
     if name == "on_receive":
         receiving_of(hook, owner)
@@ -371,15 +363,3 @@ def _check_init(cls: type) -> None:
             f"application, got {signature}; write __init__(self, scope, receive, "
             "send), or begin in on_connect"
         ) from error
-
-
-def _check_spelling(cls: type) -> None:
-    for name in vars(cls):
-        if name.startswith("on_") and name not in HOOKS:
-            close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.85)
-            meant = _ELSEWHERE.get(name) or (close[0] if close else None)
-            if meant:
-                raise ConfigurationError(
-                    f"{cls.__qualname__}: a hook must be one of {', '.join(HOOKS)}, "
-                    f"got {name!r}; did you mean {meant!r}?"
-                )

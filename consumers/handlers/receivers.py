@@ -206,9 +206,11 @@ def _types(owner: str, annotation: Any) -> tuple[type[msgspec.Struct], ...]:
     kinds = get_args(annotation) if union else (annotation,)
     for kind in kinds:
         if not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
+            unsaid = kind is inspect.Parameter.empty
+            got = "none" if unsaid else repr(annotation)
             raise ConfigurationError(
                 f"{owner} must say by a msgspec.Struct, or a union of them, which "
-                f"messages it takes, got {annotation!r}; write class Say("
+                f"messages it takes, got {got}; write class Say("
                 "msgspec.Struct, tag='say'), or @receives('say') and the message's "
                 "fields as parameters"
             )

@@ -121,6 +121,10 @@ def read_signature(
             f"{owner} must take {_listed(given)}, got {len(arguments)} parameters; "
             f"write async def {function.__name__}({', '.join(given)})"
         )
+    for name, argument in zip(given, arguments, strict=False):
+        hint = hints.get(argument.name)
+        if name not in ("self", "ws") and _is_the_connection(argument, hint):
+            raise _no_connection(owner, argument)
     parameters: list[Parameter] = []
     providers: dict[str, Provider] = {}
     depends: list[inspect.Parameter] = []
@@ -139,11 +143,8 @@ def read_signature(
             providers[argument.name] = Provider.of(marker, namespace)
         elif isinstance(argument.default, Provide):
             raise misplaced(owner, argument)
-        elif is_connection(annotation) or _is_named_like_one(argument):
-            raise ConfigurationError(
-                f"{owner}: a consumer is the connection itself, got {argument}; leave "
-                f"{argument.name!r} out and use self"
-            )
+        elif _is_the_connection(argument, annotation):
+            raise _no_connection(owner, argument)
         elif _is_depends(annotation, argument.default):
             depends.append(argument.replace(annotation=annotation))
         elif from_url:
@@ -202,10 +203,18 @@ def callers_locals() -> dict[str, Any]:
     return dict(frame.f_locals)
 
 
-def _is_named_like_one(argument: inspect.Parameter) -> bool:
-    """Tell whether it is what other frameworks' hooks get first: the connection."""
-    unsaid = argument.annotation is inspect.Parameter.empty
-    return unsaid and argument.name in ("ws", "websocket")
+def _is_the_connection(argument: inspect.Parameter, annotation: Any) -> bool:
+    """Tell whether it is what other frameworks' hooks get first, by type or by name."""
+    if argument.annotation is inspect.Parameter.empty:
+        return argument.name in ("ws", "websocket")
+    return is_connection(annotation)
+
+
+def _no_connection(owner: str, argument: inspect.Parameter) -> ConfigurationError:
+    return ConfigurationError(
+        f"{owner}: a consumer is the connection itself, got {argument}; leave "
+        f"{argument.name!r} out and use self"
+    )
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -211,7 +210,7 @@ WAY_OUT = (
             says_nothing,
             (
                 "must say by a msgspec.Struct, or a union of them, which messages it "
-                f"takes, got {inspect.Parameter.empty!r}{WAY_OUT}"
+                f"takes, got none{WAY_OUT}"
             ),
         ),
         (

@@ -310,17 +310,23 @@ def test_what_nobody_can_fill(function: Hook, text: str) -> None:
 
 
 def test_a_connection_by_name_alone() -> None:
-    """Without an annotation, the name that other frameworks give it is enough."""
+    """Without an annotation, the name that other frameworks give it is enough.
+
+    Also where it would take the place of the message.
+    """
 
     async def on_connect(websocket, room: str) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
 
-    with pytest.raises(ConfigurationError) as caught:
-        read_signature(on_connect, "Chat", from_url=True)
+    async def on_receive(self, websocket, data) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
 
-    assert str(caught.value) == (
-        "Chat: a consumer is the connection itself, got websocket; leave 'websocket' "
-        "out and use self"
-    )
+    for hook, given in ((on_connect, ()), (on_receive, ("self", "message"))):
+        with pytest.raises(ConfigurationError) as caught:
+            read_signature(hook, "Chat", given=given, from_url=True)
+
+        assert str(caught.value) == (
+            "Chat: a consumer is the connection itself, got websocket; leave "
+            "'websocket' out and use self"
+        )
 
 
 def test_a_provider_is_no_default() -> None:

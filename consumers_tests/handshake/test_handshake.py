@@ -57,7 +57,10 @@ async def test_a_handshake_is_accepted_once() -> None:
         with pytest.raises(StateError) as caught:
             await ws.accept()
 
-    assert str(caught.value) == "can't accept: the connection was accepted already"
+    assert str(caught.value) == (
+        "can't accept: the connection was accepted already; leave accept() out, or set "
+        "auto_accept = False"
+    )
 
 
 async def test_a_client_that_left_cannot_be_accepted() -> None:
