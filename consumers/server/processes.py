@@ -33,7 +33,7 @@ __all__ = ["START_UP_FAILED", "Worker", "reload_on_change", "run_workers"]
 logger: Final = logging.getLogger("consumers.server")
 
 START_UP_FAILED: Final = 2
-"""Exit code of a process that can't serve, and would not at a second try either."""
+"""Exit code of a process that can't serve, and has said why."""
 
 _RESTART_AFTER: Final = 1.0
 """Seconds that a worker has to live; one that dies sooner is replaced later."""
@@ -175,8 +175,17 @@ class _Workers:
                 sock.close()
 
     def on_death(self, process: SpawnProcess) -> None:
-        lived = time.monotonic() - self.processes.pop(process)
-        if process.exitcode == START_UP_FAILED:
+        started = self.processes.pop(process)
+        lived = time.monotonic() - started
+        pause = _RESTART_AFTER - lived
+        failed = process.exitcode == START_UP_FAILED
+        if failed:
+            # Where one that is older serves, another try may succeed: what the
+            # application stands on is away, or just being replaced.
+            pause = _RESTART_AFTER
+            latest = started - _RESTART_AFTER / 2  # those of the beginning are as old
+            failed = all(other > latest for other in self.processes.values())
+        if failed:
             self.failed = True
             self.end(*self.processes)
         elif not self.ending:
@@ -185,5 +194,5 @@ class _Workers:
                 process.pid,
                 process.exitcode,
             )
-            time.sleep(max(0.0, _RESTART_AFTER - lived))
+            time.sleep(max(0.0, pause))
             self.start()

@@ -71,6 +71,42 @@ def test_workers_that_cannot_start_are_not_repeated(tmp_path: Path) -> None:
         assert process.wait(PATIENCE) == START_UP_FAILED
 
 
+def test_a_worker_that_can_not_be_replaced_takes_nobody_along(tmp_path: Path) -> None:
+    """While another worker serves, one that can't start is tried again."""
+    away = tmp_path / "away"
+    Project(tmp_path).write(
+        "flaky.py",
+        f"""
+        from pathlib import Path
+
+        from consumers_tests.server.apps import app as probe
+
+
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan" and Path({str(away)!r}).exists():
+                await send({{"type": "lifespan.startup.failed"}})
+            else:
+                await probe(scope, receive, send)
+        """,
+    )
+    arguments = ("flaky:app", "--port", "0", "--workers", "2")
+    with Process(*arguments, cwd=tmp_path) as process:
+        server = process.server()
+        pid = int(first_message(server))
+        away.touch()
+        os.kill(pid, signal.SIGKILL)
+        process.read_until("ended with exit code 2; another one is started")
+        away.unlink()
+        other = int(first_message(server))
+        os.kill(other, signal.SIGKILL)
+        process.read_until(f"worker {other} ended with exit code -9; another one")
+        assert int(first_message(server)) not in (pid, other)
+
+        process.terminate()
+
+        assert process.wait(PATIENCE) == 0
+
+
 def test_a_worker_ends_when_its_parent_is_killed() -> None:
     """Who has lost its parent stops as at SIGTERM, and leaves the address free."""
     with Process(
