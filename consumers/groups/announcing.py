@@ -135,10 +135,19 @@ class Announcing:
         self._declared[name.name] = declared
         self._entries.setdefault(name.name, {})[connection] = entry
         self._renew_later()
-        changes = await self._layer.enter(name.name, [entry], self._lease(declared))
-        if connection not in self._entries.get(name.name, ()):  # it left meanwhile
-            self._exit_soon(name.name, connection)
-        self._gather(name.name, changes, ())
+        await self._enter(name.name, [entry])
+
+    async def _enter(self, group: str, entries: Sequence[Entry]) -> None:
+        """Have the layer know connections, unless they leave meanwhile."""
+        declared = self._declared[group]
+        changes = await self._layer.enter(group, entries, self._lease(declared))
+        present = self._entries.get(group, ())
+        for entry in entries:
+            if entry.connection not in present:
+                # Where both had to wait for the broker, its exit may have been first.
+                self._declared[group] = declared
+                self._exit_soon(group, entry.connection)
+        self._gather(group, changes, ())
 
     def exit(self, group: str, member: Member) -> None:
         """Have a connection present no longer. Does nothing where it is not."""
@@ -174,15 +183,14 @@ class Announcing:
         connections = [each for each in waiting if each not in entries]
         if not connections:
             return
-        declared = self._declared[group]
+        linger = self._declared[group].linger
         try:
-            await self._layer.exit(group, connections, declared.linger)
-            # Where both had to wait for the broker, who is back may have been first.
+            await self._layer.exit(group, connections, linger)
+            # And the other way round: who is back may have been first.
             entries = self._entries.get(group, {})
             back = [entries[each] for each in connections if each in entries]
             if back:
-                changes = await self._layer.enter(group, back, self._lease(declared))
-                self._gather(group, changes, ())
+                await self._enter(group, back)
         except LayerUnavailable:
             if group in self._entries:  # else the lease ends, with all of them
                 self._exits.setdefault(group, []).extend(connections)
@@ -248,12 +256,12 @@ class Announcing:
             return
         try:
             renewals = await self._layer.renew(leases)
+            for group, renewal in renewals.items():  # nobody else is told of these
+                self._gather(group, Changes(), renewal.left)
             for group, renewal in renewals.items():
-                changes = Changes()
                 entries = list(self._entries.get(group, {}).values())
                 if entries and not renewal.held:
-                    changes = await self._layer.enter(group, entries, leases[group])
-                self._gather(group, changes, renewal.left)
+                    await self._enter(group, entries)
         except LayerUnavailable:
             return  # it says so itself, and the next renewal comes
 

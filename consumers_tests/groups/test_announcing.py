@@ -337,6 +337,30 @@ async def test_who_leaves_while_entering_is_not_left_behind() -> None:
         assert await groups.presence(LOBBY) == []
 
 
+async def test_who_leaves_while_it_is_entered_again_is_not_left_behind() -> None:
+    """Nor where the departure reaches the broker first; and who is gone is told."""
+    layer = ScriptedLayer()
+    async with passing_time() as clock, running(layer, declared=[ROOM]) as [groups]:
+        ana, bo, cleo = Listener("ana"), Listener("bo"), Listener("cleo")
+        for member in (ana, bo, cleo):
+            await join(groups, LOBBY, member)
+        await after(clock, 1)
+        ana.told()
+        leave(groups, LOBBY, cleo)
+        await settle()
+        layer.memory._stays.clear()  # as if the lease had run out
+        gate = layer.blocked["enter"] = anyio.Event()
+        await after(clock, 10)
+        leave(groups, LOBBY, bo)
+        await settle()
+        gate.set()
+        await after(clock, 5)
+
+        assert [each.key for each in await groups.presence(LOBBY)] == ["ana"]
+        gone = [key for diff in ana.told() for key in diff[2]]
+        assert sorted(gone) == ["bo", "cleo"]
+
+
 async def test_presence_works_without_a_lifespan_in_memory() -> None:
     """Who is there is known; nobody is told of changes, for which tasks are needed."""
     groups = Groups()
