@@ -1,6 +1,7 @@
 """pydantic's types as messages: found wherever they are, decoded by pydantic."""
 
 import datetime as dt
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -8,7 +9,7 @@ import pydantic
 import pytest
 
 from consumers.codecs import CODECS
-from consumers.pydantic_types import mentions_pydantic, pydantic_loads
+from consumers.pydantic_types import mentions_pydantic, pydantic_convert, pydantic_loads
 
 
 class Order(pydantic.BaseModel):
@@ -28,14 +29,18 @@ class Say(msgspec.Struct):
         (list[Order], True),
         (dict[str, Order | None], True),
         (Annotated[Order, "x"], True),
+        (Annotated[int, pydantic.Field(gt=0)], True),
+        (list[pydantic.PositiveInt], True),
+        (pydantic.HttpUrl | None, True),
         (Say, False),
         (list[Say], False),
         (int, False),
+        (Annotated[int, msgspec.Meta(gt=0)], False),
         (Any, False),
     ],
 )
 def test_it_is_found_in_a_type(annotation: Any, mentioned: bool) -> None:
-    """Wherever a model stands in it."""
+    """Wherever a model, or a constraint, stands in it."""
     assert mentions_pydantic(annotation) is mentioned
 
 
@@ -54,7 +59,8 @@ def test_what_is_wrong_is_a_mistake_of_the_schema_or_of_the_syntax() -> None:
     """They close with different codes."""
     loads = pydantic_loads("json", Order)
 
-    with pytest.raises(msgspec.ValidationError, match="greater than 0"):
+    misfit = "Input should be greater than 0 - at `$.count`"
+    with pytest.raises(msgspec.ValidationError, match=f"^{re.escape(misfit)}$"):
         loads('{"item": "tea", "count": 0}')
     with pytest.raises(msgspec.DecodeError, match=r"malformed|truncated"):
         loads('{"item": ')
@@ -65,3 +71,15 @@ def test_a_model_inside_something_else_is_encoded() -> None:
     event = CODECS["json"].encode({"order": Order(item="tea", due=dt.date(2030, 1, 2))})
 
     assert event["text"] == '{"order":{"item":"tea","count":1,"due":"2030-01-02"}}'
+
+
+def test_each_misfit_is_told_with_its_place() -> None:
+    """In one line, in msgspec's words for where it is."""
+    convert = pydantic_convert(list[Order])
+
+    with pytest.raises(msgspec.ValidationError) as caught:
+        convert([{"item": "tea"}, {"item": 1, "count": 0}])
+    assert str(caught.value) == (
+        "Input should be a valid string - at `$[1].item`; "
+        "Input should be greater than 0 - at `$[1].count`"
+    )

@@ -8,7 +8,6 @@ pydantic where the annotation is pydantic's.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, get_args, get_origin
@@ -19,8 +18,9 @@ from starlette.datastructures import QueryParams
 
 from consumers.errors import ConfigurationError, InvalidParameters
 from consumers.history import Position
+from consumers.pydantic_types import mentions_pydantic, pydantic_convert
 
-__all__ = ["Binder", "Parameter", "Required", "is_pydantic"]
+__all__ = ["Binder", "Parameter", "Required"]
 
 
 class Required:
@@ -110,7 +110,7 @@ class Parameter:
     @property
     def is_textual(self) -> bool:
         """Whether the query can have it; else a convertor of the path must make it."""
-        if is_pydantic(self.annotation):
+        if mentions_pydantic(self.annotation):
             return True
         return _is_from_text(kinds.type_info(self.annotation))
 
@@ -147,37 +147,11 @@ def _parsed(kind: type, value: object) -> object:
 
 
 def _converter(annotation: Any) -> Callable[[Any], Any]:
-    if not is_pydantic(annotation):
-        return lambda value: msgspec.convert(
-            value, annotation, strict=False, dec_hook=_parsed
-        )
-    import pydantic
-
-    adapter = pydantic.TypeAdapter(annotation)
-
-    def convert(value: Any) -> Any:
-        try:
-            return adapter.validate_python(value)
-        except pydantic.ValidationError as error:
-            # Its own text has several lines, and a link.
-            texts = (each["msg"] for each in error.errors())
-            raise msgspec.ValidationError("; ".join(texts)) from error
-
-    return convert
-
-
-def is_pydantic(annotation: Any) -> bool:
-    """Tell whether an annotation, or a constraint in it, is one for pydantic."""
-    pydantic = sys.modules.get("pydantic")
-    if pydantic is None:
-        return False
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        return True
-    for each in (annotation, *getattr(annotation, "__metadata__", ())):
-        kind = each if isinstance(each, type) else type(each)
-        if kind.__module__.partition(".")[0] in ("pydantic", "annotated_types"):
-            return True
-    return any(is_pydantic(argument) for argument in get_args(annotation))
+    if mentions_pydantic(annotation):
+        return pydantic_convert(annotation)
+    return lambda value: msgspec.convert(
+        value, annotation, strict=False, dec_hook=_parsed
+    )
 
 
 def _is_from_text(kind: kinds.Type) -> bool:

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import NODEFAULT
 from msgspec import inspect as kinds
 
-from consumers.handlers.params import is_pydantic
 from consumers.history import Position
+from consumers.pydantic_types import mentions_pydantic
 
 from .docstrings import read_doc
 
@@ -71,7 +71,7 @@ class Schemas:
         parts = [
             part
             for each in known
-            if not is_pydantic(each) and not self._is_plain(each)
+            if not mentions_pydantic(each) and not self._is_plain(each)
             for part in get_args(each)
         ]
         plain = [each for each in _different([*known, *parts]) if self._is_plain(each)]
@@ -107,7 +107,7 @@ class Schemas:
         return schema if ref is None else self.components[ref.removeprefix(self._ref)]
 
     def _is_plain(self, annotation: Any) -> bool:
-        if is_pydantic(annotation):
+        if mentions_pydantic(annotation):
             return False
         try:
             self._generate([annotation])
@@ -124,7 +124,7 @@ class Schemas:
 
     def _foreigner(self, kind: type) -> Schema:
         """Return the schema of a type that msgspec does not know."""
-        if is_pydantic(kind):
+        if mentions_pydantic(kind):
             return self._from_pydantic(kind)
         return {"type": "string"} if kind is Position else {"title": kind.__name__}
 
@@ -155,7 +155,7 @@ class Schemas:
 
     def _from_parts(self, annotation: Any) -> Schema:
         """Return the schema of what msgspec can't describe as a whole."""
-        if is_pydantic(annotation):
+        if mentions_pydantic(annotation):
             return self._from_pydantic(annotation)
         parts = get_args(annotation)
         if not parts or not all(self._is_plain(part) for part in parts):

@@ -331,8 +331,8 @@ def test_a_model_converts_what_a_convertor_made() -> None:
     assert bind(Point, path={"x": "1", "y": "2"}) == Point(x=1, y=2)
     assert errors_of(Binder([parameter(Point)]), {"value": {"x": "no"}}) == {
         "value": (
-            "Input should be a valid integer, unable to parse string as an integer; "
-            "Field required"
+            "Input should be a valid integer, unable to parse string as an integer "
+            "- at `$.x`; Field required - at `$.y`"
         )
     }
 
