@@ -302,7 +302,8 @@ class App(Router):
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     count_refusal("not_found")
     _UNROUTED.warn(
-        "no route takes the WebSocket %s; 'consumers routes MODULE:APP' prints the table",
+        "no route takes the WebSocket %s; 'consumers routes MODULE:APP' prints the "
+        "table",
         shorten(get_route_path(scope)),
     )
     protocol = spoken(scope.get("subprotocols") or ())

@@ -121,10 +121,10 @@ def read_signature(
             f"{owner} must take {_listed(given)}, got {len(arguments)} parameters; "
             f"write async def {function.__name__}({', '.join(given)})"
         )
-    for name, argument in zip(given, arguments, strict=False):
-        hint = hints.get(argument.name)
-        if name not in ("self", "ws") and _is_the_connection(argument, hint):
-            raise _no_connection(owner, argument)
+    if given[:1] == ("self",):
+        for argument in arguments[1 : len(given)]:
+            if _is_the_connection(argument, hints.get(argument.name)):
+                raise _no_connection(owner, argument)
     parameters: list[Parameter] = []
     providers: dict[str, Provider] = {}
     depends: list[inspect.Parameter] = []

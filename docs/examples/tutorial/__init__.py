@@ -1,1 +1,0 @@
-"""What the tutorial builds, one file per step."""
