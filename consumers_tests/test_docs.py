@@ -41,7 +41,7 @@ SHOWN_TESTS = (
     "migrating/test_after_fastapi.py",
     "migrating/test_before_channels.py",
     "migrating/test_before_fastapi.py",
-    "tutorial/test_chat.py",
+    "tutorial/test_rooms.py",
 )
 
 BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

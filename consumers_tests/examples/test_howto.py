@@ -19,8 +19,9 @@ from howto import (
 )
 from howto import threads as in_threads
 from msgspec import Struct
-from tutorial import counter, greeter
 
+import counter
+import greeter
 from consumers import Identity
 from consumers.testing import Refused, TestClient
 

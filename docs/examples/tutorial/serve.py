@@ -1,7 +1,7 @@
 """Serve the chat on trio. Run it: ``python serve.py``."""
 
 import consumers
-from tutorial.chat import app
+from rooms import app
 
 if __name__ == "__main__":
     consumers.run(app, backend="trio", port=8000)

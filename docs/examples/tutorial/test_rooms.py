@@ -3,7 +3,7 @@
 import pytest
 
 from consumers.testing import TestClient
-from tutorial.chat import Left, Said, Say, app
+from rooms import Left, Said, Say, app
 
 pytestmark = pytest.mark.anyio
 
