@@ -18,7 +18,7 @@ from consumers.protocol.reading import FrameReader, PlainReader
 from consumers.protocol.writing import FRAMED, Plain
 from consumers.shape import Shape
 
-from .attributes import attributes_beside
+from .attributes import attributes_beside, check_is_async, check_is_own
 from .messages import Receiving, codecs_of, is_interceptor, receiving_of
 from .params import Binder
 from .providers import Provider, in_scope
@@ -175,7 +175,8 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
     receiving = Receiving()
     annotation: Any = None
     if (on_receive := hooks["on_receive"]) is not None:
-        receiving = receiving_of(vars_of(cls, "on_receive"), on_receive.owner)
+        written = inspect.getattr_static(cls, "on_receive")
+        receiving = receiving_of(written, on_receive.owner)
         annotation = next(iter(on_receive.given.values()))
     receivers = read_receivers(cls, base, namespace)
     if receivers:
@@ -243,11 +244,6 @@ def make_plan(cls: type, base: type, namespace: Mapping[str, Any]) -> Plan:
     )
 
 
-def vars_of(cls: type, name: str) -> Any:
-    """Return a class's attribute as it was written, without binding it."""
-    return inspect.getattr_static(cls, name)
-
-
 def _read_hook(
     cls: type, name: str, hook: Any, namespace: Mapping[str, Any]
 ) -> Signature:
@@ -263,11 +259,8 @@ def _read_hook(
         )
     if name == "on_receive":
         receiving_of(hook, owner)
-    elif not inspect.iscoroutinefunction(hook):
-        raise ConfigurationError(
-            f"{owner} must be 'async def', got a plain function; write "
-            f"'async def {name}(self)'"
-        )
+    else:
+        check_is_async(owner, hook, f"async def {name}(self)")
     given = _GIVEN.get(name, ())
     signature = read_signature(
         hook,
@@ -293,16 +286,10 @@ def _interceptors(
         if not is_interceptor(method):
             continue
         owner = f"{cls.__qualname__}.{name}"
-        if hasattr(base, name):
-            raise ConfigurationError(
-                f"{owner} must not be named like one of the framework's own, "
-                f"got {name!r}; rename it"
-            )
-        if not inspect.iscoroutinefunction(method):
-            raise ConfigurationError(
-                f"{owner} must be 'async def', got {method!r}; write "
-                f"'async def {name}(self, publication: T) -> T | None'"
-            )
+        check_is_own(owner, name, base)
+        check_is_async(
+            owner, method, f"async def {name}(self, publication: T) -> T | None"
+        )
         signature = read_signature(
             method, owner, given=("self", "publication"), namespace=namespace
         )

@@ -21,10 +21,10 @@ import msgspec
 
 from consumers.errors import ConfigurationError
 
-from .attributes import attributes_beside
+from .attributes import attributes_beside, check_is_own
 from .messages import Receiving, check_kind, marked_by
 from .providers import provider_of
-from .signatures import Signature, read_hints, read_signature
+from .signatures import Signature, is_named, read_hints, read_signature
 
 __all__ = [
     "Receiver",
@@ -164,11 +164,7 @@ def _read(
 ) -> Receiver:
     method = inspect.getattr_static(cls, name)
     owner = f"{cls.__qualname__}.{name}"
-    if hasattr(base, name):
-        raise ConfigurationError(
-            f"{owner} must not be named like one of the framework's own, "
-            f"got {name!r}; rename it"
-        )
+    check_is_own(owner, name, base)
     check_kind(method, receiving)  # it may have been overridden by another
     hints = read_hints(method, namespace)
     if "return" in inspect.get_annotations(method) and "return" not in hints:
@@ -245,11 +241,7 @@ def _message_of(
     parts: list[Any] = []
     for name in fields:
         argument = arguments[name]
-        if argument.kind in (
-            inspect.Parameter.VAR_POSITIONAL,
-            inspect.Parameter.VAR_KEYWORD,
-            inspect.Parameter.POSITIONAL_ONLY,
-        ):
+        if not is_named(argument):
             raise ConfigurationError(
                 f"{owner}: a message's fields are passed by name, got {argument}; "
                 "name each one, without '/'"

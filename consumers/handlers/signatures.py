@@ -38,6 +38,7 @@ __all__ = [
     "Signature",
     "all_providers",
     "callers_locals",
+    "is_named",
     "read_hints",
     "read_signature",
 ]
@@ -131,11 +132,7 @@ def read_signature(
     for argument in arguments[len(given) :]:
         annotation = hints.get(argument.name, argument.annotation)
         marker = provider_of(annotation)
-        if argument.kind in (
-            inspect.Parameter.VAR_POSITIONAL,
-            inspect.Parameter.VAR_KEYWORD,
-            inspect.Parameter.POSITIONAL_ONLY,
-        ):
+        if not is_named(argument):
             raise ConfigurationError(
                 f"{owner}: parameters are filled by name, got {argument}; name each one"
             )
@@ -164,6 +161,14 @@ def read_signature(
         tuple(parameters),
         providers,
         _dependencies(depends),
+    )
+
+
+def is_named(argument: inspect.Parameter) -> bool:
+    """Tell whether one argument can be passed to a parameter by its name."""
+    return argument.kind in (
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
     )
 
 

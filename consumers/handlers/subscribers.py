@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from consumers.errors import ConfigurationError
 
-from .attributes import attributes_beside
+from .attributes import attributes_beside, check_is_async, check_is_own
 from .messages import subscribed_by
 from .signatures import Signature, read_signature
 
@@ -47,11 +46,8 @@ def read_subscribers(
         if marked is None:
             continue
         group, owner = marked.group, f"{cls.__qualname__}.{name}"
-        if not inspect.iscoroutinefunction(method):
-            raise ConfigurationError(
-                f"{owner} must be 'async def', got {method!r}; write "
-                f"'async def {name}(self, ...)'"
-            )
+        check_is_own(owner, name, base)
+        check_is_async(owner, method, f"async def {name}(self, ...)")
         signature = read_signature(
             method, owner, given=("self",), from_url=True, namespace=namespace
         )

@@ -1,6 +1,13 @@
-"""What users' classes define."""
+"""What users' classes define, and may define."""
 
-from consumers.handlers.attributes import attributes_beside
+import pytest
+
+from consumers import ConfigurationError
+from consumers.handlers.attributes import (
+    attributes_beside,
+    check_is_async,
+    check_is_own,
+)
 
 
 class Base:
@@ -53,3 +60,25 @@ def test_what_is_overridden_is_found() -> None:
 def test_in_order_of_the_names() -> None:
     """The order of the names does not depend on where they are defined."""
     assert [*attributes_beside(Base, Own)] == sorted(attributes_beside(Base, Own))
+
+
+def test_a_name_of_the_framework_is_told() -> None:
+    """Of its own class, and of those below it; any other name is free."""
+    check_is_own("Own.method", "method", Base)
+    for name in ("hook", "__repr__"):
+        with pytest.raises(ConfigurationError, match=f"got '{name}'; rename it"):
+            check_is_own(f"Own.{name}", name, Base)
+
+
+def test_what_is_awaited_has_to_be_asynchronous() -> None:
+    """A plain function is told, with what to write."""
+
+    async def awaited() -> None: ...
+
+    check_is_async("Own.awaited", awaited, "")
+    with pytest.raises(ConfigurationError) as caught:
+        check_is_async("Own.method", Mixin.method, "async def method(self)")
+    assert str(caught.value) == (
+        "Own.method must be 'async def', got a plain function; "
+        "write 'async def method(self)'"
+    )

@@ -263,10 +263,10 @@ def test_an_interceptor_is_asynchronous() -> None:
 
     def change(self: Any, publication: Said) -> None: ...
 
-    text = told(change=intercepts(change))
-
-    assert text.startswith("Chat.change must be 'async def', got <function ")
-    assert text.endswith("; write 'async def change(self, publication: T) -> T | None'")
+    assert told(change=intercepts(change)) == (
+        "Chat.change must be 'async def', got a plain function; write 'async def "
+        "change(self, publication: T) -> T | None'"
+    )
 
 
 def test_one_interceptor_for_a_type() -> None:

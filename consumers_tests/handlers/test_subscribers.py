@@ -18,7 +18,7 @@ def mistaken(**methods: Any) -> str:
 
 
 def test_mistakes_of_subscribes_are_told_when_the_class_is_made() -> None:
-    """Names that are no parameters, plain functions, two methods for one group."""
+    """Names that are no parameters or not its own, plain functions, two for a group."""
 
     @subscribes(LOG)
     async def one(self: Any, name: str) -> None:
@@ -43,6 +43,9 @@ def test_mistakes_of_subscribes_are_told_when_the_class_is_made() -> None:
         other=other
     )
     assert "must be 'async def'" in mistaken(plain=plain)
+    assert "must not be named like one of the framework's own, got 'join'" in (
+        mistaken(join=one)
+    )
     with pytest.raises(ConfigurationError, match="goes with a declared Group"):
         subscribes("log")
     assert "positions are sent as JSON or MessagePack, got send_type 'text'" in (
