@@ -28,6 +28,9 @@ logger: Final = logging.getLogger("consumers.server")
 _POLL: Final = 0.02
 """Seconds between two looks at who is still connected, during a shutdown."""
 
+_AT_ONCE: Final = 32
+"""Connections that are accepted before others get their turn."""
+
 
 async def serve_on_asyncio(
     app: ASGIApplication,
@@ -46,6 +49,8 @@ async def serve_on_asyncio(
         server.lifespan = config.lifespan_class(config)
         server.lifespan.state = state
         await server.startup(list(sockets))
+        for sock in sockets:
+            sock.listen(options.backlog)
         started()
         try:
             async with beside() as group:
@@ -78,7 +83,9 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
         access_log=options.access_log,
         proxy_headers=False,
         root_path=options.root_path,
-        backlog=options.backlog,
+        # asyncio's own loop takes it for how often to call `accept` in one turn; where
+        # descriptors are used up, each of these calls logs a traceback.
+        backlog=min(_AT_ONCE, options.backlog),
         ssl_context_factory=None if context is None else lambda *_: context,
     )
     try:

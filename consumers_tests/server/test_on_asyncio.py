@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import socket
 import time
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -89,3 +93,52 @@ def test_an_application_that_ignores_the_disconnect_is_cancelled() -> None:
         server.stop()
 
     assert probe.lifespan[-2:] == ["connection ended", "lifespan.shutdown"]
+
+
+class Scarce(socket.socket):
+    """A listening socket of a process that has no room for another connection."""
+
+    backlogs: ClassVar[list[int]] = []
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        raise OSError(errno.EMFILE, "no room")
+
+    def listen(self, backlog: int = 0) -> None:
+        self.backlogs.append(backlog)
+        super().listen(backlog)
+
+
+def test_a_process_without_room_is_not_busy_with_saying_so() -> None:
+    """Where nothing can be accepted there are few attempts, then a pause."""
+    listener = Scarce()
+    listener.bind(("127.0.0.1", 0))
+    told = []
+
+    async def main() -> None:
+        loop, failing = asyncio.get_running_loop(), anyio.Event()
+
+        def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            told.append(context["exception"])
+            failing.set()
+
+        loop.set_exception_handler(tell)
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as group:
+
+                async def run(*, task_status: Any) -> None:
+                    await serve(
+                        Probe(),
+                        Options(backlog=500),
+                        sockets=[listener],
+                        task_status=task_status,
+                    )
+
+                address = await group.start(run)
+                with socket.create_connection(address):
+                    await failing.wait()
+                group.cancel_scope.cancel()
+
+    asyncio.run(main())
+
+    assert 0 < len(told) <= 32
+    assert listener.backlogs[-1] == 500
