@@ -305,8 +305,10 @@ async def _connect(uri: WebSocketURI, context: ssl.SSLContext | None) -> ByteStr
             tls_standard_compatible=False,
         )
     except ssl.SSLError as error:
+        # What is no certificate's fault may pass: a proxy without a server behind it.
+        trusted = not isinstance(error, ssl.SSLCertVerificationError)
         reason = f"can't speak TLS with {uri.host}:{uri.port}: {error}"
-        raise Ended(_NO_TLS, reason) from error
+        raise Ended(_BROKEN if trusted else _NO_TLS, reason) from error
     except (OSError, BrokenResourceError, EndOfStream) as error:
         reason = f"can't reach {uri.host}:{uri.port}: {error}"
         raise Ended(_BROKEN, reason, offline=_is_offline(error)) from error

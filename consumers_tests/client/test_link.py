@@ -306,6 +306,20 @@ async def test_a_certificate_that_is_not_trusted() -> None:
     assert caught.value.reason.startswith(f"can't speak TLS with 127.0.0.1:{port}: ")
 
 
+async def test_tls_that_does_not_come_about() -> None:
+    """A server that speaks no TLS, as one that is replaced, may do so soon: 1006."""
+
+    async def script(peer: Peer) -> None:
+        await peer.stream.send(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        await peer.stream.receive()
+
+    async with serving(script, accepts=False) as url:
+        with pytest.raises(Ended, match="can't speak TLS") as caught:
+            async with open_link(url.replace("ws:", "wss:")):
+                raise AssertionError
+    assert (caught.value.code, caught.value.offline) == (1006, False)
+
+
 class Stuck(ByteStream):
     """A stream that takes nothing, and brings one message."""
 
