@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn
 
 from .errors import ConfigurationError
 from .handlers.call import current_call
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
     from .runtime.runtime import Runtime
 
 __all__ = ["WebSocketConsumer"]
+
+
+class _Misrouted:
+    """Stands in the signature of a consumer, for whoever takes it for a function."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> NoReturn:
+        """Tell it where the route is made: by the way in which FastAPI reads a view."""
+        raise ConfigurationError(
+            "a consumer class is routed by WebSocketRoute, got one in the place of a "
+            "function of FastAPI's; write app.router.routes.append(WebSocketRoute("
+            "path, Consumer))"
+        )
 
 
 class WebSocketConsumer(GroupMember):
@@ -105,6 +118,18 @@ class WebSocketConsumer(GroupMember):
 
     limits: ClassVar[Any] = None
     """Bounds of its own; ``None``: the application's."""
+
+    # FastAPI's own routes would make query parameters of these, and refuse everybody.
+    __signature__ = inspect.Signature(
+        [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                annotation=Annotated[Any, _Misrouted()],
+            )
+            for name in ("scope", "receive", "send")
+        ]
+    )
 
     _plan: ClassVar[Plan]
     _origins: ClassVar[Origins | None] = None  # as they were read

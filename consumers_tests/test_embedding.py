@@ -22,7 +22,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.routing import WebSocketRoute as StarletteWebSocketRoute
 
-from consumers import App, Group, Groups, WebSocketConsumer, WebSocketRoute
+from consumers import (
+    App,
+    ConfigurationError,
+    Group,
+    Groups,
+    WebSocketConsumer,
+    WebSocketRoute,
+)
 from consumers.testing import Closed, LiveServer, Refused, TestClient
 
 
@@ -122,6 +129,22 @@ async def test_a_router_of_fastapi_s_keeps_our_routes() -> None:
                 assert await ws.receive() == reply
         async with client.connect("/api/7/stamped") as ws:
             assert await ws.receive() == "stamped for 7"
+
+
+def test_fastapi_s_own_decorators_are_for_functions() -> None:
+    """A class would be refused by each client's handshake, and nobody told why."""
+
+    class Silent(WebSocketConsumer):
+        """Says nothing."""
+
+    app = FastAPI()
+    for route in (app.websocket("/a"), APIRouter().websocket("/b")):
+        with pytest.raises(
+            ConfigurationError, match=r"write app\.router\.routes\.append"
+        ):
+            route(Silent)
+    with pytest.raises(ConfigurationError, match="routed by WebSocketRoute"):
+        app.add_api_websocket_route("/c", Silent)
 
 
 async def test_an_app_mounted_in_fastapi() -> None:
