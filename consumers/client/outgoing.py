@@ -194,8 +194,8 @@ class Outgoing:
 
     def close(self, closed: Closed) -> None:
         """Let everything fail that waits, and whatever comes."""
-        self.lost()
         self._closed = closed
+        self.lost()
         for call in self._calls:
             call.inbox.end(closed)
         self._calls.clear()
@@ -224,8 +224,8 @@ class Outgoing:
             self._sending = None
 
     async def drained(self) -> None:
-        """Wait until each message that nobody answers was handed over."""
-        while self._messages or self._sending is not None:
+        """Wait until each message that nobody answers was handed over, or never is."""
+        while self._closed is None and (self._messages or self._sending is not None):
             await self._changed.wait()
 
     def _take(self) -> AnyFrame | None:

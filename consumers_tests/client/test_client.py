@@ -390,3 +390,16 @@ async def test_mistakes_of_the_caller(server: Server) -> None:
             tasks.start_soon(lambda: client.request(1, key="mine", deadline=math.inf))
             assert (await peer.hear())["key"] == "mine"
             tasks.cancel_scope.cancel()
+
+
+async def test_closing_does_not_wait_for_what_is_never_sent(server: Server) -> None:
+    """Where the server has meanwhile ended it for good, nothing is waited for."""
+    async with server.client() as client:
+        await client.send("waits for a connection")
+        peer = await server.next()
+        with fail_after(5):
+            async with create_task_group() as tasks:
+                tasks.start_soon(client.close)
+                await anyio.wait_all_tasks_blocked()
+                peer.close_with(4403)
+    assert (client.state.name, client.state.code) == ("closed", 4403)
