@@ -14,7 +14,7 @@ handlers   what a class asks for, and how it says what it receives
 groups     publications to many, over ``layers`` between processes
 member     a connection's part in groups; ``delivery`` is how publications reach it
 history    what groups keep, and positions in it
-websocket  one connection in pull style; ``forms`` name a codec
+websocket  one connection in pull style; ``sender`` is how it sends, ``forms`` name a codec
 queues     what waits, in either direction, and what becomes of it
 protocol   the frames of `consumers.v1`
 codecs     between messages and ASGI events, with ``decoding`` and ``shape``

@@ -1,4 +1,4 @@
-"""`WebSocket` by itself: publications, which never wait, and their order with sends."""
+"""`Sender`: publications, which never wait, and their order with sends."""
 
 from types import MethodType
 from typing import Any
