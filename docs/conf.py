@@ -79,10 +79,10 @@ told_in_words = {
     r"(consumers\.groups\.hub\.)?Member",
     r"consumers\.groups\.joining\.Joining",
     r"consumers\.groups\.loops\.EventLoops",
-    r"consumers\.handshake\.Handshake",
+    r"consumers\.handshake\.handshake\.Handshake",
     r"consumers\.member\.GroupMember",
     r"consumers\.handlers\.messages\.HookT",
-    r"consumers\.policies\._Bounded",
+    r"consumers\.queues\.policies\._Bounded",
     r"consumers\.testing\.connection\.T",
     r"consumers\.testing\.dialling\.InProcess",
 }
