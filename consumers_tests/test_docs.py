@@ -21,7 +21,7 @@ from consumers.cli import COMMANDS
 from consumers.client import connect
 from consumers.close import CLOSE_CODES
 from consumers.handlers.settings import SETTINGS
-from consumers.testing import TestClient
+from consumers.testing import Refused, TestClient
 from consumers_tests.valkey import Valkey
 from docs.tables import SUBSTITUTIONS
 
@@ -91,6 +91,26 @@ def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
     (tmp_path / "test_echo.py").write_text(test)
 
     assert "2 passed" in run_pytest(tmp_path, "test_echo.py")
+
+
+async def test_the_readme_s_fastapi_works() -> None:
+    """Parameters, a dependency that refuses, and a view that publishes."""
+    [code] = [each for each in python_blocks(README) if "FastAPI(" in each]
+    names: dict[str, Any] = {"__name__": "readme"}
+
+    exec(code, names)
+
+    async with TestClient(names["app"]) as server:
+        with pytest.raises(Refused) as refused:
+            async with server.connect("/talk/lobby"):
+                raise AssertionError
+        assert refused.value.status == 401
+        ada = {"x-user": "Ada"}
+        async with server.connect("/talk/lobby?shout=1", headers=ada) as ws:
+            await ws.send("hi")
+            assert await ws.receive() == "Ada: HI"
+            await server.request("POST", "/talk/lobby?text=news")
+            assert await ws.receive() == "news"
 
 
 def test_the_readme_s_groups_work(valkey: Valkey) -> None:
