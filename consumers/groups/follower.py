@@ -74,7 +74,8 @@ class Follower:
         self.history = history
         """What it keeps."""
         self.position: Position | None = None
-        """After the latest publication that was delivered; ``None``: not known yet."""
+        """After the latest publication that was delivered; ``None``: not known yet, or
+        not any more."""
         self.recovering = False
         """Whether something is missing that is not fetched yet."""
         self.asked_at = 0.0
@@ -171,7 +172,13 @@ class Follower:
                 await sleep(_RETRY_AFTER[min(attempts, len(_RETRY_AFTER) - 1)])
                 attempts += 1
             else:
-                self._replay(replay)
+                if self.recovering:  # else it has ended meanwhile
+                    self._replay(replay)
+
+    def end(self) -> None:
+        """Follow no longer: the layer does not deliver the group any more."""
+        self.position, self.recovering = None, False
+        self._tell_moved()
 
     def _replay(self, replay: Replay) -> None:
         self.recovering = False

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import anyio
 import msgspec
-from anyio import create_task_group, get_cancelled_exc_class
+from anyio import create_task_group
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint, current_token
 
@@ -66,7 +66,7 @@ class Local:
         self.layer = layer
         self.counters = counters
         self.subscribing = Subscribing(
-            layer, self.hub, self._follower, self.spawn, self._recover
+            layer, self.hub, self._follower, self.spawn, self._recover, self._silent
         )
         deliver = observed_delivering(self.hub, observers)
         self.coalescing = Coalescing(deliver, self.spawn, counters)
@@ -224,8 +224,7 @@ class Local:
         """
         if isinstance(carried, bytes):
             try:
-                publication = self._opened(group, carried)
-                if publication is not None:
+                if (publication := self._opened(group, carried)) is not None:
                     self._take(publication, position)
             except MessageNotEncodable as error:
                 log.error("a publication to %s is dropped: %s", group, error)
@@ -286,11 +285,16 @@ class Local:
 
     def resumed(self) -> None:
         """Take note that the layer was cut off: look for what is missing."""
-        for _, event in self._echoes.values():
-            event.set()  # it may have been lost on the way back
+        self._silent()
         if self._tasks is not None:
             self.spawn(self._check)
             self.spawn(self.announcing.renew)
+
+    def _silent(self, group: str | None = None) -> None:
+        """Have nobody wait for what may not come back, of one group or of any."""
+        for publication, event in self._echoes.values():
+            if group in (None, publication.group):
+                event.set()
 
     async def _check(self) -> None:
         with suppress(LayerUnavailable):  # it calls `resumed` again
@@ -340,10 +344,9 @@ class Local:
         for name in names:
             self.coalescing.flush(name.name)  # what was published before
         memberships = [self.hub.add(name.name, member) for name in names]
-        if hold:
-            for membership in memberships:
-                if membership.held is None:
-                    membership.held = member.backlog()
+        for membership in memberships if hold else ():
+            if membership.held is None:
+                membership.held = member.backlog()
         try:
             await self.subscribing.ensure(names)
         except LayerUnavailable:
@@ -365,9 +368,8 @@ class Local:
     def position(self, name: GroupName) -> Position | None:
         """Return where a group that has members here stands; ``None``: no history."""
         known = self.subscribing.of.get(name.name)
-        if known is None or known.follower is None:
-            return None
-        return known.follower.position
+        follower = None if known is None else known.follower
+        return None if follower is None else follower.position
 
     def release(
         self,
@@ -393,8 +395,6 @@ class Local:
 async def _contained(function: Callable[[], Awaitable[Any]]) -> None:
     try:
         await function()
-    except get_cancelled_exc_class():
-        raise
     except Exception:
         name = getattr(function, "__qualname__", repr(function))
         log.exception("%s of the groups failed", name)

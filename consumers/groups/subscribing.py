@@ -62,6 +62,7 @@ class Subscribing:
         "_lock",
         "_make",
         "_recover",
+        "_silent",
         "_spawn",
         "_wanted",
         "of",
@@ -74,6 +75,7 @@ class Subscribing:
         make: Callable[[GroupName], Follower | None],
         spawn: Callable[[Callable[[], Any]], object],
         recover: Callable[[Follower], object],
+        silent: Callable[[str], object],
     ) -> None:
         """Begin with none.
 
@@ -83,6 +85,7 @@ class Subscribing:
             make: Makes a group's follower, if it has a history.
             spawn: Starts a task of the event loop's.
             recover: Has what a follower is missing fetched.
+            silent: Is told of each group that is delivered no longer.
         """
         self.of: dict[str, Subscribed] = {}
         """``{group name: what is known of it}``, of all that the layer delivers."""
@@ -91,6 +94,7 @@ class Subscribing:
         self._make = make
         self._spawn = spawn
         self._recover = recover
+        self._silent = silent
         self._lock = anyio.Lock()
         self._wanted: dict[str, GroupName] = {}
         self._idle: set[str] | None = None  # None: no task waits to unsubscribe them
@@ -167,7 +171,7 @@ class Subscribing:
         if group not in self.of:
             return
         if self._layer.local:
-            del self.of[group]
+            self._drop(group)
             at_once(self._layer.unsubscribe(group))
         elif self._idle is not None:
             self._idle.add(group)
@@ -176,7 +180,14 @@ class Subscribing:
                 self._spawn(self._unsubscribe_idle)
                 self._idle = {group}
             except StateError:  # all has stopped, the layer with it
-                del self.of[group]
+                self._drop(group)
+
+    def _drop(self, group: str) -> None:
+        """Know a group no longer, and have nobody wait for what it will not deliver."""
+        follower = self.of.pop(group).follower
+        if follower is not None:
+            follower.end()
+        self._silent(group)
 
     async def _unsubscribe_idle(self) -> None:
         try:
@@ -190,7 +201,7 @@ class Subscribing:
                         if group not in self._hub.members and group in self.of
                     ]
                     for group in gone:
-                        del self.of[group]
+                        self._drop(group)
                     if gone:
                         await self._layer.unsubscribe(*gone)
         except LayerUnavailable:

@@ -297,6 +297,21 @@ async def test_who_waits_for_what_can_not_be_sent_waits_no_longer() -> None:
                 it.take(1)
 
 
+async def test_one_that_has_ended_delivers_nothing_more() -> None:
+    """Who joins meanwhile has another one, and would get things twice."""
+    it = Following()
+    it.follower.begin(Position(0, "one"))
+    it.layer.while_asked = it.follower.end
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.follower.reached, Position(3, "one"))
+            await settle()
+            it.take(3)
+            await it.follower.recover()
+
+    assert it.delivered == []
+
+
 def test_a_gap_that_shows_at_the_beginning_is_told() -> None:
     """What came before the position was known may have had a hole already."""
     it = Following()

@@ -9,7 +9,15 @@ import anyio
 import pytest
 from anyio import create_task_group, fail_after
 
-from consumers import Group, Groups, History, LayerUnavailable, Position, StateError
+from consumers import (
+    Group,
+    GroupName,
+    Groups,
+    History,
+    LayerUnavailable,
+    Position,
+    StateError,
+)
 from consumers.clock import VirtualClock, current_clock
 from consumers.testing.settling import settle
 from consumers_tests.groups.members import Recorder, join, leave
@@ -143,6 +151,24 @@ async def test_a_group_without_members_is_unsubscribed_after_a_while() -> None:
         await settle()
         assert layer.calls[1:] == [("unsubscribe", "room.a")]
         assert "room.a" not in layer.subscribed
+
+
+@pytest.mark.parametrize("group", [ROOM("a"), KEPT("a")], ids=str)
+async def test_nobody_waits_for_what_an_unsubscribed_group_says(
+    group: GroupName,
+) -> None:
+    """What the layer has taken before that does not come back any more."""
+    layer = ScriptedLayer()
+    async with running(layer) as (groups, clock):
+        member = Recorder()
+        await join(groups, group, member)
+        layer.cut_off = True
+        async with create_task_group() as tasks:
+            tasks.start_soon(groups.publish, group, "last words")
+            await settle()
+            leave(groups, group, member)
+            await settle()
+            clock.advance(0.6)
 
 
 async def test_many_are_unsubscribed_at_once() -> None:
