@@ -128,9 +128,13 @@ def _connect(
         else TlsTransport(sock, server.loop, context)
     )
     root_path = server.options.root_path
-    HttpConnection(
-        server, transport, Endpoints(at, client, context is not None, root_path)
-    )
+    endpoints = Endpoints(at, client, context is not None, root_path)
+    try:
+        HttpConnection(server, transport, endpoints)
+    except OSError:
+        # By its descriptor's number it could end another one later.
+        transport.abort()
+        raise
 
 
 async def _end(server: Server, shutdown: Shutdown) -> None:

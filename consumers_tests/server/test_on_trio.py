@@ -15,6 +15,7 @@ from starlette.responses import FileResponse
 
 from consumers.server.options import Options
 from consumers.server.serve import serve
+from consumers.server.trio_poller import EpollPoller, Pollable
 from consumers_tests.server.apps import Probe
 from consumers_tests.server.live import KINDS, PATIENCE, handshake, in_thread
 
@@ -136,3 +137,34 @@ def test_a_process_without_room_goes_on(caplog: pytest.LogCaptureFixture) -> Non
     assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == [
         "no connection can be accepted: [Errno 24] no room"
     ]
+
+
+def test_a_connection_that_can_not_be_watched_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the kernel has no room for it, all of it ends before it is closed.
+
+    Its timer would later end whoever has the same descriptor by then.
+    """
+    told = []
+
+    class Full(EpollPoller):
+        def watch(self, fd: int, owner: Pollable, read: bool, write: bool) -> None:
+            if not told:
+                told.append(("watch", fd))
+                raise OSError(errno.ENOSPC, "no room")
+            super().watch(fd, owner, read, write)
+
+        def forget(self, fd: int) -> None:
+            told.append(("forget", fd))
+            super().forget(fd)
+
+    monkeypatch.setattr("consumers.server.on_trio.best_poller", Full)
+    with in_thread(Probe(), TRIO) as server:
+        with server.raw(b"") as dropped:
+            assert dropped.recv(1) == b""
+            (_, fd), *rest = told
+            assert rest == [("forget", fd)]
+        with server.connect("/echo") as client:
+            client.send("hello")
+            assert client.recv(timeout=PATIENCE) == "hello"
