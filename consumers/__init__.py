@@ -14,17 +14,17 @@ handlers   what a class asks for, and how it says what it receives
 groups     publications to many, over ``layers`` between processes
 member     a connection's part in groups; ``delivery`` is how publications reach it
 history    what groups keep, and positions in it
-websocket  one connection in pull style; ``sender`` is how it sends, ``forms`` name a codec
+websocket  one connection in pull style; ``sender`` sends, ``forms`` name a codec
 queues     what waits, in either direction, and what becomes of it
 protocol   the frames of `consumers.v1`
-codecs     between messages and ASGI events, with ``decoding`` and ``shape``
+codecs     between messages and ASGI events: ``decoding``, ``shape``, ``pydantic_types``
 state      what may be done when
 close      close codes
-errors     the tree of exceptions
+errors     the tree of exceptions; ``seldom``: how often a log tells of strangers
 clock      the clock that all timers go by
 limits     all bounds; ``rates`` and ``metering`` count what comes
 observing  being told what happens: ``logs``, ``metrics``, ``health``, ``inspector``
-schema     the application described, for others and on a page
+schema     the application described, for others and on one of its ``pages``
 client     the client, in Python and JavaScript
 server     running it: uvicorn on asyncio, a server of our own on trio
 testing    a client for tests, in process

@@ -1,5 +1,6 @@
 """Where things are: modules and their tests, the top level, the size of files."""
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -103,6 +104,28 @@ def test_each_module_has_a_test_file() -> None:
     ]
 
     assert untested == []
+
+
+def test_each_package_says_what_is_in_it() -> None:
+    """The docstring of a package names each of its modules and packages."""
+    unnamed = []
+    for package in sorted(PACKAGE.rglob("__init__.py")):
+        said = ast.get_docstring(ast.parse(package.read_text())) or ""
+        inside = [
+            *package.parent.glob("[!_]*.py"),
+            *package.parent.glob("*/__init__.py"),
+        ]
+        names = {
+            path.parent.name if path.stem == "__init__" else path.stem
+            for path in inside
+        }
+        unnamed += [
+            f"{package.parent.name}.{name}"
+            for name in sorted(names)
+            if not re.search(rf"\b{name}\b", said)
+        ]
+
+    assert unnamed == []
 
 
 def test_each_test_file_has_a_subject() -> None:

@@ -4,8 +4,11 @@ It speaks ``consumers.v1``, connects again whenever a connection is lost, and go
 where it was.
 
 From the wire upwards: `transport` and `link` carry messages, `wire` makes frames of
-them, `session` is one connection, `outgoing`, `subscription` and `answering` outlive
-it, `client` is what programs use. `serving` is for servers of web pages.
+them, `session` is one connection, and `connections` makes one after the other, with
+what `credentials` there are and when `reconnecting` says. What outlives them are the
+`parts`: `outgoing`, `subscription`, `stream`, `answering` and their `inbox`, and the
+`state` that they are in. `client` is what programs use, made by `connecting`; its
+`errors` are what they catch. `serving` is for servers of web pages.
 """
 
 from .client import Client

@@ -1,4 +1,15 @@
-"""Layers: what carries publications between the processes of one application."""
+"""Layers: what carries publications between the processes of one application.
+
+============ ===========================================================================
+module       what it is about
+============ ===========================================================================
+contract     what a layer promises, what it is given and what it gives
+memory       the layer of an application that is one process
+memory_store what such layers share: ``memory_history`` and ``memory_presence``
+redis        the layer of several processes, on a Redis or Valkey server
+by_url       which of them a URL names
+============ ===========================================================================
+"""
 
 from .by_url import layers_by_url
 from .contract import (

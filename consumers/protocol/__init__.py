@@ -1,4 +1,4 @@
-"""The `consumers.v1` subprotocol: its frames, and how they are written and read.
+"""The `consumers.v1` subprotocol: its ``frames``, ``reading`` and ``writing`` of them.
 
 Specified in `docs/reference/protocol.md`. Pure: `consumers.runtime.session` speaks it.
 """

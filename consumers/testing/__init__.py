@@ -1,7 +1,7 @@
 """Testing applications: in process and in virtual time, or over real sockets.
 
 - ``client``: an application, its lifespan, its time, and connections to it
-- ``connection``: one connection, as the client's end of it
+- ``connection``: one connection, as the client's end of it; ``link``: both ends
 - ``dialling``: the Python client of ``consumers.client``, in process
 - ``outcomes``: what a test is told when it did not go as expected
 - ``transport``, ``lifespan``, ``http``, ``scopes``: the server's side, in process
