@@ -146,7 +146,7 @@ def test_a_connection_that_can_not_be_watched_is_dropped(
 
     Its timer would later end whoever has the same descriptor by then.
     """
-    told = []
+    told: list[tuple[str, int]] = []
 
     class Full(EpollPoller):
         def watch(self, fd: int, owner: Pollable, read: bool, write: bool) -> None:
