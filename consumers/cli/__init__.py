@@ -3,7 +3,7 @@
 Each command is a file of its own, and is named in `COMMANDS`: ``connect``, ``groups``,
 ``publish``, ``routes``, ``run``, ``schema``, ``watch``. They share ``output``, what
 those have in common that speak to a broker (``brokers``), and what runs until Ctrl+C
-(``interrupt``). ``connect`` is more: ``conversing``, by a ``keyboard`` and a ``screen``.
+(``interrupt``). ``connect`` is more: ``conversing`` by a ``keyboard`` and a ``screen``.
 """
 
 from __future__ import annotations
