@@ -37,7 +37,8 @@ class Forms:
         async def _raise_gone(self) -> NoReturn: ...
         def _following(self) -> Awaitable[Event]: ...
 
-    async def _next_message(self) -> Event:
+    async def _received(self, decode: Decode) -> Any:
+        """Return the next message: what each ``receive`` is, in one frame."""
         if self._stage is not OPEN:
             await self._do(Action.RECEIVE)
         event = self._inbox.took(await self._following())
@@ -45,7 +46,7 @@ class Forms:
             await self._raise_gone()
         if self._meter is not None:
             self._meter.count(event)
-        return event
+        return decode(event)
 
     def _by(self, codec: Codec) -> Decode:
         """Return what decodes this connection's messages by a codec."""
@@ -72,25 +73,23 @@ class Forms:
         assert self._meter is not None
         self._meter.exhausted()
 
-    async def receive_text(self) -> str:
-        """Receive a text message. Otherwise as ``receive``."""
-        text: str = self._by(CODECS["text"])(await self._next_message())
-        return text
-
-    async def receive_bytes(self) -> bytes:
-        """Receive a binary message. Otherwise as ``receive``."""
-        data: bytes = self._by(CODECS["bytes"])(await self._next_message())
-        return data
-
-    async def receive_json(self) -> Any:
-        """Receive JSON from a text message. Otherwise as ``receive``."""
-        return self._by(CODECS["json"])(await self._next_message())
-
-    async def receive_msgpack(self) -> Any:
-        """Receive MessagePack from a binary message. Otherwise as ``receive``."""
-        return self._by(CODECS["msgpack"])(await self._next_message())
-
     # Plain functions that return a coroutine: one frame less on a message's way.
+
+    def receive_text(self) -> Coroutine[Any, Any, str]:
+        """Receive a text message. Otherwise as ``receive``."""
+        return self._received(self._by(CODECS["text"]))
+
+    def receive_bytes(self) -> Coroutine[Any, Any, bytes]:
+        """Receive a binary message. Otherwise as ``receive``."""
+        return self._received(self._by(CODECS["bytes"]))
+
+    def receive_json(self) -> Coroutine[Any, Any, Any]:
+        """Receive JSON from a text message. Otherwise as ``receive``."""
+        return self._received(self._by(CODECS["json"]))
+
+    def receive_msgpack(self) -> Coroutine[Any, Any, Any]:
+        """Receive MessagePack from a binary message. Otherwise as ``receive``."""
+        return self._received(self._by(CODECS["msgpack"]))
 
     def send_text(self, message: str) -> Sending:
         """Send a text message. Otherwise as ``send``."""

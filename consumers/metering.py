@@ -132,7 +132,13 @@ class Meter:
         Raises:
             InvalidMessage: It came too fast.
         """
-        self._count(event, False)
+        tokens = self.tokens
+        if tokens is None:
+            self._count(event, False)
+            return
+        tokens.left -= 1
+        if tokens.left < 0:
+            self._look(tokens, 1, "message_rate", False)
 
     def wait(self) -> float:
         """Return the seconds until the next message may be read."""

@@ -9,7 +9,7 @@ Source of the events: ASGI WebSocket, spec version 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, NoReturn, Self
@@ -32,6 +32,11 @@ from .sender import Sender
 from .state import CLOSED, CLOSING, CONNECTING, OPEN, REFUSED, TRANSITIONS, WHY, Action
 
 __all__ = ["WebSocket"]
+
+
+async def _stopped() -> NoReturn:
+    """Stop an iteration, for who awaits the next."""
+    raise StopAsyncIteration
 
 
 class WebSocket(Handshake, Sender, Forms):
@@ -184,7 +189,7 @@ class WebSocket(Handshake, Sender, Forms):
 
     # -- messages -------------------------------------------------------------------
 
-    async def receive(self) -> Any:
+    def receive(self) -> Coroutine[Any, Any, Any]:
         """Wait for a message and return it as ``receive_type`` says.
 
         Cancelling is safe: no message is lost.
@@ -195,21 +200,21 @@ class WebSocket(Handshake, Sender, Forms):
                 client's fault.
             StateError: The connection was not accepted.
         """
-        return self._by(self._receive_codec)(await self._next_message())
+        return self._received(self._by(self._receive_codec))
 
     def __aiter__(self) -> Self:
         """Receive until the connection ends."""
         return self
 
-    async def __anext__(self) -> Any:
+    def __anext__(self) -> Awaitable[Any]:
         """Receive one message; stop after our own close.
 
         The client's disconnect is raised, for ``async with`` and the runtime to judge
         by ``caught_close_codes``.
         """
         if self._stage is CLOSING:
-            raise StopAsyncIteration
-        return await self.receive()
+            return _stopped()
+        return self.receive()
 
     # -- raw events -----------------------------------------------------------------
 

@@ -100,6 +100,7 @@ async def test_nothing_goes_out_after_the_close() -> None:
             await ws.receive()
         assert caught.value.code == 4000
         assert [message async for message in ws] == []
+        assert await anext(ws, "none") == "none"
         assert (await ws.receive_event())["type"] == "websocket.disconnect"
 
 

@@ -110,7 +110,9 @@ class Inbox:
         elif self.closed:
             return _END  # it crossed our close
         elif (watchdog := self.watchdog) is not None:
-            watchdog.mark(self)
+            self.since = watchdog.tick  # `mark`, written out
+            if not self.listed:
+                watchdog.enlist(self)
         return event
 
     def is_idle(self) -> bool:
