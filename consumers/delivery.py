@@ -111,7 +111,10 @@ class Delivery(WebSocket):
         if frame is None:
             event, _ = self._encoded(publication)
             if shares is _ALONE:
-                return direct.write(event)
+                # Not by `write`: a publication waits for no turn.
+                text = event.get("text")
+                data = event["bytes"] if text is None else text.encode()
+                return direct.write_data(data, text is not None)
             frame = frames[shares] = direct.frame(event)
         return direct.post(frame)
 

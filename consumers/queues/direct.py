@@ -39,12 +39,17 @@ class Direct(Protocol):
     def write(self, event: Event) -> bool:
         """Send a ``websocket.send`` event at once; ``False``: await ``send`` with it.
 
-        Nothing has happened then: the peer is gone, or does not read fast enough.
+        Nothing has happened then: the peer is gone, does not read fast enough, or much
+        was sent on this event loop, so that others have their turn first.
         """
         ...
 
     def write_data(self, data: bytes, is_text: bool) -> bool:
-        """Send a message as :meth:`write` does; a text comes encoded as UTF-8."""
+        """Send a message as :meth:`write` does, but whose turn it is does not matter.
+
+        For a publication, or the one reply to what was received. A text comes encoded
+        as UTF-8.
+        """
         ...
 
     def frame(self, event: Event) -> bytes:

@@ -19,6 +19,7 @@ from consumers.server.exchange import (
     Stage,
 )
 from consumers.server.frames import TEXT_HEADERS, Frames, ping_frame, text_frame
+from consumers.server.pacing import LONG
 
 __all__ = ["Connection", "PeerGone"]
 
@@ -146,6 +147,7 @@ class Connection(Writing):
                 await asyncio.wait((waiter,))
                 continue
             self._waiter = waiter = self._shared.loop.create_future()
+            self._pace.is_alone = False
             await waiter
 
     def _pause_reading(self) -> None:
@@ -205,7 +207,7 @@ class Connection(Writing):
             while not self.write(event):
                 if exchange.stage is not OPEN:
                     raise PeerGone(_GONE)
-                await self._writable()
+                await (self._writable() if self._paused else self._turn())
             return
         await self._send_other(exchange, event)
 
@@ -261,12 +263,17 @@ class Connection(Writing):
     def write(self, event: Event) -> bool:
         """Send a ``websocket.send`` event, unless it has to wait."""
         text = event.get("text")
-        if text is not None:
-            return self.write_data(text.encode(), True)
-        data = event.get("bytes")
-        if data is None:
+        content: Any = event.get("bytes") if text is None else text
+        if content is None:
             raise RuntimeError(NO_CONTENT)
-        return self.write_data(data, False)
+        self._spare = spare = self._spare - 1
+        if (spare < 0 or len(content) >= LONG) and (
+            self._paused or not self._takes(len(content))
+        ):
+            return False
+        if text is None:
+            return self.write_data(content, False)
+        return self.write_data(text.encode(), True)
 
     def write_data(self, data: bytes, is_text: bool) -> bool:
         """Send a message, unless it has to wait; a text comes encoded."""

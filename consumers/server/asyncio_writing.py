@@ -1,7 +1,8 @@
 """What one connection on asyncio has to write: gathered, and waited for.
 
 Frames that are due together go out in one write. Whoever sends waits while the
-transport has enough, and a peer that never reads what it has to is cut off.
+transport has enough, and for others' turns where much is sent. A peer that never reads
+what it has to is cut off.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Final
 from consumers.server.corking import Cork
 from consumers.server.exchange import Settings
 from consumers.server.keepalive import Keepalive
+from consumers.server.pacing import Pace, Paced
 
-__all__ = ["CLOSE_TIMEOUT", "FEW", "SMALL", "Shared", "Writing"]
+__all__ = ["CLOSE_TIMEOUT", "FEW", "SMALL", "LoopPace", "Shared", "Writing"]
 
 CLOSE_TIMEOUT: Final = 10.0
 """Seconds that a peer has to answer our close frame, and to read what was sent."""
@@ -28,6 +30,27 @@ SMALL: Final = 16 * 1024
 for a peer that does not read."""
 
 
+class LoopPace(Pace["asyncio.Future[None]"]):
+    """What may be sent on one of asyncio's loops."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin."""
+        super().__init__(loop.call_soon)
+        self._loop = loop
+
+    async def wait(self, amount: int) -> None:
+        """See :class:`~consumers.server.pacing.Pace`."""
+        waiter = self._loop.create_future()
+        self._add(amount, waiter)
+        await waiter
+
+    def _wake(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What the connections of one server have in common."""
@@ -36,9 +59,10 @@ class Shared:
     settings: Settings
     keepalive: Keepalive
     cork: Cork
+    pace: LoopPace
 
 
-class Writing(asyncio.Protocol):
+class Writing(Paced, asyncio.Protocol):
     """One connection's writing half."""
 
     __slots__ = (
@@ -55,6 +79,7 @@ class Writing(asyncio.Protocol):
 
     def __init__(self, shared: Shared) -> None:
         """Begin without a transport."""
+        super().__init__(shared.pace)
         self._shared = shared
         self._writers: Sequence[asyncio.Future[None]] = ()  # those who wait to send
         self._out: list[bytes] = []  # gathered, to be written together

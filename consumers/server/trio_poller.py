@@ -13,7 +13,9 @@ from typing import Any, Final, Protocol
 
 import trio
 
-__all__ = ["Pollable", "Poller", "TaskPoller", "TurnEnd", "best_poller"]
+from consumers.server.pacing import Pace
+
+__all__ = ["LoopPace", "Pollable", "Poller", "TaskPoller", "TurnEnd", "best_poller"]
 
 _MOST: Final = 512
 """Sockets that are served before other tasks get their turn."""
@@ -194,7 +196,10 @@ class TurnEnd:
     async def run(self) -> None:
         """Do so, until cancelled."""
         while True:
-            if not self._due:
+            if self._due:
+                # One of them has added it: those that this lets go on come first.
+                await trio.lowlevel.checkpoint()
+            else:
                 self._task = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._give_up)
             due, self._due = self._due, []
@@ -204,3 +209,18 @@ class TurnEnd:
     def _give_up(self, _: Any) -> trio.lowlevel.Abort:
         self._task = None
         return trio.lowlevel.Abort.SUCCEEDED
+
+
+class LoopPace(Pace[trio.Event]):
+    """What may be sent on one of trio's loops."""
+
+    __slots__ = ()
+
+    async def wait(self, amount: int) -> None:
+        """See :class:`~consumers.server.pacing.Pace`."""
+        waiter = trio.Event()
+        self._add(amount, waiter)
+        await waiter.wait()
+
+    def _wake(self, waiter: trio.Event) -> None:
+        waiter.set()

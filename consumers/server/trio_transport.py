@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import trio
 
-from consumers.server.trio_poller import Poller, TurnEnd
+from consumers.server.trio_poller import LoopPace, Poller, TurnEnd
 from consumers.server.trio_timers import Timer, Timers
 
 __all__ = ["Gone", "Loop", "Receiver", "Transport"]
@@ -75,6 +75,7 @@ class Loop:
     def __init__(self, poller: Poller) -> None:
         self.poller = poller
         self.turn_end = TurnEnd()
+        self.pace = LoopPace(self.turn_end.add)
         self.timers = Timers()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:

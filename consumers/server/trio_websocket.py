@@ -10,6 +10,7 @@ import trio
 from consumers.server.exchange import EXTENSION, NO_CONTENT, OPEN, Exchange, Stage
 from consumers.server.frames import Frames, Handshake
 from consumers.server.http1 import default_headers
+from consumers.server.pacing import LONG, Paced
 from consumers.server.trio_server import Server, target_of
 from consumers.server.trio_transport import HIGH, Gone, Transport
 
@@ -21,10 +22,8 @@ CLOSE_TIMEOUT: Final = 10.0
 _EARLY: Final = 64 * 1024
 """Bytes that a client may send before its handshake is answered."""
 
-_CHECKPOINT_MASK: Final = 63
 
-
-class WebSocket:
+class WebSocket(Paced):
     """One WebSocket, from its handshake on.
 
     Frames are read as they come, by whoever serves the sockets; the application's task
@@ -41,7 +40,6 @@ class WebSocket:
         "_pinged",
         "_ready",
         "_scope",
-        "_sends",
         "_server",
         "_task",
         "shares",
@@ -56,6 +54,7 @@ class WebSocket:
         handshake: Handshake,
         early: bytes,
     ) -> None:
+        super().__init__(server.loop.pace)
         self.transport = transport
         self._server = server
         self._exchange = Exchange(handshake, server.settings, default_headers())
@@ -67,7 +66,6 @@ class WebSocket:
         self._behind = 0  # bytes that came while nobody received
         self._owed = b""  # a pong that there was no room for
         self._pinged = False
-        self._sends = 0
         self._scope: dict[str, Any] | None = scope  # for the log
         self.shares: Hashable | None = ()
         """Connections with the same value may be sent the same bytes; ``None``: each
@@ -205,6 +203,7 @@ class WebSocket:
                     "and hand on what it gets"
                 )
             self._task = trio.lowlevel.current_task()
+            self._pace.is_alone = False
             await trio.lowlevel.wait_task_rescheduled(self._give_up)
 
     def _give_up(self, _: Any) -> trio.lowlevel.Abort:
@@ -225,14 +224,10 @@ class WebSocket:
         if event["type"] != "websocket.send" or exchange.stage is not OPEN:
             await self._send_other(event)
             return
-        self._sends += 1
-        if not self._sends & _CHECKPOINT_MASK:
-            # Who sends on and on must let others run, and be cancelled.
-            await trio.lowlevel.checkpoint()
         while not self.write(event):
             if transport.is_gone or exchange.stage is not OPEN:
                 await self._raise_gone()
-            await transport.drain()
+            await (transport.drain() if transport.is_full else self._turn())
 
     async def _send_other(self, event: Mapping[str, Any]) -> None:
         exchange, transport = self._exchange, self.transport
@@ -295,12 +290,17 @@ class WebSocket:
     def write(self, event: Mapping[str, Any]) -> bool:
         """Send a ``websocket.send`` event, unless it has to wait."""
         text = event.get("text")
-        if text is not None:
-            return self.write_data(text.encode(), True)
-        data = event.get("bytes")
-        if data is None:
+        content: Any = event.get("bytes") if text is None else text
+        if content is None:
             raise RuntimeError(NO_CONTENT)
-        return self.write_data(data, False)
+        self._spare = spare = self._spare - 1
+        if (spare < 0 or len(content) >= LONG) and (
+            self.transport.is_full or not self._takes(len(content))
+        ):
+            return False
+        if text is None:
+            return self.write_data(content, False)
+        return self.write_data(text.encode(), True)
 
     def write_data(self, data: bytes, is_text: bool) -> bool:
         """Send a message, unless it has to wait; a text comes encoded."""

@@ -31,7 +31,7 @@ from uvicorn.server import ServerState
 from consumers.errors import was_logged
 from consumers.handshake.credentials import redacted
 from consumers.server.asyncio_websocket import Connection, PeerGone
-from consumers.server.asyncio_writing import Shared
+from consumers.server.asyncio_writing import LoopPace, Shared
 from consumers.server.corking import Cork
 from consumers.server.exchange import (
     EXTENSION,
@@ -80,6 +80,7 @@ def shared_by(
             ),
             Keepalive(loop, interval, config.ws_ping_timeout),
             Cork(loop),
+            LoopPace(loop),
         )
     return shared
 

@@ -140,13 +140,13 @@ async def test_a_client_that_does_not_read_is_posted_a_megabyte_at_most() -> Non
 
 
 async def test_what_is_encoded_already_is_sent_as_it_is() -> None:
-    """The extension's two ways to send make the same frames, short and long ones."""
+    """The extension makes the same frames as `send`, short and long ones."""
     driven = await opened()
     protocol = driven.protocol
     for size in (0, 125, 126, 70_000):
         text = "x" * size
         for event, data in (({"text": text}, True), ({"bytes": text.encode()}, False)):
-            assert protocol.write({"type": "websocket.send", **event})
+            await driven.send({"type": "websocket.send", **event})
             written = driven.written
             assert protocol.write_data(text.encode(), data)
             assert driven.written == written

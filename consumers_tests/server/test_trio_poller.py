@@ -205,3 +205,28 @@ def test_the_turn_s_end_comes_after_who_can_run() -> None:
     trio.run(main)
 
     assert done == ["turn 0", "first", "second", "turn 1", "first", "second"]
+
+
+def test_what_is_added_at_a_turn_s_end_is_for_the_next_one() -> None:
+    """Those that a function lets go on have their turn before it comes again."""
+    done: list[str] = []
+
+    async def main() -> None:
+        end = TurnEnd()
+
+        def function() -> None:
+            done.append("end")
+            if len(done) < 100:
+                end.add(function)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end.run)
+            end.add(function)
+            for _ in range(5):
+                await trio.lowlevel.checkpoint()
+                done.append("turn")
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+    assert 1 < done.count("end") <= 6
