@@ -32,6 +32,19 @@ each_server = pytest.mark.parametrize(
 )
 
 
+def drained(*options: str) -> Process:
+    """Serve the application in a process of its own."""
+    return Process("consumers_tests.integration.drained:app", "--port", "0", *options)
+
+
+def has_ended(process: Process, server: Server) -> bool:
+    """Wait for the process's end; tell whether it went well. Nobody listens then."""
+    went_well = process.wait(PATIENCE) == 0
+    with pytest.raises(ConnectionRefusedError):
+        server.raw()
+    return went_well
+
+
 def hears(client: ClientConnection) -> object:
     """Return what comes next."""
     return json.loads(client.recv(timeout=PATIENCE))
@@ -93,9 +106,8 @@ def test_each_worker_drains() -> None:
     """SIGTERM to the parent: each lets its handlers end, and then the parent does."""
     with (
         ExitStack() as stack,
-        Process(
-            "consumers_tests.integration.drained:app",
-            *("--port", "0", "--workers", "2", "--drain-delay", "0.1"),
+        drained(
+            *("--workers", "2", "--drain-delay", "0.1"),
         ) as process,
     ):
         server = process.server()
@@ -113,9 +125,7 @@ def test_each_worker_drains() -> None:
         for client in clients.values():
             assert hears(client) == "done"
             assert closed(client) == 1012
-        assert process.wait(PATIENCE) == 0
-        with pytest.raises(ConnectionRefusedError):
-            server.raw()
+        assert has_ended(process, server)
 
 
 @pytest.mark.parametrize("signals", [1, 2])
@@ -123,9 +133,8 @@ def test_the_second_signal_hurries(signals: int) -> None:
     """It skips all waiting; one alone lets a delay pass, in which it serves on."""
     with (
         ExitStack() as stack,
-        Process(
-            "consumers_tests.integration.drained:app",
-            *("--port", "0", "--backend", "trio"),
+        drained(
+            *("--backend", "trio"),
             *("--drain-delay", "30" if signals == 2 else "3"),
         ) as process,
     ):
@@ -155,9 +164,8 @@ def test_it_is_not_ready_and_serves_on(loop: tuple[str, str], end: str) -> None:
     """During the delay `/readyz` says 503, and whoever is there or comes is served."""
     with (
         ExitStack() as stack,
-        Process(
-            "consumers_tests.integration.drained:app",
-            *("--port", "0", "--drain-timeout", "0.1", *loop),
+        drained(
+            *("--drain-timeout", "0.1", *loop),
             *("--drain-delay", "60" if end == "hurried" else "4"),
         ) as process,
     ):
@@ -183,6 +191,4 @@ def test_it_is_not_ready_and_serves_on(loop: tuple[str, str], end: str) -> None:
             assert [hears(there), hears(there)] == ["begun", "done"]
 
         assert [closed(client) for client in (there, came)] == [1012, 1012]
-        assert process.wait(PATIENCE) == 0
-        with pytest.raises(ConnectionRefusedError):
-            server.raw()
+        assert has_ended(process, server)
