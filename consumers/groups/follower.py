@@ -38,6 +38,7 @@ class Follower:
     __slots__ = (
         "_counters",
         "_deliver",
+        "_ended",
         "_layer",
         "_moved",
         "_pending",
@@ -74,8 +75,7 @@ class Follower:
         self.history = history
         """What it keeps."""
         self.position: Position | None = None
-        """After the latest publication that was delivered; ``None``: not known yet, or
-        not any more."""
+        """After the latest publication that was delivered; ``None``: not known yet."""
         self.recovering = False
         """Whether something is missing that is not fetched yet."""
         self.asked_at = 0.0
@@ -87,6 +87,7 @@ class Follower:
         # What came while something before it was missing, in the order of coming.
         self._pending: list[tuple[Publication, Position]] = []
         self._moved: anyio.Event | None = None  # somebody waits for a position
+        self._ended = False
 
     def begin(self, position: Position) -> bool:
         """Begin after ``position``; what has come since then is delivered.
@@ -100,7 +101,8 @@ class Follower:
     async def reached(self, position: Position) -> None:
         """Wait until what has this position was delivered. Cancelling is safe."""
         while (
-            self.position is not None
+            not self._ended
+            and self.position is not None
             and self.position.epoch == position.epoch
             and self.position.offset < position.offset
         ):
@@ -172,12 +174,12 @@ class Follower:
                 await sleep(_RETRY_AFTER[min(attempts, len(_RETRY_AFTER) - 1)])
                 attempts += 1
             else:
-                if self.recovering:  # else it has ended meanwhile
+                if not self._ended:
                     self._replay(replay)
 
     def end(self) -> None:
         """Follow no longer: the layer does not deliver the group any more."""
-        self.position, self.recovering = None, False
+        self._ended, self.recovering = True, False
         self._tell_moved()
 
     def _replay(self, replay: Replay) -> None:
@@ -211,6 +213,8 @@ class Follower:
 
     def _take_pending(self) -> None:
         pending, self._pending = self._pending, []
+        if self._ended:  # a member that was told of a gap may have been the last one
+            return
         for number, (publication, position) in enumerate(pending):
             before = self.position
             assert before is not None

@@ -312,6 +312,23 @@ async def test_one_that_has_ended_delivers_nothing_more() -> None:
     assert it.delivered == []
 
 
+async def test_one_may_end_by_what_it_delivers() -> None:
+    """Its last member leaves because of the gap that it is told of."""
+    it = Following()
+    it.follower.begin(Position(1, "another"))
+
+    def leave(publication: Publication) -> None:
+        it.deliver(publication)
+        it.follower.end()
+
+    it.follower._deliver = leave
+    it.take(3)
+    it.take(5)
+    await it.follower.recover()
+
+    assert it.delivered == ["gap"]
+
+
 def test_a_gap_that_shows_at_the_beginning_is_told() -> None:
     """What came before the position was known may have had a hole already."""
     it = Following()
