@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -64,3 +65,23 @@ async def status(app: ASGIApp, path: str, **options: Any) -> int:
             async with client.connect(path, **options):
                 raise AssertionError
         return caught.value.status
+
+
+async def status_after(app: ASGIApp, seconds: float) -> int:
+    """Return the status that a handshake at ``/`` is refused with after this time."""
+    statuses: list[int] = []
+    async with TestClient(app) as client:
+
+        async def connect() -> None:
+            with pytest.raises(Refused) as caught:
+                async with client.connect("/"):
+                    raise AssertionError
+            statuses.append(caught.value.status)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(connect)
+            await client.settle()
+            assert statuses == []
+            await client.advance(seconds)
+    [status] = statuses
+    return status

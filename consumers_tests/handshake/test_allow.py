@@ -23,6 +23,7 @@ from consumers.handshake.allow import authenticated, has_scopes
 from consumers.handshake.refusals import refused
 from consumers.testing import Refused, TestClient
 from consumers_tests.framed import talking
+from consumers_tests.routed import status_after
 
 
 async def authenticate(connection: WebSocket) -> Identity | None:
@@ -183,22 +184,7 @@ async def test_a_rule_has_the_handshake_s_deadline() -> None:
     app = App(
         [WebSocketRoute("/", Hello, allow=slow, limits=Limits(handshake_timeout=7))]
     )
-    async with TestClient(app) as client:
-        statuses: list[int] = []
-
-        async def connect() -> None:
-            try:
-                async with client.connect("/"):
-                    raise AssertionError
-            except Refused as error:
-                statuses.append(error.status)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(connect)
-            await client.settle()
-            await client.advance(7)
-
-    assert statuses == [408]
+    assert await status_after(app, 7) == 408
 
 
 async def test_a_client_of_the_subprotocol_can_read_the_refusal() -> None:

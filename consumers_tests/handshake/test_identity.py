@@ -30,6 +30,7 @@ from consumers import (
     WebSocketRoute,
 )
 from consumers.testing import Refused, TestClient
+from consumers_tests.routed import status_after
 
 
 class Who(WebSocketConsumer):
@@ -205,22 +206,7 @@ async def test_authenticate_has_a_deadline() -> None:
         authenticate=authenticate,
         limits=Limits(handshake_timeout=7),
     )
-    async with TestClient(slow) as client:
-        refused: list[int] = []
-
-        async def connect() -> None:
-            try:
-                async with client.connect("/"):
-                    raise AssertionError
-            except Refused as error:
-                refused.append(error.status)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(connect)
-            await client.settle()
-            await client.advance(7)
-
-    assert refused == [408]
+    assert await status_after(slow, 7) == 408
 
 
 async def test_user_and_auth_can_be_set() -> None:
