@@ -244,7 +244,7 @@ export class Client {
       ...options,
     };
     if (!this.#options.WebSocket) {
-      throw new TypeError("there is no WebSocket here; give one as an option");
+      throw new TypeError("there is no WebSocket here; give one as an option, or use Node.js 22");
     }
     this.#timers = options?.timers ?? {
       setTimeout: (act, ms) => setTimeout(act, ms),
