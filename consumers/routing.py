@@ -52,6 +52,9 @@ class WebSocketRoute(StarletteWebSocketRoute):
     matches anything and is passed to nobody.
     """
 
+    include_in_schema = True
+    """Whether documents and types that are made of the table tell of it."""
+
     def __init__(
         self,
         path: str,

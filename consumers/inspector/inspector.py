@@ -103,11 +103,12 @@ class Inspector:
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the page and of its socket."""
-        live = type("Live", (Looking,), {"inspector": self})
-        return [
-            Route(self.path, self._page, name="inspector"),
-            WebSocketRoute(f"{self.path}/live", live, name="inspector:live"),
-        ]
+        live = type("Live", (Looking,), {"inspector": self, "__module__": __name__})
+        socket = WebSocketRoute(f"{self.path}/live", live, name="inspector:live")
+        socket.include_in_schema = (
+            False  # clients of the application have no use for it
+        )
+        return [Route(self.path, self._page, name="inspector"), socket]
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Return middleware that counts, around what serves connections."""

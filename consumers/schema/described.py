@@ -229,6 +229,8 @@ def _found(routes: Iterable[BaseRoute], place: _Place) -> Iterator[_Found]:
             )
             yield from _found(route.routes or (), inner)
         elif isinstance(route, WebSocketRoute):
+            if not getattr(route, "include_in_schema", True):
+                continue
             consumer = getattr(route, "consumer", route.endpoint)
             if isinstance(consumer, type) and issubclass(consumer, WebSocketConsumer):
                 path = place.prefix + route.path

@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from consumers import App, Router, WebSocketConsumer, WebSocketRoute, receives
+from consumers.inspector import Inspector
 from consumers.schema.described import describe, name_of, tag_of
 from consumers_tests.schema.applications import Order, Say, authenticate
 
@@ -21,6 +22,16 @@ class Bare(WebSocketConsumer): ...
 
 
 async def endpoint(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+def test_the_inspector_is_no_part_of_it() -> None:
+    """What its page speaks would be in every client; any route may be left out."""
+    hidden = WebSocketRoute("/hidden", Bare)
+    hidden.include_in_schema = False
+    table = [WebSocketRoute("/a", Echo), hidden]
+    app = App(table, debug=True, inspector=Inspector("/inspector"))
+
+    assert [channel.name for channel in describe(app)] == ["Echo"]
 
 
 def test_channels_are_in_the_order_of_the_url_table() -> None:
