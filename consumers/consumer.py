@@ -286,9 +286,10 @@ class WebSocketConsumer(GroupMember):
         return None if call is None else call.key
 
     async def request(self, message: Any, *, returns: Any = Any) -> Any:
-        """Ask the client, and return what it answers.
+        """Ask the client, and return what it answers, however long that takes.
 
-        Cancelling tells the client that the answer is not wanted any more.
+        Bound it by ``anyio.fail_after``: cancelling tells the client that the answer is
+        not wanted any more.
 
         Args:
             message: The question.

@@ -62,8 +62,10 @@ class GroupMember(Delivery):
             What became of ``since``, for the only group or else the last one.
 
         Raises:
-            NotAllowed: A rule of one of the groups does not allow it; none is joined.
+            NotAllowed: A rule of one of the groups does not allow it, or it would be in
+                more than ``limits.groups``; none is joined.
             ConfigurationError: A group without history has no positions.
+            TypeError: ``since`` or ``last`` are given with several groups.
             StateError: The connection is not open.
             ConnectionClosed: The client is gone.
             LayerUnavailable: The layer can't be reached.
@@ -119,6 +121,7 @@ class GroupMember(Delivery):
         block ends. An exception or a cancellation in the block leaves the group again.
 
         Raises:
+            NotAllowed: As for :meth:`join`.
             ConfigurationError: A group without history has no positions.
             StateError: The connection is not open.
             ConnectionClosed: The client is gone.
@@ -143,10 +146,12 @@ class GroupMember(Delivery):
         """Join by the class's ``@subscribes`` method for ``group``.
 
         It decides whether the client may, and what it returns is sent first; where
-        everything since ``since`` is recovered that is sent instead.
+        everything since ``since`` is recovered that is sent instead. An exception or a
+        cancellation before that is out leaves the group again.
 
         Raises:
             NotAllowed: The method refuses, or the class has none for the group.
+            ConfigurationError: ``since``, of a group without history.
             StateError: The connection is not open.
             ConnectionClosed: The client is gone.
             LayerUnavailable: The layer can't be reached.
@@ -156,7 +161,7 @@ class GroupMember(Delivery):
     async def _subscribe(
         self, name: GroupName, since: Position | None, asked: int | None = None
     ) -> Recovery:
-        """Do that; ``asked``: what the client calls it, where it has asked for it."""
+        """Subscribe; ``asked``: the id of the request of a client that asked for it."""
         found = self._plan.subscribers.get(name.group)
         if found is None:
             raise NotAllowed(
@@ -201,6 +206,8 @@ class GroupMember(Delivery):
 
     async def update_presence(self, group: Target, presence: Any) -> None:
         """Change what ``groups.presence`` tells of this connection.
+
+        Cancelling leaves it open whether it was changed.
 
         Raises:
             ConfigurationError: The group was declared without presence.

@@ -234,7 +234,9 @@ class Subscribable:
     """What ``@subscribes`` has said of a method."""
 
     group: Any
+    """The declared group, a `Group`."""
     last: int | None
+    """How many of the latest publications are sent where nothing is recovered."""
 
 
 def subscribed_by(method: Any) -> Subscribable | None:

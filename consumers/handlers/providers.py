@@ -97,7 +97,9 @@ class Provider:
     """A factory whose signature was read, with the providers that it needs itself."""
 
     factory: Factory
+    """What makes the value, as it was written: tests may replace it."""
     scope: Scope
+    """How long one value serves, as in `Provide`."""
     needs: Mapping[str, Provider | type[_ConnectionItself]] = field(repr=False)
     """``{parameter: what fills it}``."""
 

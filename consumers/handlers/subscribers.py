@@ -20,6 +20,7 @@ class Subscriber:
     """A method by which clients subscribe to the groups of one declaration."""
 
     signature: Signature
+    """The group's parameters and providers that it asks for."""
     name: str
     """The method's."""
     last: int | None

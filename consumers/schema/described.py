@@ -68,6 +68,7 @@ class Handler:
     takes: tuple[Any, ...]
     """The types of its messages."""
     doc: Doc
+    """What its docstring says."""
     reply: Any = None
     """The type that it returns, or of each item of its stream; ``None``: nothing."""
     streams: bool = False
@@ -84,7 +85,9 @@ class Feed:
     name: str
     """The method that decides who may."""
     group: Group
+    """As it was declared."""
     doc: Doc
+    """What the method's docstring says."""
     snapshot: Any = None
     """The type of what is sent first; ``None``: nothing."""
 
@@ -103,6 +106,7 @@ class PathParameter:
     """One name in a path."""
 
     name: str
+    """As in the path's braces."""
     annotation: Any
     """What a consumer makes of it; what the convertor says, where none asks for it."""
     slashes: bool
@@ -120,8 +124,11 @@ class Channel:
     host: str | None
     """The host that it is at, if the table says so."""
     doc: Doc
+    """What the class's, or the view's, docstring says."""
     path: tuple[PathParameter, ...]
+    """What the path has, in its order."""
     query: tuple[Parameter, ...]
+    """What the query may have."""
     receive: Codec
     """By what it reads messages."""
     send: Codec
@@ -129,9 +136,11 @@ class Channel:
     protocols: tuple[str, ...]
     """The subprotocols that it speaks."""
     handlers: tuple[Handler, ...]
+    """What takes messages, each method once."""
     pushes: tuple[Any, ...]
     """The types that it sends by itself."""
     feeds: tuple[Feed, ...]
+    """What clients may subscribe to."""
     positions: bool
     """Whether publications come with their position on the plain wire."""
     authenticates: bool
