@@ -9,7 +9,7 @@ import pytest
 from consumers import App, Provide, WebSocket, WebSocketConsumer
 from consumers.testing import Refused, TestClient
 
-from . import both_styles, noting
+from . import both_styles, noting, route_both
 
 
 async def refused(app: App, path: str) -> int:
@@ -131,12 +131,7 @@ async def test_s34_entering_an_accepted_connection_is_safe(path: str) -> None:
             await ws.send("inside")
         notes.append("after")
 
-    app.websocket_route("/function")(talk)
-
-    @app.websocket_route("/class")
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await talk(self)
+    route_both(app, talk)
 
     async with TestClient(app) as client, client.connect(path) as ws:
         assert await ws.receive() == "inside"
@@ -184,12 +179,7 @@ async def test_s35_accepting_with_the_context(path: str) -> None:
             notes.append("inside")
         notes.append("after")
 
-    app.websocket_route("/function", auto_accept=False)(talk)
-
-    @app.websocket_route("/class", auto_accept=False)
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await talk(self)
+    route_both(app, talk, auto_accept=False)
 
     async with TestClient(app) as client, client.connect(path) as ws:
         assert (await ws.receive_close()).code == 1000
@@ -302,12 +292,7 @@ async def test_s40_after_accept_reject_closes_with_1008(path: str) -> None:
         await ws.reject()
         notes.append("after")
 
-    app.websocket_route("/function")(refuse)
-
-    @app.websocket_route("/class")
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await refuse(self)
+    route_both(app, refuse)
 
     async with TestClient(app) as client, client.connect(path) as ws:
         assert (await ws.receive_close()).code == 1008

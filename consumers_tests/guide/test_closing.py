@@ -10,7 +10,7 @@ from consumers import App, StateError, WebSocket, WebSocketConsumer
 from consumers.close import CLOSE_CODES, WEBSOCKET_CLOSE_CODES
 from consumers.testing import Refused, TestClient
 
-from . import both_styles, noting
+from . import both_styles, noting, route_both
 
 
 class Mistake(Exception):
@@ -34,12 +34,7 @@ async def test_s38_a_second_close_is_a_runtime_error(path: str) -> None:
         await ws.ensure_closed(4000)
         notes.append("done")
 
-    app.websocket_route("/function")(talk)
-
-    @app.websocket_route("/class")
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await talk(self)
+    route_both(app, talk)
 
     async with TestClient(app) as client, client.connect(path) as ws:
         assert (await ws.receive_close()).code == 1000
@@ -78,12 +73,7 @@ async def test_s39_closing_inside_the_context_is_safe(
         async with ws:
             await ws.close(4242)
 
-    app.websocket_route("/function", auto_accept=auto_accept)(talk)
-
-    @app.websocket_route("/class", auto_accept=auto_accept)
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await talk(self)
+    route_both(app, talk, auto_accept=auto_accept)
 
     async with TestClient(app) as client, client.connect(path) as ws:
         assert (await ws.receive_close()).code == 4242
@@ -101,12 +91,7 @@ async def test_s42_an_exception_leaves_the_context_with_1011(path: str) -> None:
             raise Mistake
         notes.append("after")
 
-    app.websocket_route("/function", auto_accept=False)(talk)
-
-    @app.websocket_route("/class", auto_accept=False)
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await talk(self)
+    route_both(app, talk, auto_accept=False)
 
     async with TestClient(app) as client:
         with pytest.raises(Mistake):
@@ -126,12 +111,7 @@ async def test_s42_an_exception_after_a_close_does_not_close_again(path: str) ->
             await ws.close(4000)
             raise Mistake
 
-    app.websocket_route("/function")(talk)
-
-    @app.websocket_route("/class")
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await talk(self)
+    route_both(app, talk)
 
     async with TestClient(app) as client:
         with pytest.raises(Mistake):
@@ -154,12 +134,7 @@ async def test_s43_an_unhandled_exception_goes_to_the_server(
             await ws.accept()
         raise error
 
-    app.websocket_route("/function", auto_accept=auto_accept)(fail)
-
-    @app.websocket_route("/class", auto_accept=auto_accept)
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await fail(self)
+    route_both(app, fail, auto_accept=auto_accept)
 
     async with TestClient(app) as client:
         with pytest.raises(error):
@@ -303,12 +278,7 @@ async def test_s38_nothing_is_sent_after_a_close(path: str) -> None:
         with pytest.raises(StateError, match=r"can't send: .* closed with 1000"):
             await ws.send("too late")
 
-    app.websocket_route("/function")(talk)
-
-    @app.websocket_route("/class")
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await talk(self)
+    route_both(app, talk)
 
     async with TestClient(app) as client, client.connect(path) as ws:
         assert (await ws.receive_close()).code == 1000

@@ -17,7 +17,7 @@ from consumers import (
 )
 from consumers.testing import TestClient
 
-from . import both_styles
+from . import both_styles, route_both
 
 
 def echo(**settings: Any) -> App:
@@ -344,12 +344,7 @@ async def test_s32_events_accept_and_close(path: str) -> None:
         with pytest.raises(StateError):
             await ws.send("too late")
 
-    app.websocket_route("/function", auto_accept=False)(talk)
-
-    @app.websocket_route("/class", auto_accept=False)
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await talk(self)
+    route_both(app, talk, auto_accept=False)
 
     async with (
         TestClient(app) as client,

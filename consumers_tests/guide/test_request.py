@@ -9,7 +9,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from consumers import App, StateError, WebSocket, WebSocketConsumer
 from consumers.testing import TestClient
 
-from . import both_styles
+from . import both_styles, route_both
 
 
 def telling(*expressions: str, **settings: Any) -> App:
@@ -25,12 +25,7 @@ def telling(*expressions: str, **settings: Any) -> App:
             values[expression] = value
         await ws.send_json(values)
 
-    app.websocket_route("/function")(tell)
-
-    @app.websocket_route("/class")
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await tell(self)
+    route_both(app, tell)
 
     return app
 
@@ -77,12 +72,7 @@ async def test_s22_headers_do_not_care_for_case_and_do_not_change(path: str) -> 
             ws.headers["x-user"] = "eve"  # type: ignore[index]
         await ws.send_json([ws.headers["X-User"], ws.headers.get("x-none")])
 
-    app.websocket_route("/function")(tell)
-
-    @app.websocket_route("/class")
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await tell(self)
+    route_both(app, tell)
 
     async with (
         TestClient(app) as client,
@@ -101,12 +91,7 @@ async def test_s22_the_query_has_two_names(path: str) -> None:
         query = ws.query_parameters
         await ws.send_json([query["a"], query.getlist("b"), query.get("c")])
 
-    app.websocket_route("/function")(tell)
-
-    @app.websocket_route("/class")
-    class Consumer(WebSocketConsumer):
-        async def on_connect(self) -> None:
-            await tell(self)
+    route_both(app, tell)
 
     async with (
         TestClient(app) as client,
