@@ -1,4 +1,4 @@
-"""What tests of `@receives` share: types of messages, and classes made of methods."""
+"""What tests of handlers share: types of messages, and classes made of methods."""
 
 from __future__ import annotations
 

@@ -9,27 +9,15 @@ import pytest
 from consumers import (
     ConfigurationError,
     Internal,
-    WebSocketConsumer,
     intercepts,
     receives,
 )
 from consumers.handlers.plan import HOOKS
+from consumers_tests.typed import making, told
 
 
 class Said(msgspec.Struct):
     text: str
-
-
-def making(**attributes: Any) -> type[WebSocketConsumer]:
-    """Make the class `Chat` with these attributes."""
-    return type("Chat", (WebSocketConsumer,), attributes)
-
-
-def told(**attributes: Any) -> str:
-    """Return what making `Chat` with these attributes raises."""
-    with pytest.raises(ConfigurationError) as caught:
-        making(**attributes)
-    return str(caught.value)
 
 
 # -- hooks ----------------------------------------------------------------------------

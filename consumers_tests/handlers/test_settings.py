@@ -1,24 +1,10 @@
 """The settings of a class or route: their names, and the values that they may have."""
 
-from typing import Any
-
 import pytest
 
-from consumers import ConfigurationError, Limits, WebSocketConsumer
+from consumers import ConfigurationError, Limits
 from consumers.handlers.settings import SETTINGS, check_settings
-
-
-def making(**attributes: Any) -> type[WebSocketConsumer]:
-    """Make the class `Chat` with these attributes."""
-    return type("Chat", (WebSocketConsumer,), attributes)
-
-
-def told(**attributes: Any) -> str:
-    """Return what making `Chat` with these attributes raises."""
-    with pytest.raises(ConfigurationError) as caught:
-        making(**attributes)
-    return str(caught.value)
-
+from consumers_tests.typed import making, told
 
 NAMES = "'text', 'bytes', 'json', 'msgpack', 'event'"
 

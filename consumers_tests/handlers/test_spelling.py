@@ -6,23 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumers import ConfigurationError, Group, WebSocketConsumer, receives, subscribes
+from consumers import Group, receives, subscribes
+from consumers_tests.typed import making, told
 
 
 class Say(msgspec.Struct, tag="say"):
     text: str
-
-
-def making(**attributes: Any) -> type[WebSocketConsumer]:
-    """Make the class `Chat` with these attributes."""
-    return type("Chat", (WebSocketConsumer,), attributes)
-
-
-def told(**attributes: Any) -> str:
-    """Return what making `Chat` with these attributes raises."""
-    with pytest.raises(ConfigurationError) as caught:
-        making(**attributes)
-    return str(caught.value)
 
 
 async def on_receive(self: Any, message: str) -> None:
