@@ -90,7 +90,7 @@ class Sources:
         runners = self._runners.get(name.name, {})
         for source in name.group.sources:
             if source in runners:
-                runners[source].stay()
+                runners[source].stay(begin=begin)
             if source in runners or not begin:
                 continue
             runner = _Runner(self, source, name)
@@ -159,9 +159,9 @@ class _Runner:
 
     # -- what it is told, all without waiting ---------------------------------------
 
-    def stay(self) -> None:
-        """Take note that there is a member."""
-        if self._has_members:
+    def stay(self, *, begin: bool) -> None:
+        """Take note that there is a member; ``begin``: for whom it may begin anew."""
+        if self._has_members or (self._life.cancel_called and not begin):
             return
         self._has_members = True
         if self._life.cancel_called:  # it begins anew once that is over

@@ -71,6 +71,22 @@ async def test_nothing_begins_for_who_may_still_be_refused() -> None:
         assert feed.take() == ["end a"]
 
 
+async def test_what_ends_begins_anew_for_who_was_not_refused() -> None:
+    """Who is held while it ends does not bring it back."""
+    feed, one, two = Feed(), Recorder(), Recorder()
+    async with fed(feed, linger=0) as (clock, [(groups, group)]):
+        name = group("a")
+        await join(groups, name, one)
+        await after(clock, 1)
+        leave(groups, name, one)
+        membership = await join(groups, name, two, hold=True)
+        await after(clock, 5)
+        assert feed.take() == ["begin a", "end a"]
+        groups.release(name, membership, two, None)
+        await after(clock, 1)
+        assert feed.take() == ["begin a"]
+
+
 async def test_each_group_has_its_own() -> None:
     """A source gets its group's parameters."""
     feed, one = Feed(), Recorder()
