@@ -6,7 +6,9 @@ machine that does nothing else.
 
 from __future__ import annotations
 
-from .slow import Reading, slow
+import pytest
+
+from .slow import Reading, is_noticed, slow
 
 FEW = Reading(clients=20, seconds=1.5, repeats=1, patience=1.0)
 
@@ -28,3 +30,19 @@ def test_without_the_guard_it_fails() -> None:
     outcome = slow("uvloop", 1, FEW, "bounds")
 
     assert "the memory grows" in "; ".join(outcome.problems)
+
+
+@pytest.mark.parametrize(
+    ("alone", "beside", "noticed"),
+    [
+        ([10, 10, 10.5], [10, 10.9, 12], False),
+        ([10, 10, 10.5], [9, 11.2, 12], True),
+        ([8, 10, 30], [15, 25, 40], False),  # a busy machine: it was as long without
+        ([8, 10, 30], [15, 31, 40], True),
+    ],
+)
+def test_what_a_slow_reader_does_is_told_from_what_others_do(
+    alone: list[float], beside: list[float], noticed: bool
+) -> None:
+    """It is to blame for a tenth more, where no turn without it has taken as long."""
+    assert is_noticed(alone, beside) == noticed
