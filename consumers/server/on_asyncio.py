@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from socket import socket
 from typing import Any, Final
 
@@ -48,9 +49,7 @@ async def serve_on_asyncio(
         # the steps it is made of.
         server.lifespan = config.lifespan_class(config)
         server.lifespan.state = state
-        await server.startup(list(sockets))
-        for sock in sockets:
-            sock.listen(options.backlog)
+        await _listen(server, options, sockets)
         started()
         try:
             async with beside() as group:
@@ -60,6 +59,39 @@ async def serve_on_asyncio(
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(server, shutdown, options)
+
+
+async def _listen(
+    server: uvicorn.Server, options: Options, sockets: Sequence[socket]
+) -> None:
+    """Accept connections.
+
+    Server.startup gives a client that says nothing a minute for the handshake of TLS,
+    whatever the options say.
+    """
+    config, loop = server.config, asyncio.get_running_loop()
+    kind: Any = config.http_protocol_class
+    accept = partial(
+        kind,
+        config=config,
+        server_state=server.server_state,
+        app_state=server.lifespan.state,
+    )
+    context = config.ssl
+    server.servers = [
+        await loop.create_server(
+            accept,
+            sock=sock,
+            ssl=context,
+            ssl_handshake_timeout=None if context is None else options.header_timeout,
+            # asyncio's own loop takes it for how often to call `accept` in one turn;
+            # where descriptors are used up, each of these calls logs a traceback.
+            backlog=min(_AT_ONCE, options.backlog),
+        )
+        for sock in sockets
+    ]
+    for sock in sockets:
+        sock.listen(options.backlog)
 
 
 def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
@@ -83,9 +115,6 @@ def _config(app: ASGIApplication, options: Options) -> uvicorn.Config:
         access_log=options.access_log,
         proxy_headers=False,
         root_path=options.root_path,
-        # asyncio's own loop takes it for how often to call `accept` in one turn; where
-        # descriptors are used up, each of these calls logs a traceback.
-        backlog=min(_AT_ONCE, options.backlog),
         ssl_context_factory=None if context is None else lambda *_: context,
     )
     try:

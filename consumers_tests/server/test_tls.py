@@ -52,6 +52,15 @@ def test_a_client_without_tls_hurts_nobody(kind: Kind) -> None:
             assert client.recv(timeout=PATIENCE) == "hello"
 
 
+def test_who_begins_no_tls_is_cut_in_time(kind: Kind) -> None:
+    """A connection without a word has as long for TLS as for a request's headers."""
+    with (
+        in_thread(Probe(), kind, ssl_certfile=PEM, header_timeout=0.2) as server,
+        server.raw() as silent,
+    ):
+        assert silent.recv(1) == b""
+
+
 def test_the_limit_of_the_end_holds_with_tls(kind: Kind) -> None:
     """An application that does not end is cancelled over wss too."""
     trusting = ssl.create_default_context(cafile=PEM)
