@@ -84,6 +84,8 @@ class Membership:
     after: Position | None = None
     """Where its part begins, if what it got already is still to come this way. Then
     nothing else is held."""
+    holders: int = 0
+    """How many blocks send a snapshot: it is released by the last one."""
 
 
 class Hub:
@@ -107,6 +109,13 @@ class Hub:
         if membership is None:
             membership = members[member] = Membership()
         return membership
+
+    def hold(self, membership: Membership, member: Member) -> None:
+        """Hold what is published, until it was released as often."""
+        if membership.held is None:
+            membership.held = member.backlog()
+        membership.after = None
+        membership.holders += 1
 
     def remove(self, group: str, member: Member) -> bool:
         """Remove ``member``; return whether it was the group's last one here."""
@@ -176,7 +185,7 @@ class Hub:
         *,
         ahead: bool = False,
     ) -> None:
-        """Deliver what was held for a member, and hold no longer.
+        """Deliver what was held for a member, and hold no longer, but for others.
 
         Args:
             membership: Its part.
@@ -184,6 +193,9 @@ class Hub:
             after: What is not after this position it has got already.
             ahead: Whether some of that is still to be delivered here.
         """
+        membership.holders = max(membership.holders - 1, 0)
+        if membership.holders:
+            return  # what is published comes after the last snapshot
         held = membership.held
         membership.held = member.backlog() if ahead else None
         membership.after = after if ahead else None

@@ -345,8 +345,7 @@ class Local:
             self.coalescing.flush(name.name)  # what was published before
         memberships = [self.hub.add(name.name, member) for name in names]
         for membership in memberships if hold else ():
-            if membership.held is None:
-                membership.held = member.backlog()
+            self.hub.hold(membership, member)
         try:
             await self.subscribing.ensure(names)
         except LayerUnavailable:

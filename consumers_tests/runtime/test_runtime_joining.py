@@ -44,6 +44,34 @@ async def test_joining_leaves_no_gap_and_no_double(server: ServerStyle) -> None:
     assert seen == [*map(str, range(30))]
 
 
+async def test_two_may_join_at_once_and_send_a_snapshot_each() -> None:
+    """A change comes after both, though one of them is out before it."""
+    go_on = anyio.Event()
+
+    class Twice(WebSocketConsumer):
+        async def on_connect(self) -> None:
+            self.start_soon(self.show, "late", go_on)
+            await checkpoint()
+            await self.show("soon")
+
+        async def show(self, snapshot: str, gate: anyio.Event | None = None) -> None:
+            async with self.joining("room"):
+                if gate is not None:
+                    await gate.wait()
+                await self.send(snapshot)
+
+    app = App([WebSocketRoute("/", Twice)])
+    async with TestClient(app) as client, client.connect("/") as ws:
+        assert await ws.receive() == "soon"
+        await app.groups.publish("room", "change")
+        await ws.receive_nothing()
+        go_on.set()
+        assert await ws.receive() == "late"
+        assert await ws.receive() == "change"
+        await app.groups.publish("room", "another")
+        assert await ws.receive() == "another"
+
+
 async def test_what_joining_holds_is_bounded() -> None:
     """A snapshot that takes too long in a busy room costs its connection 1013."""
     go_on = anyio.Event()
