@@ -163,7 +163,9 @@ def test_a_client_that_answers_no_ping_is_told(kind: Kind, probe: Probe) -> None
 def test_a_client_that_answers_pings_stays(kind: Kind, probe: Probe) -> None:
     """A foreign client that knows nothing of ours is pinged, and not dropped."""
     with (
-        in_thread(probe, kind, ws_ping_interval=0.05, ws_ping_timeout=1.0) as server,
+        in_thread(
+            probe, kind, ws_ping_interval=0.05, ws_ping_timeout=PATIENCE
+        ) as server,
         server.connect("/echo") as client,
         pytest.raises(TimeoutError),
     ):
