@@ -284,8 +284,9 @@ async def test_a_class_is_told_of_every_code_by_its_hook() -> None:
 
 def module_name(path: Path) -> str:
     """Return the name by which a file of docs/examples is imported."""
-    parts = path.relative_to(EXAMPLES).with_suffix("").parts
-    return ".".join(part for part in parts if part != "__init__")
+    parts = path.with_suffix("").parts
+    name = ".".join(part for part in parts if part != "__init__")
+    return name.removeprefix("tutorial.")  # those import each other as in one folder
 
 
 def mentioned(file: Path, package: str = "") -> Iterator[str]:
@@ -303,13 +304,17 @@ def mentioned(file: Path, package: str = "") -> Iterator[str]:
             case ast.Constant(value=str(text)) if DOTTED.fullmatch(text):
                 yield text  # Django's settings name modules so
             case ast.Constant(value=str(text)) if text.endswith(".py"):
-                yield text.removesuffix(".py").replace("/", ".")
+                yield module_name(Path(text))
 
 
 def test_every_example_is_run() -> None:
     """Each file is imported, served or run by a test, or by an example that is."""
     unnamed = ("__init__.py", "conftest.py")  # by nobody: Python and pytest find them
-    files = {module_name(path): path for path in FILES if path.name not in unnamed}
+    files = {
+        module_name(path.relative_to(EXAMPLES)): path
+        for path in FILES
+        if path.name not in unnamed
+    }
     reached = {name for test in TESTS.rglob("*.py") for name in mentioned(test)}
     found = set(files) & reached
     while found:
