@@ -73,8 +73,9 @@ class Sender:
     def send(self, message: Any) -> Sending:
         """Send a message as ``send_type`` says.
 
-        Waits while the client's and the server's buffers are full, and behind the
-        publications that wait for this client. Never drops.
+        Waits while the client's and the server's buffers are full, behind the
+        publications that wait for this client, and where much is sent at once by all
+        connections together, until it is its turn. Never drops.
 
         Cancelling takes the message back, unless it is on its way already.
 

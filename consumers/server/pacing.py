@@ -5,8 +5,8 @@ now and then, hold the event loop for as long as all of them together take until
 So there is one measure for all connections of a loop. What is beyond it waits, first
 come first served, and takes turns with whatever else there is to do.
 
-Publications and replies to what a client has sent are not measured: a publisher does
-not wait for a member, and replies are as many as messages are read.
+Publications are not measured, since a publisher waits for no member. Nor are replies
+that need not wait: they are as many as messages are read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
-__all__ = ["LONG", "MOST", "SLICE", "SPARE", "Pace", "Paced"]
+__all__ = ["LONG", "MOST", "SLICE", "SPARE", "WAITED", "Pace", "Paced"]
 
 _UNIT: Final = 11
 """What a message costs: one, and one more for each 2 to this power of its bytes."""
@@ -28,9 +28,13 @@ SPARE: Final = 8
 """What a connection takes at least, to have it for the next messages. So most of them
 need not ask, and who begins to send after a silence adds little to a turn."""
 
-SLICE: Final = 64 - SPARE
+WAITED: Final = 32
+"""The same for one that had to wait: it is likely to send on, and to wait costs more
+than to send."""
+
+SLICE: Final = 64 - WAITED
 """What is sent on end while no task is known to have waited. A loop of short messages
-lets others run at every 64th by that: it has waited for the first of them."""
+lets others run at every 64th by that: it has waited for the first half of them."""
 
 MOST: Final = 512
 """What may be sent in a turn of the event loop, or a little more: so many short
@@ -82,17 +86,16 @@ class Pace(Generic[Waiter]):
 
     def _next_slice(self, excess: int) -> bool:
         """Begin a slice, if one is left; tell whether who asks for more may go on."""
-        goes_on = not self.is_alone
-        room = self._room - excess if goes_on else self._room
+        room = self._room - excess
+        if self.is_alone or (room <= 0 and self._counts):
+            self._left = 0  # for whoever asks again before a turn has come
+            return False
         if room <= 0:
-            if self._counts:
-                self._left = self._room = 0
-                return False
             # It may have been many turns, of a little each. From here on it is one.
             room = MOST
             self._count()
         self._left, self._room, self.is_alone = SLICE, room - SLICE, True
-        return goes_on
+        return True
 
     def _count(self) -> None:
         self._counts = True
@@ -109,7 +112,8 @@ class Pace(Generic[Waiter]):
         if room < MOST - SLICE:  # else it is as good as nothing
             self._count()
         self._left = max(0, min(SLICE, room))
-        self._room = max(0, room - SLICE)
+        self._room = room - SLICE
+        self.is_alone = True
 
 
 class Paced:
@@ -140,6 +144,6 @@ class Paced:
 
     async def _turn(self) -> None:
         """Wait for what was asked for last. Cancelling takes nothing."""
-        lacks = self._lacks
-        await self._pace.wait(lacks)
-        self._spare += lacks
+        amount = max(self._lacks, WAITED)
+        await self._pace.wait(amount)
+        self._spare += amount
