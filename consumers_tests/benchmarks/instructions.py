@@ -76,6 +76,7 @@ LOADS = {
     "echo16": Load("/echo", window=16, rounds=20),
     "json": Load("/json", json.dumps(MESSAGE), window=16, rounds=20),
     "typed": Load("/typed", json.dumps(SAY), window=16, rounds=20),
+    "view": Load("/view", window=16, rounds=20),
     "broadcast": Load("/broadcast", members=500, rounds=10),
     "churn": Load("/echo", members=0, rounds=60),
 }

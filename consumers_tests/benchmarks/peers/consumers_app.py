@@ -4,7 +4,14 @@ import os
 
 import msgspec
 
-from consumers import App, Groups, WebSocketConsumer, WebSocketRoute, receives
+from consumers import (
+    App,
+    Groups,
+    WebSocket,
+    WebSocketConsumer,
+    WebSocketRoute,
+    receives,
+)
 
 
 class Say(msgspec.Struct, tag="say"):
@@ -48,6 +55,11 @@ class Broadcast(WebSocketConsumer):
         await self.publish("room", message)
 
 
+async def echo(ws: WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
 app = App(
     [
         WebSocketRoute("/echo", Echo),
@@ -55,6 +67,7 @@ app = App(
         WebSocketRoute("/typed", Typed),
         WebSocketRoute("/request", Typed, name="request"),
         WebSocketRoute("/broadcast", Broadcast),
+        WebSocketRoute("/view", echo),
     ],
     groups=Groups(os.environ.get("BROKER_URL", "memory://")),
 )

@@ -106,4 +106,5 @@ views = {
     "/typed": typed_echo,
     "/request": answer,
     "/broadcast": broadcast,
+    "/view": echo,
 }
