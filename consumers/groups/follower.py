@@ -148,7 +148,7 @@ class Follower:
             position: What it answered.
         """
         last = self.position
-        if last is None or asked_at is None or self.recovering:
+        if last is None or asked_at is None or self.recovering or self._ended:
             return False
         if position is None or position.epoch != last.epoch:
             self.recovering = asked_at.epoch == last.epoch

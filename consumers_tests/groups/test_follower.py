@@ -312,6 +312,20 @@ async def test_one_that_has_ended_delivers_nothing_more() -> None:
     assert it.delivered == []
 
 
+async def test_one_that_ends_while_the_layer_is_asked_is_not_compared() -> None:
+    """It would ask for its history for ever, and keep it from being forgotten."""
+    it = Following()
+    it.follower.begin(Position(1, "one"))
+    asked_at = it.follower.position
+    it.follower.end()  # its last member has left, and the position has run out
+
+    assert not it.follower.check(asked_at, None)
+
+    with anyio.fail_after(10):
+        await it.follower.recover()
+    assert it.layer.asked == []
+
+
 async def test_one_may_end_by_what_it_delivers() -> None:
     """Its last member leaves because of the gap that it is told of."""
     it = Following()
