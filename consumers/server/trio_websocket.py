@@ -128,8 +128,8 @@ class WebSocket(Paced):
         interval, timeout = options.ws_ping_interval or 0.0, options.ws_ping_timeout
         if self._pinged and timeout is not None:
             # Where reading is paused, since the application is behind, the answer may
-            # be among what was not read.
-            if frames.pong is None and transport.is_reading:
+            # be among what was not read. Not so if that waits for the client to read.
+            if frames.pong is None and (transport.is_reading or transport.is_full):
                 transport.abort()
                 return
             if interval > timeout:
@@ -239,6 +239,8 @@ class WebSocket(Paced):
             self._close(1000 if code is None else code, reason)
             return
         await transport.drain()
+        if exchange.stage is Stage.OVER:  # the client has left meanwhile
+            await self._raise_gone()
         data = exchange.sent(event)
         if data:
             transport.write(data)

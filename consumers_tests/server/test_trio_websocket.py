@@ -194,6 +194,21 @@ def test_an_application_that_is_behind_loses_no_client() -> None:
         assert [next(pinged)[0] for _ in range(3)] == [PING] * 3
 
 
+def test_who_is_not_read_and_reads_nothing_is_dropped() -> None:
+    """A client that takes no replies is dropped, though nothing of it is read."""
+    probe = Probe()
+    settings = {**PINGS, "unacknowledged_timeout": None}
+    with (
+        in_thread(probe, TRIO, **settings) as server,
+        opened(server, "/flood") as client,
+    ):
+        # More than is read ahead while the application waits for who reads nothing.
+        assert probe.flooding.wait(PATIENCE)
+        client.sendall(text(b"hello") * 200)
+
+        assert probe.released.wait(PATIENCE)
+
+
 def test_a_close_behind_unread_messages_is_found() -> None:
     """The client's close ends the connection at once, wherever it waits to be read."""
     told, closing = Queue[str](), Event()

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from queue import Queue
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import trio.testing
 
 from consumers.server.exchange import EXTENSION
 from consumers.server.trio_transport import HIGH
+from consumers_tests.server.hostile import RESET
 from consumers_tests.server.live import KINDS, PATIENCE, Server, handshake, in_thread
 
 TRIO = KINDS["trio"]
@@ -290,3 +292,32 @@ def test_handshakes_are_logged(on: bool, caplog: pytest.LogCaptureFixture) -> No
         '"WebSocket /close?a=b" 403',
         '"WebSocket /fail?a=b" 500',
     ]
+
+
+def test_who_leaves_amid_a_refusal_is_gone_for_the_application() -> None:
+    """While a long body waits for its reader, its going is no misuse of `send`."""
+    told: Queue[Exception] = Queue()
+    waiting = Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "websocket":
+            return
+        body = {"type": "websocket.http.response.body", "more_body": True}
+        await receive()
+        await send(
+            {"type": "websocket.http.response.start", "status": 403, "headers": []}
+        )
+        try:
+            await send({**body, "body": b"x" * 16 * MIB})  # more than buffers hold
+            waiting.set()
+            await send({**body, "body": b"x"})
+        except Exception as error:
+            told.put(error)
+
+    with in_thread(app, TRIO) as server:
+        with server.raw(handshake()) as client:
+            assert client.recv(12) == b"HTTP/1.1 403"
+            assert waiting.wait(PATIENCE)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+        assert isinstance(told.get(timeout=PATIENCE), OSError)
