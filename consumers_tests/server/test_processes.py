@@ -40,6 +40,16 @@ def first_message(server: Server, path: str = "/pid") -> str:
                 raise
 
 
+def two_workers(server: Server) -> set[int]:
+    """Connect until two workers have answered; return their process ids."""
+    found: set[int] = set()
+    deadline = time.monotonic() + 2 * PATIENCE
+    while len(found) < 2:
+        assert time.monotonic() < deadline, f"only {found} answered"
+        found.add(int(first_message(server)))
+    return found
+
+
 @BACKENDS
 def test_a_dead_worker_is_replaced(backend: str) -> None:
     """Two workers serve one port, one that is killed is replaced, SIGTERM ends all."""
@@ -92,15 +102,17 @@ def test_a_worker_that_can_not_be_replaced_takes_nobody_along(tmp_path: Path) ->
     arguments = ("flaky:app", "--port", "0", "--workers", "2")
     with Process(*arguments, cwd=tmp_path) as process:
         server = process.server()
-        pid = int(first_message(server))
+        pid, other = two_workers(server)
         away.touch()
         os.kill(pid, signal.SIGKILL)
         process.read_until("ended with exit code 2; another one is started")
+        assert int(first_message(server)) == other
         away.unlink()
-        other = int(first_message(server))
+        (replaced,) = two_workers(server) - {other}
         os.kill(other, signal.SIGKILL)
         process.read_until(f"worker {other} ended with exit code -9; another one")
-        assert int(first_message(server)) not in (pid, other)
+        assert not two_workers(server) & {pid, other}
+        assert replaced != pid
 
         process.terminate()
 
