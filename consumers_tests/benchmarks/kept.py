@@ -17,6 +17,9 @@ __all__ = ["keep"]
 
 Results = Mapping[str, Mapping[str, Row]]
 
+KEPT = ("docs/project/benchmarks", "docs/images/benchmark-*")
+"""What runs leave in the tree."""
+
 
 def keep(
     name: str,
@@ -93,12 +96,15 @@ def _cost(pairs: Sequence[Pair]) -> Span:
 
 
 def _commit() -> str:
-    """Return which commit ran; "no commit" outside of a checkout."""
+    """Return which commit ran, and if it was another one; "no commit": no checkout."""
+    commit = _git("describe", "--always", "--abbrev=10")
+    # What an earlier run has left is no change.
+    changed = _git("status", "--porcelain", "--", ".", *(f":!{path}" for path in KEPT))
+    return f"{commit or 'no commit'}{'-dirty' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
     done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=10"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    return done.stdout.strip() or "no commit"
+    return done.stdout.strip()
