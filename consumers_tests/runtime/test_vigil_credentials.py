@@ -218,6 +218,7 @@ async def test_a_cancel_comes_too_late_for_a_credential_that_was_taken() -> None
     groups = Groups(layer=lambda: layer)
     app = App([WebSocketRoute("/", Whose)], groups=groups, authenticate=by_session)
     async with TestClient(app) as client, talking(client, "/?token=a") as peer:
+        await client.settle()  # until it is found by the first one
         gate = layer.blocked["subscribe"] = anyio.Event()
         await peer.send("refresh", id=1, token="b")
         await client.settle()
