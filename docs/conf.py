@@ -83,6 +83,7 @@ told_in_words = {
     r"consumers\.member\.GroupMember",
     r"consumers\.handlers\.messages\.HookT",
     r"consumers\.queues\.policies\._Bounded",
+    r"consumers\.sender\.Sender",
     r"consumers\.testing\.connection\.T",
     r"consumers\.testing\.dialling\.InProcess",
 }
