@@ -6,7 +6,7 @@ uvloop's, and not those of aiofastnet, which picows takes where it is installed.
 """
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvloop
@@ -28,15 +28,18 @@ once = "once" in sys.argv
 
 
 class Listener(WSListener):
+    """What all kinds do; each says by `on_text` what becomes of a text."""
+
+    if TYPE_CHECKING:
+
+        def on_text(self, transport: WSTransport, frame: WSFrame) -> None: ...
+
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.TEXT:
             self.on_text(transport, frame)
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
-
-    def on_text(self, transport: WSTransport, frame: WSFrame) -> None:
-        raise NotImplementedError
 
 
 class Echo(Listener):
