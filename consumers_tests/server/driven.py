@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from asyncio import CancelledError
 from typing import Any, cast
 
@@ -30,7 +31,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _run_once(self) -> None:
-        due = [each.when() for each in self._scheduled if not each.cancelled()]
+        due = [
+            each.when()
+            for each in self._scheduled
+            # Who sleeps for ever waits until infinity, which is no time to go to.
+            if not each.cancelled() and each.when() != math.inf
+        ]
         if due and not self._ready:
             self._now = max(self._now, min(due))
         super()._run_once()  # type: ignore[misc]
