@@ -62,7 +62,7 @@ async def instructions(app: App, case: Case) -> float:
     long that a checkpoint lets the event loop run, which counts by its own measure; and
     the least of some, since a timer may be due in one of them.
     """
-    # What is made once is in this one, and from Python 3.13 on not all is counted in it.
+    # With what is made once; and from Python 3.13 on not all is counted at first.
     await _traced(app, case, 8)
     short, long = [
         min([await _traced(app, case, length) for _ in range(4)]) for length in (8, 56)
