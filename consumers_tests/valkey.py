@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -42,6 +42,8 @@ SLOTS: Final = 16_384
 # one run of the tests have the same: what one finds free could be another's next.
 _WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _PORTS: Final = range(10_000 + _WORKER % 16, 32_000, 16)
+# Nor does one process get the same a second time while there are others.
+_CANDIDATES: Final = cycle(random.sample(_PORTS, len(_PORTS)))
 
 
 def binary() -> str:
@@ -54,16 +56,16 @@ def binary() -> str:
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody listens on."""
-    while True:
-        port = random.choice(_PORTS)
+    """Return a port on loopback that nobody listens on, and nobody was given."""
+    for port in _CANDIDATES:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        return port
+    raise AssertionError("there is no end of them")
 
 
 @contextmanager
