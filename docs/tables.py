@@ -105,7 +105,7 @@ def _default(option: click.Option) -> str:
     known = {field.name: field.default for field in fields(Options)}
     shown = option.default if option.show_default else None
     value = known.get(option.name or "", shown)
-    if value is None or value in ("", (), False):
+    if value is None or value is False or value in ("", ()):  # 0.0 is one
         return ""
     return "on" if value is True else _code(value)
 
