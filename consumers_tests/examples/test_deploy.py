@@ -10,6 +10,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
@@ -148,6 +149,11 @@ def test_ports_and_paths_agree() -> None:
         asked = container[probe]["httpGet"]
         assert asked["port"] == port["name"]
         assert asked["path"] in paths
+    started = unit(FOLDER / "shop@.service")["Service"]
+    asked_there = urlsplit(shlex.split(started["ExecStartPost"])[-1].replace("%i", "1"))
+    assert asked_there.path in paths
+    assert "--port %i" in started["ExecStart"]
+    assert asked_there.netloc == f"{Options().host}:1"
     service = manifests()["Service"]["spec"]
     assert service["selector"] == {"app": "shop-sockets"}
     assert service["ports"][0]["targetPort"] == port["name"]
@@ -160,7 +166,11 @@ def test_ports_and_paths_agree() -> None:
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     """Systemd knows each setting, and finds each unit that another one names."""
     for path in UNITS:
-        text = path.read_text().replace("/srv/shop/.venv/bin/consumers", "/bin/true")
+        text = re.sub(
+            "(/srv/shop/.venv/bin/consumers|/usr/bin/curl)",
+            "/bin/true",
+            path.read_text(),
+        )
         (tmp_path / path.name.replace("@.", "@8001.")).write_text(text)
 
     said = subprocess.run(
