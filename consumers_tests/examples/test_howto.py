@@ -186,11 +186,13 @@ async def test_refused_by_status_or_by_close() -> None:
     assert refuse.Theatre.taken == 0
 
 
-@pytest.mark.parametrize("path", ["/thread", "/call", "/bounded"])
+@pytest.mark.parametrize("path", ["/methods", "/thread", "/call", "/bounded"])
 async def test_synchronous_code_runs_in_threads(path: str) -> None:
     """Each way gives the same answer."""
+    numbers = [1, 2, 3]
+    typed = {"type": "sum", "numbers": numbers}
     async with TestClient(in_threads.app) as client, client.connect(path) as ws:
-        await ws.send([1, 2, 3])
+        await ws.send_json(typed if path == "/methods" else numbers)
         assert await ws.receive(int) == 6
 
 

@@ -14,6 +14,12 @@ def slow_sum(numbers: list[int]) -> int:
     return sum(numbers)
 
 
+class Methods(WebSocketConsumer):
+    @receives("sum", thread=True)
+    def sum(self, numbers: list[int]) -> int:
+        return slow_sum(numbers)
+
+
 class InAThread(WebSocketConsumer):
     @receives(thread=True)
     def on_receive(self, message: list[int]) -> None:
@@ -40,6 +46,7 @@ class Bounded(WebSocketConsumer):
 
 app = App(
     [
+        WebSocketRoute("/methods", Methods),
         WebSocketRoute("/thread", InAThread),
         WebSocketRoute("/call", OneCall),
         WebSocketRoute("/bounded", Bounded),
