@@ -88,23 +88,28 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
     programs.close()
 
 
-def post(server: Server, path: str, body: str = "") -> http.client.HTTPResponse:
+def post(
+    server: Server, path: str, body: str = "", **headers: str
+) -> http.client.HTTPResponse:
     """Send a form."""
     client = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
-    form = {"content-type": "application/x-www-form-urlencoded"}
-    client.request("POST", path, body, form)
+    headers["content-type"] = "application/x-www-form-urlencoded"
+    client.request("POST", path, body, headers)
     response = client.getresponse()
     assert response.status == 204
     client.close()
     return response
 
 
+def cookie_of(server: Server, name: str) -> str:
+    """Log somebody in."""
+    cookie = post(server, f"/log-in/{name}").getheader("set-cookie", "")
+    return str(cookie).partition(";")[0]
+
+
 def connect(server: Server, path: str, name: str = "") -> ClientConnection:
     """Connect as a user of Django, or as nobody."""
-    headers = {}
-    if name:
-        cookie = post(server, f"/log-in/{name}").getheader("set-cookie", "")
-        headers["cookie"] = str(cookie).partition(";")[0]
+    headers = {"cookie": cookie_of(server, name)} if name else {}
     return server.connect(path, additional_headers=headers)
 
 
@@ -151,6 +156,28 @@ def test_the_chat_of_channels(programs: Programs, name: str) -> None:
 
         say(search, word="hell")
         assert heard(search) == ["hello"]
+
+
+def test_a_logout_closes_what_the_session_has_open(programs: Programs) -> None:
+    """Another session of the user goes on, and the cookie is nobody's."""
+    server = programs[AFTER]
+    headers = {"cookie": cookie_of(server, "dan")}
+    with (
+        server.connect("/ws/chat/tea", additional_headers=headers) as ws,
+        connect(server, "/ws/chat/tea", "dan") as other,
+    ):
+        for each in (ws, other):
+            say(each, type="count")
+            heard(each)
+        post(server, "/log-out", **headers)
+        with pytest.raises(ConnectionClosedError) as closed:
+            ws.recv(PATIENCE)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        say(other, type="say", text="still here")
+        assert heard(other) == said("dan", "still here")
+    with pytest.raises(InvalidStatus):
+        server.connect("/ws/chat/tea", additional_headers=headers)
 
 
 def test_a_wrong_message_broke_the_connection(programs: Programs) -> None:

@@ -47,4 +47,6 @@ async def authenticate(ws: WebSocket) -> Identity | None:
     user = await in_database(lambda: user_of(key))
     if not user.is_authenticated:
         return None
-    return Identity(str(user.pk), name=user.get_username(), data=user)
+    return Identity(
+        str(user.pk), data=user, name=user.get_username(), session=key or ""
+    )
