@@ -45,15 +45,21 @@ def replaced(text: str, old: str, new: str) -> str:
 
 
 @contextmanager
-def nginx(folder: Path, upstreams: Sequence[int], quiet: str = "60s") -> Iterator[int]:
-    """Run it, and give its port. ``quiet``: its `proxy_read_timeout`."""
+def nginx(
+    folder: Path, upstreams: Sequence[int], quiet: str = "60s", without: str = ""
+) -> Iterator[int]:
+    """Run it, and give its port.
+
+    ``quiet``: its `proxy_read_timeout`; ``without``: what is left out of the file.
+    """
     assert NGINX is not None
     port = free_port()
     site = replaced(SITE.read_text(), "listen 80;", f"listen 127.0.0.1:{port};")
     for written, real in zip((8001, 8002), upstreams, strict=True):
         site = replaced(site, f"127.0.0.1:{written}", f"127.0.0.1:{real}")
     site = replaced(site, "proxy_read_timeout 60s;", f"proxy_read_timeout {quiet};")
-    (folder / "site.conf").write_text(site)
+    assert without in site
+    (folder / "site.conf").write_text(site.replace(without, "") if without else site)
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
     process = subprocess.Popen(
         [NGINX, "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"]

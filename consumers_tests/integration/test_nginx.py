@@ -6,8 +6,11 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from consumers_tests.server.live import PATIENCE, Process, Server
+from consumers_tests.valkey import free_port
 
 from .nginx import NGINX, nginx
 
@@ -127,6 +131,50 @@ def test_pings_keep_a_quiet_connection(site: Site, tmp_path: Path) -> None:
                 break
 
     assert answer == '"still here"'
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Stands for a process that serves."""
+
+    def do_GET(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@contextmanager
+def answering(port: int) -> Iterator[None]:
+    """Listen on a port, and answer; then refuse connections."""
+    with HTTPServer(("127.0.0.1", port), Answering) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize(("without", "status"), [("", 204), (" max_fails=0", 502)])
+def test_one_restarts_after_the_other(
+    tmp_path: Path, without: str, status: int
+) -> None:
+    """The one that is back serves at once, though it has just refused."""
+
+    def asked(port: int) -> int:
+        client = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        client.request("GET", "/")
+        answer = client.getresponse().status
+        client.close()
+        return answer
+
+    first, second = free_port(), free_port()
+    with nginx(tmp_path, (first, second), without=without) as port:
+        with answering(second):
+            assert [asked(port) for _ in range(3)] == [204] * 3
+        with answering(first):
+            assert asked(port) == status
 
 
 def test_who_is_asked_to_return_gets_the_other_process(site: Site) -> None:
