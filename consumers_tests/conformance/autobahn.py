@@ -1,8 +1,9 @@
 """All of Autobahn's own cases against each server, and a table of what came of it.
 
-`make autobahn`; 517 cases take about ten minutes for each server. Autobahn's own runner
-is for Python 2.7, which has to be there; `kosoku` runs most of its cases without, among
-the tests.
+`make autobahn`; 517 cases take about ten minutes for each server, which mostly waits:
+`make autobahn ARGS="--beside 3"` tries three at a time. Autobahn's own runner is for
+Python 2.7, which has to be there; `kosoku` runs most of its cases without, among the
+tests.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from consumers_tests.faults.report import machine
+from consumers_tests.faults.report import commit, machine
 
 from .servers import COMMANDS, in_process
 
@@ -52,9 +54,9 @@ def read(report: str) -> Result:
 
 
 def page(results: Mapping[str, Result], said: str) -> str:
-    """Return the table: a row for each server, a column for each chapter."""
+    """Return what was run, and the table: a row for each server."""
     lines = [
-        f"`make autobahn`, {said}",
+        said,
         "",
         "| server | " + " | ".join(CHAPTERS) + " | all | not strict | failed |",
         "|---|" + "---:|" * (len(CHAPTERS) + 3),
@@ -122,19 +124,37 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
     parser.add_argument("--servers", default=",".join(COMMANDS))
     parser.add_argument("--cases", default="*", help="such as 7.*,9.1.1")
+    parser.add_argument("--beside", type=int, default=1, help="servers at a time")
     given = parser.parse_args()
+    command = "make autobahn"
+    if asked := [
+        f"--{name} {value}"
+        for name in ("servers", "cases", "beside")
+        if (value := getattr(given, name)) != parser.get_default(name)
+    ]:
+        command += f' ARGS="{" ".join(asked)}"'
+    said = f"`{command}` at {commit()}"  # before anybody changes a file
+
+    def tried(row: str) -> Result:
+        name, _, compressed = row.partition(", ")
+        result = run(
+            given.wstest.absolute(),
+            name,
+            given.cases.split(","),
+            bool(compressed),
+            given.work.resolve() / row.replace(", ", "-"),
+        )
+        print(f"{row}: {len(_failed(result))} of {len(result)} failed", flush=True)
+        return result
 
     begun = time.monotonic()
-    results = {}
-    for name in given.servers.split(","):
-        for compress in (False, True):
-            row = f"{name}, compressed" if compress else name
-            out = given.work.resolve() / row.replace(", ", "-")
-            results[row] = run(
-                given.wstest.absolute(), name, given.cases.split(","), compress, out
-            )
-            print(f"{row}: {len(_failed(results[row]))} of {len(results[row])} failed")
-    said = f"{time.monotonic() - begun:.0f} s. {machine()}"
+    # The long rows first, so that they have company until the end.
+    names = given.servers.split(",")
+    rows = [*(f"{name}, compressed" for name in names), *names]
+    with ThreadPoolExecutor(given.beside) as threads:
+        found = dict(zip(rows, threads.map(tried, rows), strict=True))
+    results = {row: found[row] for row in sorted(rows)}
+    said += f", {time.monotonic() - begun:,.0f} s. {machine()}"
     given.out.write_text(page(results, said))
     if any(map(_failed, results.values())):
         raise SystemExit(1)

@@ -123,9 +123,10 @@ def test_the_table_of_all_cases() -> None:
         for case, (messages, closing) in behaviors.items()
     }
 
-    lines = page({"trio": read(json.dumps({"trio": cases}))}, "2 s").splitlines()
+    said = "`make autobahn` at 0123456789, 2 s"
+    lines = page({"trio": read(json.dumps({"trio": cases}))}, said).splitlines()
 
-    assert lines[0] == "`make autobahn`, 2 s"
+    assert lines[0] == said
     (row,) = (line for line in lines if line.startswith("| trio |"))
     assert row == "| trio | 2/2 |  |  |  |  |  | 1/1 | 0/1 |  |  |  | 3/4 | 1 | 1 |"
     assert lines[-1] == "- trio, 9.1.1: OK, closing UNCLEAN"
