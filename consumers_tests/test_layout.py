@@ -38,6 +38,7 @@ WHOLE = {
     "peers_chanx": "the same, where none runs beside",
     "project": "pyproject.toml, Makefile, the wheel",
     "typing": "what type checkers see",
+    "valkey": "the servers that tests start",
     "vectors": "the examples of the page on the protocol",
 }
 

@@ -160,14 +160,21 @@ class Client:
     ) -> Any:
         """Send a message and return the reply.
 
-        It is sent again after a reconnect until it is answered, and takes effect once.
+        It is sent again after a reconnect until it is answered, always with the same
+        key. By it the process that has answered gives the same answer, for up to 5
+        minutes, and what the method publishes with ``self.publish`` is published once,
+        by whichever process. The method itself may run again: in another process, after
+        a restart, or where it was cancelled. Its other effects are to be made once by
+        the application, which knows the key as ``self.idempotency_key``.
+
         Cancelling tells the server to stop; whether it has done it is then open.
 
         Args:
             message: What is asked.
             returns: The type of the reply.
-            key: What makes it once, also in another client; chosen at random if left
-                out. 1-128 characters that nobody else can guess.
+            key: What tells a repetition, also by another client of the same user;
+                chosen at random if left out. 1-128 characters that nobody else can
+                guess.
             deadline: Seconds that the reply may take, connecting included;
                 ``math.inf``: any time; ``None``: the client's.
 

@@ -167,7 +167,8 @@ export class Client<P extends Protocol = AnyProtocol> implements AsyncIterable<P
 
   /**
    * Ask, and wait for the answer. It is sent again after a reconnect until it is
-   * answered, and takes effect once.
+   * answered, with the same key: what it publishes is published once. Its method may
+   * run again in another process.
    *
    * @throws MessageError, DeadlineExceeded, OfflineFull, Closed, the signal's reason
    */

@@ -180,7 +180,10 @@ class Groups(Declaring, Joining):
 
         Raises:
             TypeError: The group was declared to send other types.
-            MessageNotEncodable: A member's type can't send it; the others have got it.
+            MessageNotEncodable: On a layer of this process alone: a member's type can't
+                send it, and the others have got it. With a broker: it has no form in
+                MessagePack, and nobody has got it; what one member's type can't send is
+                only logged there, in the member's process.
             LayerUnavailable: The layer can't be reached. Whether it was sent is open;
                 with an ``idempotency_key`` it can be tried again.
 

@@ -24,9 +24,8 @@ __all__ = ["Answered", "Entry", "current_answered"]
 _TTL: Final = 300.0
 """Seconds that an answer is kept: as long as layers know a publication's key."""
 _BYTES: Final = 32 * 1024 * 1024
-_COUNT: Final = 100_000
 _OVERHEAD: Final = 512
-"""What an entry takes beside its answer, in bytes."""
+"""What an entry takes beside its answer, in bytes: so there are 65,536 at most."""
 
 
 class Entry:
@@ -102,7 +101,7 @@ class Answered:
         entry.at = current_time()
         self._entries[key] = entry
         self._bytes += entry.size
-        while self._bytes > _BYTES or len(self._entries) > _COUNT:
+        while self._bytes > _BYTES:
             self._forget_oldest()
 
     def _forget_old(self) -> None:

@@ -102,17 +102,16 @@ async def test_answers_are_forgotten_after_some_minutes() -> None:
 
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest go first, by their number and by their size."""
-    monkeypatch.setattr(module, "_COUNT", 3)
-    monkeypatch.setattr(module, "_BYTES", 10_000)
+    """The oldest go first; each counts as its size and 512 bytes."""
+    monkeypatch.setattr(module, "_BYTES", 2048)
     answered = Answered()
-    for key in "abcd":
-        put(answered, key)
+    for key in "abcde":
+        put(answered, key, 0)
     assert await answered.find("a") is None
-    assert len(answered) == 3
-    put(answered, "e", 8900)
-    assert [key for key in "bcde" if await answered.find(key)] == ["d", "e"]
-    put(answered, "f", 20_000)
+    assert len(answered) == 4
+    put(answered, "f", 600)
+    assert [key for key in "bcdef" if await answered.find(key)] == ["e", "f"]
+    put(answered, "g", 20_000)
     assert len(answered) == 0
     assert answered._bytes == 0
 
