@@ -162,7 +162,7 @@ SCENARIOS = {
     ),
     "chat": Scenario(
         "Two people talk in Chromium, over links that break, with a server that is "
-        "killed, by a broker",
+        "killed or restarted, by a broker",
         partial(_chat, "redis"),
         ["positions", "keys"],
     ),

@@ -1,4 +1,4 @@
-"""Two people talk in a browser, each over a link that breaks, with a server that dies.
+"""Two people talk in a browser, over links that break, with a server that restarts.
 
 What is judged is what their pages show: each line that was written, once, in the order
 in which its writer wrote, and on both pages in one order.
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
 from random import Random
+from signal import SIGKILL
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -33,6 +34,8 @@ from .verdict import PUBLISHER, Segment, Verdict, judge
 __all__ = ["Talking", "talk", "verdict"]
 
 NAMES = ("Ana", "Bo")
+OF_THE_SERVER = {"kill": "kill", "restart": "terminate"}
+"""``{fault: what begins it}``; another server, at the same port, ends it."""
 SPAN = 0.7
 """Seconds in which the lines of a cycle are written."""
 
@@ -60,6 +63,11 @@ addEventListener("DOMContentLoaded", () => {
 """
 
 
+def ends_the_server(fault: str) -> bool:
+    """Tell whether another server has to be started afterwards."""
+    return not OF_THE_SERVER.keys().isdisjoint(fault.split(" and "))
+
+
 @dataclass(frozen=True)
 class Talking:
     """How much goes on in a run."""
@@ -71,8 +79,11 @@ class Talking:
     leisure: float = 1.0
     """Seconds after which people press "Try now": else who loses the connection again
     and again would have to wait for ever longer."""
-    faults: Sequence[str] = ("cut", "stall", "mute", "refuse", "kill", "mute and kill")
-    """What may break. Without a broker nothing is killed: the history would be gone."""
+    faults: Sequence[str] = (
+        *("cut", "stall", "mute", "refuse"),
+        *("kill", "mute and kill", "restart", "mute and restart"),
+    )
+    """What may break. Without a broker the server stays: the history would be gone."""
 
 
 class ChatServer(Server):
@@ -149,15 +160,15 @@ class Stage:
         hit = random.choice([self.people, *([one] for one in self.people)])
         at = random.uniform(0, SPAN)
         for action in fault.split(" and "):
-            if action == "kill":
-                plan.append((at, self.server.kill))
+            if action in OF_THE_SERVER:
+                plan.append((at, getattr(self.server, OF_THE_SERVER[action])))
             else:
                 plan += [(at, getattr(one.link, action)) for one in hit]
             if action == "mute":  # then whoever writes can't know whether it was said
                 plan += [(at, partial(one.write, self.counts)) for one in hit]
             at += random.uniform(0.05, SPAN / 2)
-        if "kill" in fault:
-            plan.append((at, self.restart))
+        if ends_the_server(fault):
+            plan.append((at, self.replace))
         # What was held goes on, or is lost with its connection.
         for mend in random.choice([[Proxy.resume], [Proxy.cut, Proxy.resume]]):
             plan += [(at, partial(mend, one.link)) for one in hit]
@@ -166,8 +177,11 @@ class Stage:
             time.sleep(max(0.0, start + at - time.monotonic()))
             act()
 
-    def restart(self) -> None:
-        """Start a server where one was killed."""
+    def replace(self) -> None:
+        """Start a server where one was killed, or has ended when it was asked to."""
+        self.server.wait(PATIENCE)
+        if self.server.status not in (0, -SIGKILL):
+            self.counts["wrong ends"] += 1
         self.logs += self.server.log()
         port = self.server.port
         self.server.__exit__()
@@ -186,7 +200,12 @@ class Stage:
         return False
 
 
-ARGUMENTS = ("--app-dir", "docs/examples")
+ARGUMENTS = (
+    *("--app-dir", "docs/examples"),
+    *("--drain-timeout", "0.5", "--graceful-timeout", "2"),
+)
+PATIENCE = 30.0
+"""Seconds that a server may take to end, on a machine that is busy."""
 
 
 @contextmanager
@@ -237,7 +256,9 @@ def talk(
         browser = browser or stack.enter_context(chromium())
         stage = stack.enter_context(staged(browser, backend, seed, settings))
         faults = [
-            one for one in talking.faults if url != "memory://" or "kill" not in one
+            one
+            for one in talking.faults
+            if url != "memory://" or not ends_the_server(one)
         ]
         try:
             stuck = converse(stage, faults, talking)
@@ -277,6 +298,7 @@ def outcome(stage: Stage, seed: int, control: str, stuck: int) -> Outcome:
             "unsent": sum(each["unsent"] for each in notes),
             "gaps told": gaps,
             "tracebacks": (stage.logs + stage.server.log()).count("Traceback"),
+            "restarts with a status": counts["wrong ends"],
         }.items()
         if count
     ]

@@ -31,13 +31,14 @@ def test_links_may_break(browser: Browser) -> None:
 
 
 @needs_chromium
-def test_the_server_may_die(browser: Browser) -> None:
+def test_the_server_may_end(browser: Browser) -> None:
     """With a broker behind, neither lines nor their order depend on the server."""
-    dying = Talking(cycles=2, leisure=0.2, faults=["kill", "mute and kill"])
+    ending = Talking(cycles=2, leisure=0.2, faults=["mute and kill", "restart"])
 
-    outcome = talk("uvloop", 1, dying, browser=browser)
+    outcome = talk("uvloop", 1, ending, browser=browser)
 
     assert outcome.problems == []
+    assert outcome.cells["mute and kill"] == outcome.cells["restart"] == 1
     assert outcome.cells["came back"] != 0
 
 
