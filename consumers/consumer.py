@@ -326,6 +326,9 @@ class WebSocketConsumer(GroupMember):
             return None
         return spoken(self.subprotocols)
 
+    def _settled(self) -> None:
+        self._runtime.settled()
+
     def _agreed(self, subprotocol: str | None) -> None:
         if subprotocol in PROTOCOLS and self._plan.speaks:
             name = PROTOCOLS[subprotocol]

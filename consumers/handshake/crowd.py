@@ -88,21 +88,25 @@ class Place:
             crowd.addresses[address] += 1
 
     def take_as(self, user: str) -> None:
-        """Take a place among a user's connections, too.
+        """Take a place among a user's connections, too; ``""``: among nobody's.
+
+        That among another user's is given up.
 
         Raises:
             starlette.exceptions.HTTPException: There is none: 429.
         """
-        crowd = self._crowd
-        if crowd is None or self._user is not None:
+        crowd, name = self._crowd, user or None
+        if crowd is None or name == self._user:
             return
         most = crowd.limits.connections_per_user
         if most is None:
             return
-        if crowd.users[user] >= most:
-            raise _full("connections_per_user", most, 429, _TOO_MANY)
-        crowd.users[user] += 1
-        self._user = user
+        if name is not None:
+            if crowd.users[name] >= most:
+                raise _full("connections_per_user", most, 429, _TOO_MANY)
+            crowd.users[name] += 1
+        _take_out(crowd.users, self._user)
+        self._user = name
 
     def give_up(self) -> None:
         """Leave it to others. Does nothing where that was done."""
@@ -110,14 +114,8 @@ class Place:
         if crowd is None:
             return
         crowd.total -= 1
-        for counter, name in (
-            (crowd.addresses, self._address),
-            (crowd.users, self._user),
-        ):
-            if name is not None:
-                counter[name] -= 1
-                if not counter[name]:
-                    del counter[name]
+        _take_out(crowd.addresses, self._address)
+        _take_out(crowd.users, self._user)
 
 
 class Crowds:
@@ -160,6 +158,13 @@ def address_of(scope: Scope) -> str | None:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ip_network((address, _HOUSEHOLD), strict=False))
+
+
+def _take_out(counter: Counter[str], name: str | None) -> None:
+    if name is not None:
+        counter[name] -= 1
+        if not counter[name]:
+            del counter[name]
 
 
 def _full(name: str, most: int, status: int, detail: str) -> HTTPException:

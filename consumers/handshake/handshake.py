@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from consumers.close import CloseEvent
 from consumers.errors import Rejected, StateError
-from consumers.state import OPEN, Action, State
+from consumers.state import CONNECTING, OPEN, Action, State
 
 from .connection import Connection
 from .headers import Headers, checked_headers, checked_subprotocol
@@ -62,6 +62,8 @@ class Handshake(Connection):
             ValueError: The subprotocol was not offered, or a header can't be sent.
             StateError: It was accepted before.
             ConnectionClosed: The client is gone.
+            starlette.exceptions.HTTPException: 429: ``self.user`` has too many
+                connections. Let it pass: it refuses the handshake.
 
         Cancelling leaves it open whether the client learned of the acceptance.
 
@@ -78,6 +80,8 @@ class Handshake(Connection):
         }
         if not self._connect_seen:
             await self._read_connect()
+        if "user" in self.scope and self._stage is CONNECTING:
+            self._settled()
         await self._do(Action.ACCEPT)
         self._agreed(subprotocol)
         await self._hand_over(event)
@@ -150,6 +154,9 @@ class Handshake(Connection):
     def _negotiated(self) -> str | None:
         """Return the subprotocol of the framework's own that will be spoken."""
         return None
+
+    def _settled(self) -> None:
+        """The handshake is about to be accepted, and it is settled who the user is."""
 
     def _agreed(self, subprotocol: str | None) -> None:
         """The handshake is about to be accepted with this subprotocol."""

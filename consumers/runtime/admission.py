@@ -44,19 +44,22 @@ def admit(connection: WebSocketConsumer, app: Application | None) -> None:
 
 
 def admit_user(connection: WebSocketConsumer, app: Application | None) -> None:
-    """Refuse a user who has too many connections.
+    """Refuse a user who has too many connections; count this one as that user's.
+
+    Called again when a hook may have set another.
 
     Raises:
         starlette.exceptions.HTTPException: It is refused.
     """
     bounds, user = connection._bounds, connection.user
-    if bounds.connections_per_user is None or not user.is_authenticated:
+    if bounds.connections_per_user is None:
         return
-    if not user.identity:
-        return
+    name = user.identity if user.is_authenticated else ""
     if connection._place is None:
+        if not name:
+            return
         connection._place = Place(_crowds(app).of(bounds), connection.scope)
-    connection._place.take_as(user.identity)
+    connection._place.take_as(name)
 
 
 def _crowds(app: Application | None) -> Crowds:

@@ -234,6 +234,10 @@ class Runtime(Life):
                 if not consumer._silences(error):  # else the providers see no failure
                     raise
 
+    def settled(self) -> None:
+        """The handshake is about to be accepted: a hook may have set the user."""
+        admit_user(self.consumer, self._app)
+
     async def accepted(self) -> None:
         """The handshake was accepted."""
         if self._timed:

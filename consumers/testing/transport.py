@@ -38,10 +38,10 @@ class ServerStyle(enum.Enum):
     with 1006."""
 
     HYPERCORN = "hypercorn"
-    """``send`` returns at once, without a checkpoint, once the client has left; while it
-    waits for the client it can't be cancelled. The application learns 1006 whatever the
-    client's code was, and 1000 after a close of its own. One that ends without a close
-    leaves the client with 1011. For those who start Hypercorn themselves:
+    """``send`` returns at once, without a checkpoint, once the client has left; while
+    it waits for the client it can't be cancelled. The application learns 1006 whatever
+    the client's code was, and 1000 after a close of its own. One that ends without a
+    close leaves the client with 1011. For those who start Hypercorn themselves:
     ``consumers run`` has a server of its own on trio, which tells the code."""
 
 

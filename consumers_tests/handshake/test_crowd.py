@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from starlette.authentication import UnauthenticatedUser
 from starlette.middleware import Middleware
 
 from consumers import App, Identity, Limits, WebSocketConsumer, WebSocketRoute
@@ -119,6 +120,43 @@ async def test_connections_per_user(most: int | None) -> None:
             full = await refusal(client, identity=Identity("anna"))
             assert (full.status, full.headers["retry-after"]) == (429, "5")
         await opened(client, stack, 3)
+
+
+class Named(WebSocketConsumer):
+    """Who it is, the query says: a hook takes its word for it."""
+
+    async def on_handshake(self, name: str = "") -> None:
+        self.user = Identity(name) if name else UnauthenticatedUser()
+
+
+class Accepting(Named):
+    auto_accept = False
+
+    async def on_connect(self) -> None:
+        await self.accept()
+
+
+@pytest.mark.parametrize("kind", [Named, Accepting])
+async def test_a_user_whom_a_hook_sets_is_counted(
+    kind: type[WebSocketConsumer],
+) -> None:
+    """In place of whoever it was before, as the handshake is accepted."""
+    bounds = Limits(connections_per_user=1)
+    app = App([WebSocketRoute("/", kind)], limits=bounds)
+    anna: dict[str, Any] = {"identity": Identity("anna")}
+    async with TestClient(app) as client:
+        users = app.crowds.of(bounds).users
+        async with client.connect("/?name=bert", **anna):
+            assert users == {"bert": 1}
+            for options in ({}, anna):
+                full = await refusal(client, "/?name=bert", **options)
+                assert (full.status, full.headers["retry-after"]) == (429, "5")
+                assert users == {"bert": 1}
+            async with client.connect("/?name=anna"), client.connect("/"):
+                assert users == {"anna": 1, "bert": 1}
+        async with client.connect("/", **anna):
+            assert users == {}
+    assert (app.crowds.of(bounds).total, users) == (0, {})
 
 
 async def test_a_client_of_the_subprotocol_is_told_when_to_return() -> None:
