@@ -47,7 +47,7 @@ class Feed {
   end(error) {
     if (this.#ended) return;
     this.#ended = { error };
-    this.stop(this);
+    this.stop();
     for (const tell of this.#readers.splice(0)) tell(this.next());
   }
 
@@ -68,7 +68,7 @@ class Feed {
 
   /** Return what it holds, and the error that ended it. */
   drain() {
-    this.stop(this);
+    this.stop();
     return [this.#held.splice(0), this.#ended?.error];
   }
 
@@ -180,11 +180,10 @@ export class Subscription {
       { type: "subscribe", group, ...(position && { position }) },
       (frame) => {
         if (this.#over) return;
+        const { recovered, snapshot = null } = frame;
         this.#there = this.#before = true;
-        this.recovered = frame.recovered;
-        this.snapshot = frame.snapshot ?? null;
-        if (!frame.recovered) this.position = frame.position ?? null;
-        const { recovered, snapshot } = this;
+        Object.assign(this, { recovered, snapshot });
+        if (!recovered) this.position = frame.position ?? null;
         this.#hub.emit("subscribed", { recovered, position: this.position, snapshot });
         this.#settle.resolve(this);
       },
@@ -209,7 +208,7 @@ export class Subscription {
   _end(error) {
     if (this.#over) return;
     this.#over = true;
-    this.#wire.forget(this);
+    this.#wire.forget();
     this.#settle.reject(error ?? new Closed("closed", "unsubscribed"));
     if (error) this.#hub.emit("unsubscribed", error);
     this.#hub.end(error);
@@ -255,8 +254,7 @@ export class Client {
     this.#url = new URL(url, globalThis.location?.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
     this.#url.hash = "";
-    const random = crypto.getRandomValues(new Uint8Array(16));
-    this.#secret = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    this.#secret = crypto.getRandomValues(new Uint32Array(4)).join("-");
     this.#hub = new Hub("message", this.#options.queue, this.#report);
     for (const event of WAKING) globalThis.addEventListener?.(event, this.#wake);
     this.#open();
@@ -314,7 +312,7 @@ export class Client {
       report: this.#report,
       control: (...call) => this.#control(...call),
       again: (act) => this.#later(this.#jitter(4), act),
-      forget: (it) => this.#groups.get(group) === it && this.#groups.delete(group),
+      forget: () => this.#groups.delete(group),
     });
     this.#groups.set(group, subscription);
     subscription._start();
@@ -341,7 +339,7 @@ export class Client {
     if (this.state.name !== "closed") this.#end({ code: 1000, reason: "" }, true);
   }
 
-  // -- the connection -----------------------------------------------------------------
+  // -- the connection
 
   get #live() {
     return this.#link?.welcome && !this.#link.goodbye && this.#link.socket.readyState === 1;
@@ -418,7 +416,7 @@ export class Client {
     const { reconnect = {}, token } = this.#options;
     const now = this.#timers.now();
     code = goodbye?.code ?? code;
-    let back = goodbye ? goodbye.reconnect : RETURNS.includes(code);
+    let back = goodbye?.reconnect ?? RETURNS.includes(code);
     if (code === 4401 && typeof token === "function") {
       back = !this.#refused;
       this.#refused = true;
@@ -431,9 +429,8 @@ export class Client {
     const after = (goodbye?.after ?? 0) * 1000;
     this.#notBefore = now + after;
     const retryIn = after + (atOnce ? 0 : this.#jitter(this.#failures));
-    this.#failures++;
     this.#retry = this.#timers.setTimeout(() => this.#open(), retryIn);
-    this.#wait({ retryAt: now + retryIn, retryIn, attempt: this.#failures, ...ended });
+    this.#wait({ retryAt: now + retryIn, retryIn, attempt: ++this.#failures, ...ended });
   }
 
   #jitter(failures) {
@@ -454,19 +451,18 @@ export class Client {
     this.#drop();
     this.#timers.clearTimeout(this.#retry);
     for (const event of WAKING) globalThis.removeEventListener?.(event, this.#wake);
-    const [calls, queue] = [[...this.#calls.values()], this.#queue];
-    this.#calls.clear();
-    this.#queue = [];
     this.#set({ name: "closed", ...how });
     const error = this.#closed();
-    for (const call of calls) if (!call.control) call.fail(error);
-    const unsent = queue.filter((entry) => !entry.id).length;
+    for (const call of this.#calls.values()) if (!call.control) call.fail(error);
+    const unsent = this.#queue.filter((entry) => !entry.id).length;
     if (unsent) this.#report(new Closed("closed", this.state, `${unsent} messages were not sent`));
-    for (const subscription of [...this.#groups.values()]) subscription._end(wanted ? undefined : error);
+    for (const subscription of this.#groups.values()) subscription._end(wanted ? undefined : error);
     this.#hub.end(wanted ? undefined : error);
+    this.#calls.clear();
+    this.#queue = [];
   }
 
-  // -- signs of life ------------------------------------------------------------------
+  // -- signs of life
 
   #probe() {
     this.#link.probed = this.#timers.now();
@@ -480,7 +476,7 @@ export class Client {
     const { heartbeat, timeout } = link.welcome;
     // The server pings after `heartbeat`: it is asked only if that did not come.
     const grace = timeout * 500;
-    const quiet = heartbeat == null ? Infinity : heartbeat * 1000 + grace;
+    const quiet = (heartbeat ?? Infinity) * 1000 + grace;
     if (now >= link.heard + quiet + grace || (link.probed && now >= link.probed + grace)) {
       this.#lost(1006, "nothing came from the server", atOnce);
       return true;
@@ -509,7 +505,7 @@ export class Client {
     });
   }
 
-  // -- what is sent -------------------------------------------------------------------
+  // -- what is sent
 
   #encode(frame) {
     return this.#options.codec.encode(frame);
@@ -520,7 +516,7 @@ export class Client {
   }
 
   /** Send what concerns this connection alone. */
-  #control(frame, done = () => {}, fail = () => {}) {
+  #control(frame, done, fail) {
     if (!this.#live) return;
     const id = ++this.#ids;
     this.#calls.set(id, { control: frame, done, fail });
@@ -538,7 +534,7 @@ export class Client {
       signal?.removeEventListener("abort", abort);
       act(value);
     };
-    const call = { id, data, again: Boolean(key), item, done: finish(done), fail: finish(fail) };
+    const call = { id, data, key, item, done: finish(done), fail: finish(fail) };
     call.cancel = (error) => {
       if (call.over) return;
       call.fail(error);
@@ -568,8 +564,7 @@ export class Client {
     this.#queue.push(entry);
     this.#flush();
     const { offline } = this.#options;
-    const waits = this.#queue.at(-1) === entry;
-    if (waits && this.#queue.filter((other) => !other.before).length > offline) {
+    if (this.#queue.filter((other) => !other.before).length > offline) {
       this.#queue.pop();
       throw new OfflineFull("full", `${offline} wait to be sent`);
     }
@@ -580,12 +575,9 @@ export class Client {
     for (const call of this.#calls.values()) if (call.flying) flying++;
     while (this.#live && this.#queue.length) {
       const [entry] = this.#queue;
-      if (entry.id && flying >= this.#link.welcome.requests) return;
+      if (entry.id && flying++ >= this.#link.welcome.requests) return;
       this.#queue.shift();
-      if (entry.id) {
-        entry.flying = entry.before = true;
-        flying++;
-      }
+      entry.flying = entry.before = true;
       this.#put(entry.data);
     }
   }
@@ -594,15 +586,15 @@ export class Client {
   #again() {
     const again = [];
     for (const [id, call] of this.#calls) {
-      if (call.flying && !call.over && call.again) again.push(call);
+      if (call.flying && !call.over && call.key) again.push(call);
       else if (call.flying || call.control) this.#calls.delete(id);
-      if (call.flying && !call.again) call.fail(new ConnectionLost("lost"));
+      if (call.flying && !call.key) call.fail(new ConnectionLost("lost"));
       call.flying = false;
     }
     this.#queue.unshift(...again);
   }
 
-  // -- what comes ---------------------------------------------------------------------
+  // -- what comes
 
   #receive(data) {
     const link = this.#link;
@@ -655,7 +647,7 @@ export class Client {
     this.connection = frame.connection;
     this.#watch();
     this.#renew(frame.expires);
-    for (const subscription of [...this.#groups.values()]) subscription._start();
+    for (const subscription of this.#groups.values()) subscription._start();
     this.#flush();
     this.#set({ name: "live", connection: frame.connection });
   }
@@ -672,7 +664,7 @@ export class Client {
     const error = frame.type === "error" && new MessageError(frame.code, frame.detail);
     const call = this.#calls.get(frame.id);
     this.#calls.delete(frame.id);
-    if (call) error ? call.fail(error) : call.done(frame);
+    if (call) error ? call.fail?.(error) : call.done?.(frame);
     else if (error && frame.id == null) this.#report(error);
     this.#flush();
   }
@@ -685,13 +677,13 @@ export class Client {
     try {
       const answer = this.#answers.get(message?.type);
       if (!answer) throw new MessageError("unknown_type");
-      const reply = (await answer(message, { signal: abort.signal })) ?? null;
-      data = this.#encode({ type: "reply", id, message: reply });
+      const reply = await answer(message, { signal: abort.signal });
+      data = this.#encode({ type: "reply", id, message: reply ?? null });
     } catch (error) {
       const known = error instanceof MessageError;
       if (!known && !abort.signal.aborted) this.#report(error);
       const { code, detail } = known ? error : { code: "internal" };
-      data = this.#encode({ type: "error", id, code, ...(detail !== undefined && { detail }) });
+      data = this.#encode({ type: "error", id, code, detail });
     }
     if (link.asked.delete(id) && this.#link === link) this.#put(data);
   }
@@ -704,7 +696,7 @@ export function connect(url, options) {
 export function groupName(pattern, values) {
   return pattern.replace(/\{([^{}]+)\}/g, (_, name) => {
     if (values[name] === undefined) throw new TypeError(`${pattern} needs a value for ${name}`);
-    const escape = (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`;
-    return encodeURIComponent(values[name]).replace(/[.!*'()]/g, escape) || "%";
+    const hex = (sign) => "%" + sign.charCodeAt().toString(16).toUpperCase();
+    return encodeURIComponent(values[name]).replace(/[.!*'()]/g, hex) || "%";
   });
 }

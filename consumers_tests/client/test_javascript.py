@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -79,6 +80,14 @@ def test_against_a_real_server(backend: str) -> None:
 
     assert counts["pass"] > 15
     assert counts["pass"] == counts["tests"]
+
+
+@pytest.mark.parametrize("level", [6, 9])
+def test_it_has_less_than_7_kib_compressed(level: int) -> None:
+    """It has so with zlib, which compresses less than Node.js's own at level 9."""
+    source = (PACKAGE / "consumers.js").read_bytes()
+
+    assert len(gzip.compress(source, level)) < 7 * 1024
 
 
 def test_it_comes_back_after_the_same_codes() -> None:

@@ -12,7 +12,7 @@ const folder = new URL("../../../consumers/client/", import.meta.url);
 const source = readFileSync(new URL("consumers.js", folder));
 
 test("it has less than 7 KiB, compressed", () => {
-  assert.ok(gzipSync(source, { level: 9 }).length < 7 * 1024);
+  for (const level of [6, 9]) assert.ok(gzipSync(source, { level }).length < 7 * 1024);
 });
 
 test("it imports nothing", () => {
