@@ -56,7 +56,7 @@ class Settings:
     deflate: DeflateSettings | None = None
     """How to compress; ``None``: not at all."""
     max_frames: int = 16384
-    """Frames of one message, and one more for each 32 bytes of it."""
+    """Frames of one message, empty ones too; one more is allowed for each 32 bytes."""
 
 
 class Stage(IntEnum):

@@ -120,8 +120,8 @@ class Options:
     ws_max_frames: int = field(
         default=16384,
         metadata={
-            "help": "Most frames of one message, empty ones too; more close 1008. Only "
-            "with servers of our own."
+            "help": "Frames of one message, and one more for each 32 bytes of it; more "
+            "close 1008. Only with servers of our own."
         },
     )
     ws_ping_interval: float | None = field(

@@ -102,7 +102,8 @@ class Protocol(Connection):
     """How messages are compressed, where uvicorn's ``ws_per_message_deflate`` asks for
     that. Set it in a subclass, and name that in ``--ws``."""
     max_frames: ClassVar[int] = 16384
-    """Frames of one message, empty ones too; set likewise."""
+    """Frames of one message, empty ones too, and one more for each 32 bytes of it; set
+    likewise."""
 
     __slots__ = ("_app_state", "_begun", "_config", "_state", "_waits", "_whom")
 
