@@ -23,6 +23,7 @@ BIN := $(VENV)/bin
 APP := $(VENV)/.installed-app
 DEV := $(VENV)/.installed-dev
 PEERS := $(VENV)/.installed-peers
+AUDIT := $(VENV)/.installed-audit
 NPM := $(VENV)/.installed-npm
 WSTEST := $(VENV)/autobahn/python2/bin/wstest
 STARLETTE := $(VENV)/starlette
@@ -33,7 +34,7 @@ SOURCES := $(shell find consumers consumers_tests docs/examples -name '*.py' 2>/
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check install format lint types imports coverage docs \
-	bench faults attacks autobahn starlette changelog release build clean programs
+	audit bench faults attacks autobahn starlette changelog release build clean programs
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -71,6 +72,9 @@ coverage: .coverage ## Check how much of the code the tests run
 docs: $(DEV) ## Build the documentation, each warning an error
 	$(BIN)/sphinx-build -q -n -T -W --keep-going -b html docs docs/_build/html
 	@echo "The documentation is at docs/_build/html/index.html"
+
+audit: $(AUDIT) ## Look for dependencies with known vulnerabilities, where that can be asked
+	@$(BIN)/python -m consumers_tests.audit
 
 bench: $(PEERS) ## Measure beside raw ASGI, other frameworks and servers
 	$(BIN)/python -m consumers_tests.benchmarks $(ARGS)
@@ -130,6 +134,11 @@ $(DEV): $(APP)
 $(PEERS): $(DEV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --group peers
 	@touch $@
+
+# pip-audit, which says aloud if it is missing, and that there is no result then.
+$(AUDIT): $(DEV)
+	@if timeout 120 $(BIN)/python -m pip install -q --disable-pip-version-check \
+		--group audit; then touch $@; else echo "pip-audit could not be installed"; fi
 
 # AsyncAPI's parser and TypeScript's compiler, for the tests of schemas; these skip
 # without them, which CI refuses.

@@ -24,6 +24,7 @@ TOP_LEVEL = {
 
 # Test files whose subject is the whole package or the project: {subject: why}.
 WHOLE = {
+    "audit": "what `make audit` says, and when it passes",
     "cancellation": "cancels an application at every checkpoint",
     "docs": "that the documentation and README.md hold",
     "embedding": "inside Starlette, FastAPI, Django, beside python-socketio",

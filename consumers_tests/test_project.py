@@ -17,6 +17,7 @@ PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 GROUPS: dict[str, list[str]] = PYPROJECT["dependency-groups"]
+NOT_FOR_TESTS = {"audit", "peers"}
 
 
 def requirements() -> list[Requirement]:
@@ -24,7 +25,7 @@ def requirements() -> list[Requirement]:
     groups: list[list[str]] = [
         PROJECT["dependencies"],
         *EXTRAS.values(),
-        *(group for name, group in GROUPS.items() if name != "peers"),  # not in CI
+        *(group for name, group in GROUPS.items() if name not in NOT_FOR_TESTS),
     ]
     found = (Requirement(text) for group in groups for text in group)
     return [one for one in found if one.name != PROJECT["name"]]
