@@ -6,6 +6,7 @@ import logging
 import os
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ from anyio import create_task_group, fail_after, to_thread
 
 from consumers.client import Client, Closed, ConnectionLost, Reconnect, connect
 from consumers.errors import MessageError
+from consumers.runtime.answered import Answered
 from consumers_tests.client.js_app import (
     Answer,
     Ask,
@@ -27,8 +29,10 @@ from consumers_tests.client.js_app import (
 from consumers_tests.proxy import Proxy
 from consumers_tests.server.live import KINDS, Kind, Server, in_thread
 
-CYCLES = int(os.environ.get("CYCLES", "8"))
-"""How often a connection breaks in the test of that; more of them in a longer run."""
+CYCLES = int(os.environ.get("CYCLES", "4"))
+"""How often a link breaks in the test of that; more of them in a longer run."""
+FAULTS = ("cut", "stall", "mute", "refuse")
+"""What a `Proxy` can do to a link."""
 
 QUICK = Reconnect(min=0.01, max=0.1)
 
@@ -189,40 +193,95 @@ async def test_a_stalled_link_is_noticed(proxy: Proxy) -> None:
     assert Talk.effects["s"] == 1
 
 
-async def test_nothing_is_lost_or_done_twice(proxy: Proxy) -> None:
-    """Over links cut at random moments all is done once, and seen once and in order."""
+async def break_links(proxy: Proxy, chance: random.Random) -> None:
+    """Break links in all ways in turns, at random moments, and mend them."""
+    ways: list[str] = []
+    for _ in range(CYCLES):
+        ways = ways or chance.sample(FAULTS, len(FAULTS))
+        await anyio.sleep(chance.uniform(0.0, 0.1))
+        await to_thread.run_sync(getattr(proxy, ways.pop()))
+        # Some last until heartbeats tell of it.
+        await anyio.sleep(1.5 if chance.random() < 0.1 else chance.uniform(0.02, 0.25))
+        if chance.random() < 0.5:  # what was held is lost with its connection
+            await to_thread.run_sync(proxy.cut)
+        await to_thread.run_sync(proxy.resume)
+
+
+@pytest.mark.parametrize("codec", ["json", "msgpack"])
+async def test_nothing_is_lost_or_done_twice(proxy: Proxy, codec: Any) -> None:
+    """Whatever happens to links, all is done once, and seen once and in order."""
     chance = random.Random(CYCLES)
     said: list[str] = []
     seen: list[str] = []
-    lost = 0
-    with fail_after(10 + CYCLES):
-        async with create_task_group() as tasks:
+    answers: dict[str, int] = {}
+    whole = 0
+    over = anyio.Event()
+    with fail_after(30 + 2 * CYCLES):
+        async with (
+            client(proxy, "/restless", codec=codec, deadline=60.0, offline=1000) as ann,
+            ann.subscribe(rooms("r"), type=Said) as subscription,
+            create_task_group() as tasks,
+        ):
 
-            async def break_links() -> None:
-                for _ in range(CYCLES):
-                    await anyio.sleep(chance.uniform(0.0, 0.08))
-                    await to_thread.run_sync(proxy.cut)
-                over.set()
+            async def say(text: str) -> None:
+                answers[text] = await ann.request(Say("r", text), returns=int)
 
-            over = anyio.Event()
-            async with (
-                client(proxy, deadline=60.0) as ann,
-                ann.subscribe(rooms("r"), type=Said) as subscription,
-            ):
-                tasks.start_soon(break_links)
-                while not over.is_set() or len(said) < CYCLES:
-                    text = str(len(said))
-                    said.append(text)
-                    assert await ann.request(Say("r", text), returns=int) == len(said)
-                    try:
+            async def count() -> None:
+                nonlocal whole
+                while not over.is_set():
+                    with suppress(ConnectionLost):
                         async with ann.stream(Ask(2)) as items:
                             assert [item async for item in items] == [0, 1]
-                    except ConnectionLost:
-                        lost += 1
-                    seen.append((await anext(subscription)).message.text)
+                        whole += 1
+                    await anyio.sleep(0.05)
+
+            async def read() -> None:
+                async for publication in subscription:
+                    seen.append(publication.message.text)
+                    if seen[-1] == "over":
+                        break
+
+            async def talk() -> None:
+                async with create_task_group() as sayings:
+                    while not over.is_set():
+                        for _ in range(chance.randint(1, 3)):  # at the same time
+                            said.append(str(len(said)))
+                            sayings.start_soon(say, said[-1])
+                            await anyio.lowlevel.checkpoint()
+                        await anyio.sleep(chance.uniform(0.0, 0.1))
+                said.append("over")
+                await say("over")
+
+            for task in (count, read, talk):
+                tasks.start_soon(task)
+            await break_links(proxy, random.Random(CYCLES))
+            over.set()
     assert seen == said
+    assert answers == {text: number for number, text in enumerate(said, 1)}
     assert Talk.effects["r"] == len(said)
-    assert lost <= CYCLES
+    assert whole > 0
+
+
+async def test_without_kept_answers_it_is_done_twice(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that forgets what it answered does again what is sent again."""
+    find = Answered.find
+
+    async def forget(answered: Answered, key: str) -> None:
+        await find(answered, key)
+
+    monkeypatch.setattr(Answered, "find", forget)
+    with fail_after(10):
+        async with client(proxy) as ann, create_task_group() as tasks:
+            await ann.ready()
+            await to_thread.run_sync(proxy.mute)
+            tasks.start_soon(ann.request, Say("f", "again"))
+            while Talk.effects["f"] == 0:
+                await anyio.lowlevel.checkpoint()
+            await to_thread.run_sync(proxy.cut)
+            await to_thread.run_sync(proxy.resume)
+    assert Talk.effects["f"] == 2
 
 
 async def test_what_is_sent_offline_takes_effect_once(

@@ -79,6 +79,7 @@ LEFT_OUT: Final = (
     r"server/test_processes\.py::test_a_dead_worker_is_replaced\[asyncio",
     r"server/test_processes\.py::test_a_worker_(ends_when_its|that_can_not)",
     r"test_client\.py::test_tokens\[(asyncio-own|trio-trio)",
+    r"test_client\.py::test_(nothing_is_lost|without_)\w+\[(asyncio-trio|trio-own)",
     r"runtime/test_life\.py::test_no_garbage_after_.*\[/(typed|view|provided)",
     r"layers/test_redis_servers\.py::test_(the_password|tls_is).*\[trio",
     r"layers/test_redis_cluster\.py::test_servers_are_lost_and_found_one_by_one\[tr",
