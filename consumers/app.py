@@ -176,7 +176,6 @@ class App(Router):
             self._stack = entry.cls(self._stack, *entry.args, **entry.kwargs)
         for observer in observers:
             self.groups.observe(observer)
-            observer.attached(self)
 
     @property
     def state(self) -> State:

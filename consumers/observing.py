@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from .app import App
     from .close import CloseEvent
     from .consumer import WebSocketConsumer
-    from .groups import Publication
+    from .groups import Groups, Publication
 
 __all__ = ["NOBODY", "Observer", "Observers", "observe", "observers_everywhere"]
 
@@ -42,8 +41,8 @@ class Observer:
     is_broken = False
     """Whether one of its methods has raised, and that was logged."""
 
-    def attached(self, app: App) -> None:
-        """Learn of an application that it was passed to, when that is made."""
+    def attached(self, groups: Groups) -> None:
+        """Learn of groups that it observes: those of its `App`, or by ``observe``."""
 
     def opening(self, connection: WebSocketConsumer) -> None:
         """Learn of a handshake, before anything of it was decided.

@@ -16,6 +16,7 @@ from consumers import (
     WebSocketConsumer,
     receives,
 )
+from consumers.groups import Groups
 from consumers.observing import Observer
 from consumers.runtime.traffic import traffic_of
 
@@ -68,8 +69,8 @@ class Watching(Observer):
         """Return the names of what it was told."""
         return [entry[0] for entry in self.told]
 
-    def attached(self, app: Any) -> None:
-        self.told.append(("attached", app))
+    def attached(self, groups: Groups) -> None:
+        self.told.append(("attached", groups))
 
     def opening(self, connection: WebSocketConsumer) -> None:
         self.told.append(("opening",))

@@ -15,6 +15,7 @@ from consumers.close import check_code, check_reason
 from consumers.errors import MessageNotEncodable
 from consumers.history import Position
 from consumers.layers import Layer, layers_by_url
+from consumers.observing import Observer, Observers
 
 from .announcing import no_presence, present
 from .declaration import Group, Target, node_group, session_group, user_group
@@ -146,11 +147,13 @@ class Groups(Declaring, Joining):
         except Exception as error:
             return Health(False, detail=str(error))
 
-    def statistics(self) -> dict[str, Any]:
-        """Return counts of what has happened in this process, by name."""
-        local = self._loop.get()
-        layer = {} if local is None else dict(local.layer.statistics())
-        return {**self.counters.as_dict(), **layer}
+    def observe(self, observer: Observer) -> None:
+        """Have an observer told of the publications of this process.
+
+        Before the groups run: an `App` does so with its own.
+        """
+        self.observers = Observers([*self.observers.all, observer])
+        observer.attached(self)
 
     # -- publishing -----------------------------------------------------------------
 

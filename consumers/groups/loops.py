@@ -11,7 +11,7 @@ from anyio.lowlevel import EventLoopToken, RunVar
 
 from consumers.errors import MessageNotEncodable
 from consumers.layers import Layer
-from consumers.observing import NOBODY, Observer, Observers
+from consumers.observing import NOBODY
 
 from .counters import Counters
 from .local import Local
@@ -50,12 +50,11 @@ class EventLoops:
         local = self._loop.get()
         return local is not None and local.is_running
 
-    def observe(self, observer: Observer) -> None:
-        """Have an observer told of the publications of this process.
-
-        Before the groups run: an `App` does so with its own.
-        """
-        self.observers = Observers([*self.observers.all, observer])
+    def statistics(self) -> dict[str, Any]:
+        """Return counts of what has happened in this process, by name."""
+        local = self._loop.get()
+        layer = {} if local is None else dict(local.layer.statistics())
+        return {**self.counters.as_dict(), **layer}
 
     async def _everywhere(
         self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any

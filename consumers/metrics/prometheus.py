@@ -43,7 +43,6 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 if TYPE_CHECKING:
-    from consumers.app import App
     from consumers.close import CloseEvent
     from consumers.consumer import WebSocketConsumer
     from consumers.groups import Groups, Publication
@@ -161,10 +160,10 @@ class Prometheus(Observer):
 
     # -- what happens ---------------------------------------------------------------
 
-    def attached(self, app: App) -> None:
-        """Look at this application's groups too."""
-        if app.groups not in self._groups:
-            self._groups.append(app.groups)
+    def attached(self, groups: Groups) -> None:
+        """Look at these groups too."""
+        if groups not in self._groups:
+            self._groups.append(groups)
 
     def opened(self, connection: WebSocketConsumer, seconds: float) -> None:
         """Count a connection."""

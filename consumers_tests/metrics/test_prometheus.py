@@ -182,6 +182,25 @@ async def test_the_layer_s_figures_are_told() -> None:
     assert of(found, "consumers_layer_latency_seconds") == 0.25
 
 
+async def test_groups_without_an_app_are_told_of() -> None:
+    """What `groups.observe` has made them known: drops, and the layer's figures."""
+    metrics = Prometheus()
+    groups = Groups("memory://", [feed], layer=Remote)
+    groups.observe(metrics)
+    routes = [WebSocketRoute("/", Reader), metrics.route()]
+    site = Starlette(routes=routes, lifespan=groups.lifespan)
+    async with TestClient(site) as client, client.connect("/") as ws:
+        await ws.stall(0)
+        for number in range(20):
+            await groups.publish(feed("all"), f"number {number}")
+        found = await scrape(client)
+
+    assert of(found, "consumers_deliveries_total", group="feed.{name}") == 20
+    assert of(found, "consumers_dropped_total", policy="dropped_newest") > 10
+    assert of(found, "consumers_layer_reconnects_total") == 2
+    assert of(found, "consumers_layer_latency_seconds") == 0.25
+
+
 async def test_several_applications_share_one() -> None:
     """And one that is mounted elsewhere is counted by the route of its host."""
     metrics = Prometheus()

@@ -44,7 +44,7 @@ async def test_a_connection_is_told_from_its_beginning_to_its_end() -> None:
         await ws.receive()
 
     assert observer.told == [
-        ("attached", app),
+        ("attached", app.groups),
         ("opening",),
         ("opened", "Echo"),
         ("handling", "on_receive"),
