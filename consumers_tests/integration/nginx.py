@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from consumers_tests.server.live import PATIENCE
+from consumers_tests.server.test_tls import PEM
 from consumers_tests.valkey import free_port
 
 __all__ = ["NGINX", "nginx"]
@@ -21,8 +22,12 @@ NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 SITE = Path(__file__).parents[2] / "docs" / "examples" / "deploy" / "nginx.conf"
 
+CERTIFICATE = f"ssl_certificate {PEM}; ssl_certificate_key {PEM};"
+
+# Workers of one that root starts are somebody else, who may not into tests' folders.
 AROUND = """\
 daemon off;
+user root;
 pid {folder}/pid;
 error_log {folder}/error.log;
 events {{}}
@@ -46,17 +51,26 @@ def replaced(text: str, old: str, new: str) -> str:
 
 @contextmanager
 def nginx(
-    folder: Path, upstreams: Sequence[int], quiet: str = "60s", without: str = ""
+    folder: Path,
+    upstreams: Sequence[int | str],
+    quiet: str = "60s",
+    without: str = "",
+    tls: int | None = None,
 ) -> Iterator[int]:
     """Run it, and give its port.
 
-    ``quiet``: its `proxy_read_timeout`; ``without``: what is left out of the file.
+    ``upstreams``: ports, or the paths of sockets; ``quiet``: its `proxy_read_timeout`;
+    ``without``: what is left out of the file; ``tls``: a port to do TLS at, too.
     """
     assert NGINX is not None
     port = free_port()
-    site = replaced(SITE.read_text(), "listen 80;", f"listen 127.0.0.1:{port};")
+    listen = f"listen 127.0.0.1:{port};"
+    if tls is not None:
+        listen += f" listen 127.0.0.1:{tls} ssl; {CERTIFICATE}"
+    site = replaced(SITE.read_text(), "listen 80;", listen)
     for written, real in zip((8001, 8002), upstreams, strict=True):
-        site = replaced(site, f"127.0.0.1:{written}", f"127.0.0.1:{real}")
+        at = f"127.0.0.1:{real}" if isinstance(real, int) else f"unix:{real}"
+        site = replaced(site, f"127.0.0.1:{written}", at)
     site = replaced(site, "proxy_read_timeout 60s;", f"proxy_read_timeout {quiet};")
     assert without in site
     (folder / "site.conf").write_text(site.replace(without, "") if without else site)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,9 +18,17 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from consumers_tests.server.live import PATIENCE, Process, Server
+from consumers_tests.server.live import (
+    KINDS,
+    PATIENCE,
+    Process,
+    Server,
+    in_thread,
+)
+from consumers_tests.server.test_tls import trusting_client
 from consumers_tests.valkey import free_port
 
+from .behind_nginx import app
 from .nginx import NGINX, nginx
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
@@ -34,24 +43,33 @@ class Site:
         # One pings often, the other one never.
         self.processes = [
             stack.enter_context(
-                Process(APP, "--port", "0", "--ws-ping-interval", interval)
+                Process(
+                    *(APP, "--port", "0", "--backend", backend),
+                    *("--ws-ping-interval", interval),
+                )
             )
-            for interval in ("0.3", "off")
+            for backend, interval in (("trio", "0.3"), ("asyncio", "off"))
         ]
         self.servers: list[Server] = [one.server() for one in self.processes]
         self.ports = [server.port for server in self.servers]
-        self.port = stack.enter_context(nginx(folder, self.ports))
+        self.tls = free_port()
+        self.port = stack.enter_context(nginx(folder, self.ports, tls=self.tls))
 
     def connect(self, port: int | None = None, **settings: Any) -> ClientConnection:
         """Connect by nginx, or by another one that listens on ``port``."""
-        client: ClientConnection = connect(
-            f"ws://127.0.0.1:{port or self.port}/shown",
-            proxy=None,
-            open_timeout=PATIENCE,
-            ping_interval=None,
-            **settings,
-        )
-        return client
+        return client_of(f"ws://127.0.0.1:{port or self.port}", **settings)
+
+
+def client_of(address: str, **settings: Any) -> ClientConnection:
+    """Connect by the nginx at this address."""
+    client: ClientConnection = connect(
+        f"{address}/shown",
+        proxy=None,
+        open_timeout=PATIENCE,
+        ping_interval=None,
+        **settings,
+    )
+    return client
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +111,68 @@ def test_pages_of_another_origin_are_refused(site: Site) -> None:
         pass
 
     assert caught.value.response.status_code == 403
+
+
+def test_tls_ends_at_nginx(site: Site) -> None:
+    """With a certificate `https` comes through, and pages of the same origin do."""
+    page = f"https://localhost:{site.tls}"
+    made_up = {"X-Forwarded-Proto": "http"}
+    with ExitStack() as stack:
+        seen = []
+        for _ in site.processes:
+            sock = socket.create_connection(("127.0.0.1", site.tls), timeout=PATIENCE)
+            client = client_of(
+                f"wss://localhost:{site.tls}",
+                ssl=trusting_client(),
+                sock=sock,
+                origin=page,
+                additional_headers=made_up,
+            )
+            seen.append(shown(stack.enter_context(client)))
+
+    assert {each["pid"] for each in seen} == {one.popen.pid for one in site.processes}
+    for each in seen:
+        assert each["scheme"] == "wss"
+        assert each["headers"]["origin"] == page
+        assert each["headers"]["x-forwarded-proto"] == "https"
+
+
+def test_a_page_without_tls_is_another_origin(site: Site) -> None:
+    """Behind nginx with TLS a page of `http` may not connect, which could be anyone."""
+    with (
+        pytest.raises(InvalidStatus) as caught,
+        socket.create_connection(("127.0.0.1", site.tls), timeout=PATIENCE) as sock,
+        client_of(
+            f"wss://localhost:{site.tls}",
+            ssl=trusting_client(),
+            sock=sock,
+            origin=f"http://localhost:{site.tls}",
+        ),
+    ):
+        pass
+
+    assert caught.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("believed", "client"), [("*", "127.0.0.1"), ("127.0.0.1", None)]
+)
+def test_unix_sockets_behind_nginx(
+    tmp_path: Path, believed: str, client: str | None
+) -> None:
+    """Each process sees the client's address if it believes whoever is there."""
+    with ExitStack() as stack:
+        paths = [str(tmp_path / name) for name in ("own", "trio")]
+        for path, name in zip(paths, ("own", "trio"), strict=True):
+            settings = {"uds": path, "forwarded_allow_ips": believed}
+            stack.enter_context(in_thread(app, KINDS[name], **settings))
+        port = stack.enter_context(nginx(tmp_path, paths))
+        address = f"ws://127.0.0.1:{port}"
+        page = f"http://127.0.0.1:{port}"
+        clients = [client_of(address, origin=page) for _ in paths]
+        seen = [shown(stack.enter_context(one)) for one in clients]
+
+    assert [each["client"] for each in seen] == [client] * 2
 
 
 def test_http_goes_to_both(site: Site) -> None:
