@@ -192,6 +192,13 @@ async def authenticate(connection: WebSocket) -> Identity | None:
 
 LIMITS = Limits(heartbeat=25.0, heartbeat_timeout=10.0, inbox=32)
 
+RESTLESS = {
+    "/patient": Limits(heartbeat=0.1, heartbeat_timeout=30.0),
+    "/strict": Limits(heartbeat=0.1, heartbeat_timeout=0.4),
+    "/calm": Limits(heartbeat=None),
+}
+"""Where time passes quickly, or not at all, over real sockets: ``{path: limits}``."""
+
 
 def make_app() -> App:
     """Return one without a past."""
@@ -199,6 +206,10 @@ def make_app() -> App:
         [
             WebSocketRoute("/chat", Chat),
             WebSocketRoute("/full", Full),
+            *(
+                WebSocketRoute(path, Chat, limits=limits, name=path)
+                for path, limits in RESTLESS.items()
+            ),
             # The plain wire is JSON if a class does not say otherwise.
             WebSocketRoute("/msgpack/chat", Chat, value_type="msgpack"),
         ],

@@ -1,131 +1,53 @@
-"""A client made of `docs/reference/protocol.md` alone, with `websockets` and `json`.
+"""A client made of `docs/reference/protocol.md` alone, that comes back.
 
-It knows nothing of this project. One thread, plain loops, dicts.
+It is as foreign as its frames are.
 """
 
-import json
 import random
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from .foreign_frames import Ended, Frame, Frames, Lost
 
-Frame = dict[str, Any]
-
-RETURN = {1001, 1006, 1011, 1012, 1013, 1014}
-RETURN |= {4408, 4425, 4429, 4500, 4502, 4503, 4504}
 ANSWERS = {"reply", "item", "done", "error", "subscribed"}
 
 
-class Ended(Exception):
-    """The server does not want this client back."""
-
-
-class Lost(Exception):
-    """The connection is gone; another one may do."""
-
-
-class Client:
+class Client(Frames):
     """What it calls and subscribes to goes on through reconnects."""
 
-    ws: ClientConnection
-
     def __init__(self, url: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.url, self.sleep = url, sleep
-        self.connected = False
-        self.secret, self.count, self.attempt = secrets.token_hex(16), 0, 0
+        super().__init__(url)
+        self.sleep = sleep
+        self.secret, self.count = secrets.token_hex(16), 0
+        self.failures, self.since = -1, float("inf")  # none yet, never welcome
         self.positions: dict[str, str | None] = {}  # of what is subscribed to
         self.entered: list[Frame] = []  # each "subscribed" that came
         self.heard: list[Frame] = []  # messages and publications, nothing twice
 
-    # One connection, frame by frame.
-
-    def open(self, path: str = "") -> Frame:
-        """Connect, and return the first frame."""
-        offered: Any = ["consumers.v1+json"]
-        try:
-            opening = connect(self.url + path, subprotocols=offered, proxy=None)
-            self.ws = opening.__enter__()
-        except InvalidStatus as refused:
-            self.closed(4000 + refused.response.status_code)
-        except OSError as error:
-            raise Lost from error
-        self.batch: list[Frame] = []
-        self.goodbye: Frame = {}
-        self.silence = [10.0]
-        first = self.receive()
-        self.connected = first["type"] == "welcome"
-        if first.get("heartbeat"):
-            self.silence = [first["heartbeat"], first["timeout"]]
-        return first
-
-    def send(self, frame: object) -> None:
-        """Send one frame."""
-        try:
-            self.ws.send(json.dumps(frame))
-        except ConnectionClosed as end:
-            self.closed(end.rcvd.code if end.rcvd else 1006)
-
-    def receive(self) -> Frame:
-        """Return the next frame; a ping is answered on the way."""
-        while True:
-            while not self.batch:
-                got = json.loads(self.read())
-                self.batch = got if isinstance(got, list) else [got]
-            frame = self.batch.pop(0)
-            if frame["type"] == "ping":
-                self.send({"type": "pong"})
-            elif frame["type"] == "goodbye":
-                self.goodbye = frame
-                return frame
-            else:
-                return frame
-
-    def read(self) -> str | bytes:
-        """Return the next text; a server that is silent for too long is dead."""
-        for seconds in self.silence:
-            try:
-                return self.ws.recv(timeout=seconds)
-            except TimeoutError:
-                self.send({"type": "ping"})
-            except ConnectionClosed as end:
-                self.closed(end.rcvd.code if end.rcvd else 1006)
-        self.drop()
-        raise Lost("silence")
-
-    def closed(self, code: int) -> None:
-        """Raise what a close means for us."""
-        self.connected = False
-        if not self.goodbye.get("reconnect", code in RETURN):
-            raise Ended(code)
-        raise Lost(code)
-
-    def drop(self) -> None:
-        """Break the connection without a word."""
-        self.connected = False
-        with suppress(OSError):  # it is broken already
-            self.ws.socket.shutdown(socket.SHUT_RDWR)
-
-    # What goes on through reconnects.
-
     def ensure(self) -> None:
         """Be connected, and subscribed where we were, however often it takes."""
         while not self.connected:
+            self.wait()
             try:
                 while self.open()["type"] == "goodbye":
                     self.receive()
+                self.since = time.monotonic()
                 for group in list(self.positions):
                     self.enter(group)
-                self.attempt = 0
             except Lost:
-                jitter = random.uniform(0, min(30, 0.5 * 2**self.attempt))
-                self.sleep(self.goodbye.get("after", 0) + jitter)
-                self.attempt += 1
+                continue
+
+    def wait(self) -> None:
+        """Wait as one that comes back; the first time, not at all."""
+        if time.monotonic() - self.since >= 10:
+            self.failures = 0
+        self.since = float("inf")
+        if self.failures >= 0:
+            jitter = random.uniform(0, min(30, 0.5 * 2**self.failures))
+            self.sleep(self.goodbye.get("after", 0) + jitter)
+        self.failures += 1
 
     def ask(self, frame: Frame) -> Iterator[Frame]:
         """Send what has an id, and yield all that answers it."""
@@ -149,12 +71,13 @@ class Client:
             self.heard.append(frame)
         elif frame["type"] == "publication" and self.is_new(frame):
             self.heard.append(frame)
-            if "position" in frame:
+            if frame["group"] in self.positions and "position" in frame:
                 self.positions[frame["group"]] = frame["position"]
 
     def is_new(self, publication: Frame) -> bool:
         """Tell whether a publication was not had before."""
-        mine, its = self.positions[publication["group"]], publication.get("position")
+        mine = self.positions.get(publication["group"])
+        its = publication.get("position")
         if mine is None or its is None:
             return True
         (had, epoch), (offset, its_epoch) = mine.split("."), its.split(".")
@@ -176,9 +99,11 @@ class Client:
 
     def subscribe(self, group: str) -> None:
         """Get a group's publications; `pump` and `call` put them into `heard`."""
-        self.ensure()
         self.positions[group] = None
-        self.enter(group)
+        with suppress(Lost):
+            if self.connected:
+                self.enter(group)
+        self.ensure()
 
     def call(self, message: Frame) -> Frame:
         """Return the answer to a request, which takes effect once."""

@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from consumers.protocol import VERSION
 from consumers.testing import ClientConnection, TestClient
 
-from .foreign_client import Client, Ended, Lost
+from .foreign_frames import Ended, Frames, Lost
 from .vectors import Conversation, Names, Step
 
 __all__ = ["ForeignPeer", "InProcess", "OverSockets", "SocketPeer"]
@@ -167,7 +167,7 @@ class ForeignPeer:
     """The client that is made of the page alone, frame by frame."""
 
     def __init__(self, url: str) -> None:
-        self._client = Client(url)
+        self._client = Frames(url)
         self._first: list[Any] = []
 
     def open(self, path: str, *, plain: bool) -> None:

@@ -6,13 +6,16 @@ import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from consumers.testing import LiveServer
+from consumers_tests.proxy import Proxy
 
 from .application import make_app
-from .foreign_client import Client, Ended, Frame
+from .foreign_client import Client
+from .foreign_frames import Ended, Frame, Frames
 from .holding import ForeignPeer, OverSockets
 from .vectors import CONVERSATIONS, Conversation
 
@@ -140,3 +143,117 @@ def test_refusals(url: str) -> None:
     with pytest.raises(Waited) as caught:
         Client(f"{url}/full", sleep).ensure()
     assert 60 <= caught.value.args[0] <= 60.5
+
+
+def test_it_waits_before_it_comes_back(url: str) -> None:
+    """Not before the first attempt; then for up to twice as long each time."""
+    waits: list[float] = []
+    client = Client(f"{url}/chat", waits.append)
+
+    for _ in range(4):
+        client.ensure()
+        client.drop()
+
+    assert len(waits) == 3
+    assert all(0 <= wait <= 0.5 * 2**n for n, wait in enumerate(waits))
+
+
+# Conversations in which time passes.
+
+
+class Answering(Frames):
+    """After its third pong it also says something."""
+
+    pongs = 0
+
+    def send(self, frame: Any) -> None:
+        """Send a frame."""
+        super().send(frame)
+        self.pongs += frame["type"] == "pong"
+        if frame["type"] == "pong" and self.pongs == 3:
+            super().send({"type": "request", "id": 1, "message": say("attic", "hi")})
+
+
+def test_it_stays_while_it_answers(url: str) -> None:
+    """Each ping of the server has its pong, and the connection goes on."""
+    client = Answering(f"{url}/patient")
+    client.open()
+    client.silence = [10.0]  # it asks nothing itself
+
+    answer = client.receive()
+
+    assert (client.pongs >= 3, answer["code"]) == (True, "not_allowed")
+    client.drop()
+
+
+def test_it_asks_where_nothing_comes(url: str) -> None:
+    """A server without heartbeats may be silent for ever, and answers a ping."""
+    client = Frames(f"{url}/calm")
+    assert client.open()["heartbeat"] is None
+    assert client.silence == [None]
+
+    client.silence = [0.01, 10.0]
+
+    assert client.receive() == {"type": "pong"}
+    client.drop()
+
+
+class Beating(Client):
+    """Notes what it sends; while it is `mute`, that is nothing."""
+
+    mute = False
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, sleep=Impatient())
+        self.sent: list[str] = []
+
+    def send(self, frame: Any) -> None:
+        """Send a frame."""
+        self.sent.append(frame["type"])
+        if not self.mute:
+            super().send(frame)
+
+
+def lose(client: Client) -> None:
+    """Deal with what comes until the connection is gone."""
+    until = time.monotonic() + 10
+    while client.connected:
+        assert time.monotonic() < until
+        client.pump()
+
+
+def test_it_is_dropped_where_it_is_silent(url: str, channel: str) -> None:
+    """The server says so, and what it missed is there when it is back."""
+    client = Beating(f"{url}/strict")
+    client.subscribe(f"chat.{channel}")
+
+    client.mute, client.silence = True, [10.0]
+    lose(client)
+    assert client.goodbye == {"type": "goodbye", "code": 4408, "reconnect": True}
+    client.mute = False
+    Client(f"{url}/chat").call(say(channel, "missed"))
+    hear(client, 1)
+
+    assert said(client) == ["missed"]
+    assert client.entered[-1]["recovered"]
+
+
+def test_it_leaves_a_server_that_stalls(url: str, channel: str) -> None:
+    """It asks, is not answered, comes back by another link, and misses nothing."""
+    port = urlsplit(url).port
+    assert port is not None
+    with Proxy(port) as proxy:
+        client = Beating(f"ws://127.0.0.1:{proxy.port}/strict")
+        client.subscribe(f"chat.{channel}")
+
+        proxy.stall()
+        lose(client)
+        assert (client.sent[-1], client.goodbye) == ("ping", {})
+        Client(f"{url}/chat").call(say(channel, "missed"))
+        proxy.cut()
+        proxy.resume()
+        hear(client, 1)
+        client.drop()
+
+    assert said(client) == ["missed"]
+    assert client.entered[-1]["recovered"]
