@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .handlers.plan import Plan
     from .handlers.signatures import Signature
     from .queues.backlog import Published
+    from .queues.direct import Direct
     from .queues.outbox import Outbox, Suspended
     from .queues.policies import Loss
 
@@ -54,6 +55,8 @@ class Delivery(WebSocket):
     _publish_codec: Codec = CODECS["text"]
     straight: tuple[Codec, Send] | None = None
     """What publications go by just so, while nothing waits. For the hub."""
+    framed: tuple[Hashable, Direct] | None = None
+    """The same where the server takes ready frames."""
     # The same, whether something waits or not; None: they can't be stepped, or are not
     # sent as they are.
     _stepped: tuple[Codec, Send] | None = None
@@ -126,12 +129,14 @@ class Delivery(WebSocket):
             self._shares = codec if shares == () else (codec, shares)
             if shares is None:
                 self._shares = _ALONE
+        self._straighten()
 
     def _send_stepped(self) -> None:
         """Have the hub step this connection's sendings, where the server allows it."""
         if self._steps:
             send: Any = self._asgi_send
             self._stepped = (self._publish_codec, send)
+        self._straighten()
 
     def _straighten(self) -> None:
         """Say what publications go by, after something about that has changed.
@@ -140,6 +145,12 @@ class Delivery(WebSocket):
         """
         is_clear = self._outbox is None and self._stage is OPEN
         self.straight = self._stepped if is_clear else None
+        shares, direct = self._shares, self._direct
+        if is_clear and shares is not None and shares is not _ALONE:
+            assert direct is not None
+            self.framed = (shares, direct)
+        else:
+            self.framed = None
 
     def _open_outbox(self) -> Outbox:
         outbox = super()._open_outbox()
@@ -206,6 +217,7 @@ class Delivery(WebSocket):
             self._ledger.bytes,
             type(publication.policy).__name__,
             publication.group,
+            by=self,
         )
 
     def _tell(self, publication: Publication) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakValueDictionary
@@ -12,6 +12,7 @@ from consumers.codecs import Codec, Event
 from consumers.errors import MessageNotEncodable
 from consumers.history import Position
 from consumers.queues.backlog import Backlog
+from consumers.queues.direct import Direct
 from consumers.queues.outbox import SERVER_IS_DONE, Suspended, step
 
 from .batch import Batch
@@ -48,6 +49,11 @@ class Member(Protocol):
 
         What that returns may be begun and suspended, if the rest of it is put off.
         """
+        ...
+
+    @property
+    def framed(self) -> tuple[Hashable, Direct] | None:
+        """What it shares its frames by, and its way for them, while it gets all so."""
         ...
 
     def deliver(self, publication: Publication) -> None:
@@ -242,7 +248,8 @@ class _Walk:
 
     async def _go_on(self) -> None:
         publication, exclude, turn = self._publication, self._exclude, self._turn
-        forms, is_plain = publication.forms, publication.is_plain
+        forms, frames = publication.forms, publication.frames
+        is_plain = publication.is_plain
         for member, membership in self._left:
             if member is exclude:
                 continue
@@ -257,7 +264,13 @@ class _Walk:
             straight = member.straight if is_plain else None
             try:
                 if straight is None:
-                    member.deliver(publication)
+                    framed = member.framed if is_plain else None
+                    if framed is not None:
+                        shares, direct = framed
+                        frame = frames.get(shares)
+                        if frame is not None and direct.post(frame):
+                            continue
+                    member.deliver(publication)  # who is the first of its kind, too
                     continue
                 codec, send = straight
                 event, _ = forms.get(codec) or publication.encoded(codec)

@@ -205,6 +205,8 @@ class Subscription:
 
     straight: Final = None
     """What is read here is not sent."""
+    framed: Final = None
+    """Nor is it framed."""
 
     def deliver(self, publication: Publication) -> None:
         """Take a publication."""

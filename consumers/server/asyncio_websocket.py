@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Hashable
 from typing import Any, Final
 
-from consumers.server.asyncio_writing import FEW, SMALL, Shared, Writing
+from consumers.server.asyncio_writing import MORE, SMALL, Shared, Writing
 from consumers.server.exchange import (
     NO_CONTENT,
     OPEN,
@@ -110,7 +110,7 @@ class Connection(Writing):
         if self._deadline is not None:
             self._deadline.cancel()
         self._exchange.lost()
-        self._out.clear()
+        self._first = self._more = None
         self._ended()
 
     def resume_writing(self) -> None:
@@ -285,15 +285,15 @@ class Connection(Writing):
             frame = TEXT_HEADERS[size] + data if size < 126 else text_frame(data)
         else:
             frame = frames.data(data, is_text)
-        out = self._out
         if self._ready or frames.messages:
             # More input waits: the replies to all of it can share a write.
-            if out and len(out) < FEW and len(frame) < SMALL:
-                out.append(frame)
+            more = self._more
+            if more is not None and len(more) < MORE and len(frame) < SMALL:
+                more.append(frame)
             else:
                 self.gather(frame)
-        elif out:
-            out.append(frame)
+        elif self._first is not None:
+            self.gather(frame)
             self.flush()
         else:
             self._write(frame)
@@ -308,16 +308,16 @@ class Connection(Writing):
         if self._paused or self._exchange.stage is not OPEN:
             return False
         # `gather`, written out: each member of each publication passes here.
-        out = self._out
-        if out or len(frame) >= SMALL:
+        if self._first is not None or len(frame) >= SMALL:
             self.gather(frame)
+            return True
+        self._first = frame
+        cork = self._shared.cork
+        held = cork.held
+        if held:
+            held.append(self)
         else:
-            held = self._shared.cork.held
-            if held:
-                held.append(self)
-            else:
-                self._shared.cork.hold(self)
-            out.append(frame)
+            cork.hold(self)
         return True
 
     # -- keepalive, and the end -------------------------------------------------------

@@ -17,13 +17,13 @@ from consumers.server.exchange import Settings
 from consumers.server.keepalive import Keepalive
 from consumers.server.pacing import Pace, Paced
 
-__all__ = ["CLOSE_TIMEOUT", "FEW", "SMALL", "LoopPace", "Shared", "Writing"]
+__all__ = ["CLOSE_TIMEOUT", "MORE", "SMALL", "LoopPace", "Shared", "Writing"]
 
 CLOSE_TIMEOUT: Final = 10.0
 """Seconds that a peer has to answer our close frame, and to read what was sent."""
 
-FEW: Final = 64
-"""So many frames are gathered at most before they are written together."""
+MORE: Final = 62
+"""So many frames are gathered beyond the first; with another one they are written."""
 
 SMALL: Final = 16 * 1024
 """A frame of so many bytes is not kept waiting for others, so that little is gathered
@@ -67,7 +67,8 @@ class Writing(Paced, asyncio.Protocol):
 
     __slots__ = (
         "_deadline",
-        "_out",
+        "_first",
+        "_more",
         "_paused",
         "_shared",
         "_write",
@@ -82,7 +83,9 @@ class Writing(Paced, asyncio.Protocol):
         super().__init__(shared.pace)
         self._shared = shared
         self._writers: Sequence[asyncio.Future[None]] = ()  # those who wait to send
-        self._out: list[bytes] = []  # gathered, to be written together
+        # What is gathered, to be written together: mostly it is one frame.
+        self._first: bytes | None = None
+        self._more: list[bytes] | None = None
         self._paused = False  # the transport has enough to write
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -115,21 +118,28 @@ class Writing(Paced, asyncio.Protocol):
 
     def gather(self, frame: bytes) -> None:
         """Write a frame together with others, at the loop's next turn at the latest."""
-        out = self._out
-        if not out:
+        more = self._more
+        if self._first is None:
             self._shared.cork.hold(self)
-        out.append(frame)
-        if len(out) >= FEW or len(frame) >= SMALL:
+            self._first = frame
+        elif more is None:
+            self._more = more = [frame]
+        else:
+            more.append(frame)
+        if len(frame) >= SMALL or (more is not None and len(more) > MORE):
             self.flush()
 
     def flush(self) -> None:
         """Write what was gathered."""
-        out = self._out
-        if len(out) == 1:
-            self._write(out.pop())
-        elif out:
-            self._write(b"".join(out))
-            out.clear()
+        first = self._first
+        if first is not None:
+            write, more = self._write, self._more
+            self._first = None
+            if more is None:
+                write(first)
+            else:
+                self._more = None
+                write(b"".join((first, *more)))
 
     def _hang_up(self) -> None:
         """Close the transport; a peer that has something to read has time for it."""

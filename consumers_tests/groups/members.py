@@ -22,6 +22,11 @@ class Recorder:
         """There is nobody to send to."""
         return None
 
+    @property
+    def framed(self) -> Any:
+        """Nor to give frames to."""
+        return None
+
     def __init__(self, codec: Codec | None = None, user: Any = None) -> None:
         self.codec = codec or CODECS["json"]
         self.user = user or UnauthenticatedUser()

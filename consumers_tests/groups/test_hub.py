@@ -8,7 +8,7 @@ import pytest
 
 from consumers.codecs import CODECS
 from consumers.errors import MessageNotEncodable
-from consumers.groups import Publication
+from consumers.groups import Kind, Publication
 from consumers.groups.hub import Hub
 from consumers.queues.outbox import Suspended
 from consumers_tests.groups.members import Recorder
@@ -188,6 +188,58 @@ def test_a_sending_that_has_to_wait_holds_nobody_up() -> None:
     for member in (members[2], members[1]):
         member.finish()
     assert [member.texts for member in members] == [['"a"']] * 4
+
+
+class Framed(Recorder):
+    """A member whose server takes ready frames, while it has room."""
+
+    def __init__(self, *, has_room: bool = True) -> None:
+        super().__init__()
+        self.has_room = has_room
+        self.frames: list[bytes] = []
+
+    @property
+    def framed(self) -> Any:
+        return self.codec, self
+
+    def post(self, frame: bytes) -> bool:
+        if self.has_room:
+            self.frames.append(frame)
+        return self.has_room
+
+    def deliver(self, publication: Publication) -> None:
+        publication.frames.setdefault(self.codec, b"the frame")
+        super().deliver(publication)
+
+
+def test_a_ready_frame_goes_to_the_server_at_once() -> None:
+    """The first member of a kind has it made; who has no room gets it otherwise."""
+    hub = Hub()
+    members = [Framed(), Framed(), Framed(has_room=False), Recorder(), Framed()]
+    for member in members:
+        hub.add("lobby", member)
+
+    publish(hub, "a", exclude=members[4])
+
+    first, second, full, other, excluded = members
+    assert isinstance(second, Framed)
+    assert second.frames == [b"the frame"]
+    assert second.texts == []
+    assert first.texts == full.texts == other.texts == ['"a"']
+    assert excluded.texts == []
+
+
+def test_what_is_no_plain_message_is_never_a_frame() -> None:
+    """Members judge for themselves what they get of it."""
+    hub = Hub()
+    members = [Framed(), Framed()]
+    for member in members:
+        hub.add("lobby", member)
+
+    hub.deliver(Publication("lobby", "b", kind=Kind.PRESENCE))
+
+    assert [member.frames for member in members] == [[], []]
+    assert [member.texts for member in members] == [['"b"']] * 2
 
 
 def test_a_peer_that_is_gone_is_no_publishers_trouble() -> None:
