@@ -89,8 +89,14 @@ def test_the_wheel_holds_the_package_alone(tmp_path: Path) -> None:
     info = f"anyio_consumers-{PROJECT['version']}.dist-info"
     assert {name.split("/")[0] for name in names} == {"consumers", info}
     assert {"consumers/__init__.py", "consumers/py.typed"} <= set(names)
-    assert "consumers/client/consumers.js" in names
-    for asset in (ROOT / "consumers" / "schema" / "assets").iterdir():
-        assert f"consumers/schema/assets/{asset.name}" in names
+    for name in ("consumers.js", "consumers.d.ts", "package.json", "LICENSE"):
+        assert f"consumers/client/{name}" in names
+    assets = {
+        str(asset.relative_to(ROOT))
+        for folder in ("schema", "inspector")
+        for asset in (ROOT / "consumers" / folder / "assets").iterdir()
+    }
+    assert assets <= set(names)
+    assert any(name.endswith("/page.html") for name in assets)
     assert f"{info}/licenses/LICENSE" in names
     assert "consumers = consumers.cli:main" in script

@@ -129,3 +129,30 @@ def test_the_package_for_npm_is_complete() -> None:
     assert (PACKAGE / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert [name for name in named if not (PACKAGE / name).is_file()] == []
     assert (PACKAGE / "README.md").is_file()
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is missing")
+def test_what_npm_packs(tmp_path: Path) -> None:
+    """The module, its types and what a package needs; nothing of the Python client."""
+    npm = shutil.which("npm")
+    assert npm is not None
+    done = subprocess.run(
+        [npm, "pack", "--dry-run", "--json", "--offline", "--ignore-scripts"],
+        cwd=PACKAGE,
+        env={**os.environ, "npm_config_cache": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    [packed] = json.loads(done.stdout)
+
+    assert packed["name"] == "anyio-consumers"
+    assert {file["path"] for file in packed["files"]} == {
+        "LICENSE",
+        "README.md",
+        "consumers.d.ts",
+        "consumers.js",
+        "package.json",
+    }

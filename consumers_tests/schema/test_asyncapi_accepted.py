@@ -122,6 +122,38 @@ def test_messages_of_pydantic_are_accepted_too(order: Any) -> None:
     assert isinstance(taken, Order | Cancel)
 
 
+def reads_as_a_number(order: Any) -> bool:
+    """Tell whether pydantic may take what is no integer for one: "5", 5.0 or true."""
+    lines = order.get("lines") if isinstance(order, dict) else None
+    counts = [
+        line.get("count")
+        for line in (lines if isinstance(lines, list) else [])
+        if isinstance(line, dict)
+    ]
+    return any(isinstance(count, str | float | bool) for count in counts)
+
+
+NO_ORDERS: Final = st.one_of(
+    [VALUES.misfits(each["payload"]) for each in SHOP["messages"].values()]
+).filter(lambda order: not reads_as_a_number(order))
+
+
+@tries(min(EXAMPLES, 1000))
+@given(order=NO_ORDERS)
+def test_messages_that_pydantic_does_not_take_are_refused(order: Any) -> None:
+    """As a plain message it is the end, by 1008; in a frame it is `invalid_message`."""
+    plan = Shop.prepare()
+    frame = {"type": "request", "id": 1, "message": order}
+
+    with pytest.raises(InvalidMessage) as misfit:
+        plan.receive.decode({"text": json.dumps(order)})
+    with pytest.raises(Refused) as refused:
+        plan.frame_reader("json").read({"text": json.dumps(frame)})
+
+    assert misfit.value.close_code == 1008
+    assert (refused.value.id, refused.value.answer.code) == (1, "invalid_message")
+
+
 async def test_examples_of_the_document_are_answered() -> None:
     """A server answers each example with a reply, and what is wrong with its code."""
     examples = [
