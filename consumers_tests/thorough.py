@@ -23,6 +23,7 @@ LEFT_OUT: Final = (
     r"benchmarks/test_benchmarks\.py::test_each_workload_runs\[(broadcast|large)\]",
     r"benchmarks/test_benchmarks\.py::test_each_peer_broadcasts\[(?!consumers \(own s)",
     r"benchmarks/test_benchmarks\.py::test_each_server_serves\[(?!consumers-trio)",
+    r"benchmarks/test_benchmarks\.py::test_each_peer_answers_what_has_a_type",
     # Faults: the other loop, and controls, which are long because they wait.
     r"faults/test_broker\.py::test_nobody_misses_.*\[(trio|uvloop-(stalled|wiped))",
     r"faults/test_broker\.py::test_without_the_guard_it_fails",
@@ -70,7 +71,8 @@ LEFT_OUT: Final = (
     # Servers: the older implementations, ours on the other loop, and the attacks that
     # are drawn by lot.
     r"integration/.*\[(legacy|wsproto|sansio|ours(?!-uvloop))",
-    r"integration/test_draining\.py::.*(\[(own-uvloop|1)\]|in time\])",
+    r"integration/test_draining\.py::.*(\[(own-uvloop|1|workers-trio)\]|in time\])",
+    r"integration/test_secrets\.py::test_no_credential_is_in_.*\[asyncio",
     r"integration/test_held_socket\.py::test_who_.*\[trio",
     r"integration/test_first_process\.py::test_it_drains\[(uvloop|workers)",
     r"integration/test_hostile\.py::test_a_payload_.*\[trio-(?!json)",

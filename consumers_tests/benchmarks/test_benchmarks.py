@@ -95,6 +95,15 @@ def test_each_peer_broadcasts(peer: Peer) -> None:
     assert sample.cost > 0
 
 
+@pytest.mark.parametrize("peer", here(rows.TYPED), ids=lambda peer: peer.name)
+def test_each_peer_answers_what_has_a_type(peer: Peer) -> None:
+    """Each peer replies with a message of another type, and by the same words."""
+    with running(SERVERS[STOCK], peer, WORKLOADS["typed"]) as side:
+        sample = briefly(side.plan, side.servers)
+
+    assert sample.cost > 0
+
+
 @pytest.mark.parametrize("name", [name for name in SERVERS if name != STOCK])
 def test_each_server_serves(name: str) -> None:
     """Each server that is installed answers, and its CPU time is found."""

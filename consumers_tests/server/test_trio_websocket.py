@@ -127,17 +127,18 @@ def test_a_message_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("kind", [KINDS["own"], KINDS["sansio"], TRIO])
-@pytest.mark.parametrize("compress", [False, True])
-def test_compression_is_an_option(kind: Kind, compress: bool) -> None:
-    """What a client offers is taken when the option says so, and not otherwise."""
+@pytest.mark.parametrize("compress", [None, True], ids=["default", "on"])
+def test_compression_is_an_option(kind: Kind, compress: bool | None) -> None:
+    """What a client offers is taken when the option says so, and not by default."""
+    settings = {} if compress is None else {"ws_per_message_deflate": compress}
     with (
-        in_thread(Probe(), kind, ws_per_message_deflate=compress) as server,
+        in_thread(Probe(), kind, **settings) as server,
         server.raw(OFFER) as client,
     ):
         answer = client.recv(65536).lower()
 
     assert answer.startswith(b"http/1.1 101 ")
-    assert (b"permessage-deflate" in answer) is compress
+    assert (b"permessage-deflate" in answer) is bool(compress)
 
 
 @pytest.mark.parametrize("kind", [KINDS["own"], TRIO])

@@ -73,10 +73,10 @@ def read(client: socket.socket, count: int) -> bytes:
 def send_until_full(client: socket.socket, data: bytes) -> int:
     """Send again and again what is given, until nobody takes more; tell how much."""
     client.settimeout(0.1)
-    sent = 0
+    sent, view = 0, memoryview(data)
     with suppress(TimeoutError):
         while sent < 64 * MIB:
-            sent += client.send(data[sent % len(data) :])
+            sent += client.send(view[sent % len(data) :])
     client.settimeout(PATIENCE)
     assert sent < 64 * MIB
     return sent
@@ -275,3 +275,26 @@ def test_uvicorn_runs_it(http: str, probe: Probe) -> None:
     assert caught.value.rcvd.code == 1012
     assert not state.connections
     assert not state.tasks
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"),
+    [("127.0.0.1", ("203.0.113.7", "wss")), ("192.0.2.1", ("127.0.0.1", "ws"))],
+    ids=["trusted", "not trusted"],
+)
+def test_uvicorn_reads_a_proxys_headers(
+    trusted: str, seen: tuple[str, str], probe: Probe
+) -> None:
+    """With its own option: who is trusted tells who the client is, and nobody else."""
+    told = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    with (
+        under_uvicorn(
+            probe, proxy_headers=True, forwarded_allow_ips=trusted, lifespan="off"
+        ) as (_, url),
+        connect(f"{url}/echo", proxy=None, additional_headers=told) as client,
+    ):
+        client.send("hello")
+        assert client.recv(timeout=PATIENCE) == "hello"
+
+    scope = probe.scopes.get(timeout=PATIENCE)
+    assert (scope["client"][0], scope["scheme"]) == seen
