@@ -102,12 +102,16 @@ def test_neither_who_reads_nothing_nor_who_works_on_holds_it_up(kind: str) -> No
         assert closed(busy) == 1012
 
 
-def test_each_worker_drains() -> None:
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param(name, id=f"workers-{name}") for name in ("asyncio", "trio")],
+)
+def test_each_worker_drains(backend: str) -> None:
     """SIGTERM to the parent: each lets its handlers end, and then the parent does."""
     with (
         ExitStack() as stack,
         drained(
-            *("--workers", "2", "--drain-delay", "0.1"),
+            *("--workers", "2", "--backend", backend, "--drain-delay", "0.1"),
         ) as process,
     ):
         server = process.server()

@@ -2,75 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from consumers import App, Identity, WebSocket, WebSocketConsumer, WebSocketRoute
 from consumers.server.logs import configure_logging
-from consumers_tests.server.live import KINDS, Server, in_thread
+from consumers_tests.server.live import KINDS, PATIENCE, Process, Server, in_thread
 from consumers_tests.server.project import Project
 
-IN_HEADER = "pl4nted-in-a-header.Zm9v_1"
-IN_QUERY = "pl4nted-in-a-query.Zm9v_2"
-IN_COOKIE = "pl4nted-in-a-cookie.Zm9v_3"
-IN_OFFER = "pl4nted-in-an-offer.Zm9v_4"
-
-
-async def authenticate(connection: WebSocket) -> Identity | None:
-    """The path says what becomes of the handshake."""
-    match connection.url.path:
-        case "/refused":
-            raise HTTPException(401)
-        case "/broken":
-            raise LookupError(f"no row for {connection.url} in {connection.scope!r}")
-    return Identity("ann", session=connection.cookies["session"])
-
-
-class Telling(WebSocketConsumer):
-    """Raises with all that it knows, at one point or another."""
-
-    async def on_handshake(self) -> None:
-        self.fail("handshake")
-        if self.url.path == "/echoed":
-            await self.accept(f"bearer.{IN_OFFER}")
-
-    async def on_connect(self) -> None:
-        self.fail("connect")
-
-    async def on_receive(self, message: str) -> None:
-        self.fail("receive")
-        # Not as it is: uvicorn's own classes log messages, where they say most.
-        assert self.token is not None
-        await self.send(f"{self.token[::-1]} {self.subprotocols}")
-
-    async def on_disconnect(self, code: int) -> None:
-        self.fail("disconnect")
-
-    def fail(self, point: str) -> None:
-        if self.url.path == f"/{point}":
-            told = dict(self.headers), self.cookies, self.user, str(self.url)
-            raise RuntimeError(f"{point}: {told} {self.scope!r}")
-
-
-async def page(request: Request) -> Response:
-    if "broken" in request.query_params:
-        raise LookupError(f"no row for {request.url}, {request.headers!r}")
-    return PlainTextResponse("a page")
-
-
-app = App(
-    [Route("/page", page), WebSocketRoute("/{point}", Telling)],
-    authenticate=authenticate,
-)
+from .telling import IN_COOKIE, IN_FRAME, IN_HEADER, IN_OFFER, IN_QUERY, SECRETS, app
 
 
 @contextmanager
@@ -105,6 +51,40 @@ def conversation(server: Server, path: str) -> str:
     return ""
 
 
+def send_frames(server: Server, last: dict[str, object]) -> None:
+    """Send tokens in frames, and then one that makes a method raise."""
+    frames: list[tuple[dict[str, object], str]] = [
+        ({"type": "refresh", "id": 1, "token": IN_FRAME}, "reply"),
+        ({"type": "refresh", "id": 2, "token": f"refused.{IN_FRAME}"}, "not_allowed"),
+        ({"type": "refresh", "id": 3, "token": [IN_FRAME]}, "invalid_message"),
+        ({"type": "request", "id": IN_FRAME, "message": "a"}, "invalid_message"),
+        ({"type": IN_FRAME, "id": 5}, "unknown_type"),
+        (last, "internal"),
+    ]
+    headers = {"Authorization": f"Bearer {IN_HEADER}", "Cookie": f"session={IN_COOKIE}"}
+    with server.connect(
+        f"/typed?token={IN_QUERY}",
+        additional_headers=headers,
+        subprotocols=["consumers.v1+json", f"bearer.{IN_OFFER}"],
+    ) as client:
+        assert json.loads(client.recv(timeout=PATIENCE))["type"] == "welcome"
+        for frame, expected in frames:
+            client.send(json.dumps(frame))
+            answer = json.loads(client.recv(timeout=PATIENCE))
+            assert answer.get("code", answer["type"]) == expected
+
+
+def requests(server: Server) -> None:
+    """Ask for a page, which answers or raises."""
+    for query in ("", "&broken=1"):
+        lines = f"GET /page?token={IN_QUERY}{query} HTTP/1.1", "Host: localhost"
+        fields = f"Authorization: Bearer {IN_HEADER}", f"Cookie: s={IN_COOKIE}"
+        request = "\r\n".join((*lines, *fields, "Connection: close", "", ""))
+        with server.raw(request.encode()) as sock:
+            while sock.recv(65536):
+                pass
+
+
 @pytest.mark.parametrize("kind", ["own", "sansio", "trio"])
 def test_no_credential_is_on_stderr(
     kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -114,13 +94,7 @@ def test_no_credential_is_on_stderr(
     with logging_all(tmp_path), in_thread(app, KINDS[kind]) as server:
         answers = {path: conversation(server, f"/{path}") for path in paths}
         conversation(server, "/disconnect")
-        for query in ("", "&broken=1"):
-            lines = f"GET /page?token={IN_QUERY}{query} HTTP/1.1", "Host: localhost"
-            fields = f"Authorization: Bearer {IN_HEADER}", f"Cookie: s={IN_COOKIE}"
-            request = "\r\n".join((*lines, *fields, "Connection: close", "", ""))
-            with server.raw(request.encode()) as sock:
-                while sock.recv(65536):
-                    pass
+        requests(server)
 
     said = capfd.readouterr().err
     assert answers["hello"] == f"{IN_HEADER[::-1]} ['chat']"
@@ -130,6 +104,36 @@ def test_no_credential_is_on_stderr(
     assert "/hello?a=b&token=[redacted]&access_token=[redacted]" in said
     for secret in (IN_HEADER, IN_QUERY, IN_COOKIE, IN_OFFER):
         assert secret not in said
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_no_credential_is_in_lines_of_json(backend: str) -> None:
+    """Nor what frames bring, where a process says most."""
+    said: list[str] = []
+    with Process(
+        *("consumers_tests.integration.telling:app", "--port", "0"),
+        *("--backend", backend, "--log-format", "json", "--log-level", "debug"),
+    ) as process:
+        server, stderr = process.server(), process.popen.stderr
+        assert stderr is not None
+        # A pipe that nobody empties would hold up who writes.
+        reader = Thread(target=said.extend, args=(stderr,))
+        reader.start()
+        for path in ("hello", "refused", "broken", "handshake", "connect"):
+            conversation(server, f"/{path}")
+        requests(server)
+        broken = {"type": "refresh", "id": 6, "token": f"broken.{IN_FRAME}"}
+        asked = {"type": "request", "id": 6, "message": {"type": "say", "text": "a"}}
+        for last in (broken, asked):
+            send_frames(server, last)
+        process.terminate()
+        reader.join(PATIENCE)
+
+    lines = [json.loads(line) for line in said]
+    assert len([line for line in lines if "exception" in line]) == 6
+    assert any("/typed?token=[redacted]" in line["message"] for line in lines)
+    for secret in SECRETS:
+        assert secret not in "".join(said)
 
 
 def test_a_control_without_the_filter(
