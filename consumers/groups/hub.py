@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, Hashable, Iterator
 from dataclasses import dataclass
+from operator import length_hint
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -156,15 +157,16 @@ class Hub:
         if isinstance(publication, Batch):
             _deliver_batch(publication, list(members.items()))
             return
-        exclude = publication.exclude
+        exclude: object = publication.exclude
         if exclude is None and publication.connection is not None:
             exclude = self.named.get(publication.connection)
-        # Two lists: a list of pairs would be hundreds of objects for the collector.
-        pairs = zip(list(members), list(members.values()), strict=True)
-        walk = _Walk(publication, exclude, pairs)
-        walk.run()
-        if walk.error is not None:
-            raise walk.error
+        if exclude in members:
+            members = members.copy()
+            del members[exclude]
+        if publication.is_plain:
+            _Walk(publication, members).run()
+        else:
+            _tell(publication, members)
 
     def disconnect(self, group: str, code: int, reason: str) -> int:
         """Close every member of a group; return how many there were."""
@@ -216,7 +218,7 @@ class Hub:
 
 
 class _Walk:
-    """A publication on its way from member to member.
+    """A message on its way from member to member.
 
     One coroutine awaits the sendings of all members, one after the other, and is
     stepped: to step each of them by itself costs more than the rest of the way. Where a
@@ -224,60 +226,61 @@ class _Walk:
     going on, and another one goes on with the members that are left.
     """
 
-    __slots__ = ("_exclude", "_left", "_member", "_publication", "_turn", "error")
+    __slots__ = ("_begun", "_error", "_left", "_members", "_publication", "_turn")
 
     def __init__(
-        self,
-        publication: Publication,
-        exclude: object,
-        members: Iterator[tuple[Any, Membership]],
+        self, publication: Publication, members: dict[Any, Membership]
     ) -> None:
-        self.error: MessageNotEncodable | None = None
-        """Why a member has not got it, whose codec can't send it."""
         self._publication = publication
-        self._exclude = exclude
-        self._left = members
-        self._member: Any = None  # whose sending was begun last
+        # Two lists: a list of pairs would be hundreds of objects for the collector.
+        self._members = list(members)
+        self._begun = iter(self._members)
+        self._left = zip(self._begun, list(members.values()), strict=True)
         self._turn = 0  # of the coroutine that goes on
+        self._error: MessageNotEncodable | None = None
 
     def run(self) -> None:
-        """Go to all members."""
+        """Go to all members.
+
+        Raises:
+            MessageNotEncodable: A member has not got it, whose codec can't send it.
+        """
         while (rest := step(self._go_on())) is not None:
             self._turn += 1
-            self._member.put_off(rest, self._publication)
+            # Whose sending was begun last.
+            member = self._members[-1 - length_hint(self._begun)]
+            member.put_off(rest, self._publication)
+        if self._error is not None:
+            raise self._error
 
     async def _go_on(self) -> None:
-        publication, exclude, turn = self._publication, self._exclude, self._turn
+        publication, turn = self._publication, self._turn
         forms, frames = publication.forms, publication.frames
-        is_plain = publication.is_plain
+        # Most members have these in common with the one before them.
+        form = event = shape = frame = None
         for member, membership in self._left:
-            if member is exclude:
+            if membership.held is not None and _holds(membership, member, publication):
                 continue
-            if membership.held is not None:
-                if membership.after is None:
-                    member.hold(membership, publication)
-                    continue
-                if publication.is_before(membership.after):
-                    continue
-                if publication.position is not None:
-                    membership.held = membership.after = None
-            straight = member.straight if is_plain else None
+            straight = member.straight
             try:
                 if straight is None:
-                    framed = member.framed if is_plain else None
+                    framed = member.framed
                     if framed is not None:
                         shares, direct = framed
-                        frame = frames.get(shares)
+                        if shares is not shape:
+                            frame = frames.get(shares)
+                            shape = None if frame is None else shares
                         if frame is not None and direct.post(frame):
                             continue
                     member.deliver(publication)  # who is the first of its kind, too
                     continue
                 codec, send = straight
-                event, _ = forms.get(codec) or publication.encoded(codec)
+                if codec is not form:
+                    event, _ = forms.get(codec) or publication.encoded(codec)
+                    form = codec
             except MessageNotEncodable as unencodable:
-                self.error = unencodable
+                self._error = unencodable
                 continue
-            self._member = member
             try:
                 await send(event)
             except SERVER_IS_DONE:
@@ -286,6 +289,32 @@ class _Walk:
                 # Whoever reads will learn that the client left.
             if turn != self._turn:
                 return
+
+
+def _tell(publication: Publication, members: dict[Any, Membership]) -> None:
+    """Hand members what is no message, each of which judges what becomes of it."""
+    error: MessageNotEncodable | None = None
+    for member, membership in list(members.items()):
+        if membership.held is not None and _holds(membership, member, publication):
+            continue
+        try:
+            member.deliver(publication)
+        except MessageNotEncodable as unencodable:
+            error = unencodable
+    if error is not None:
+        raise error
+
+
+def _holds(membership: Membership, member: Member, publication: Publication) -> bool:
+    """Keep a publication from a member, if this is to be; tell whether."""
+    if membership.after is None:
+        member.hold(membership, publication)
+        return True
+    if publication.is_before(membership.after):
+        return True
+    if publication.position is not None:
+        membership.held = membership.after = None
+    return False
 
 
 def _deliver_batch(batch: Batch, members: list[tuple[Any, Membership]]) -> None:
