@@ -24,7 +24,9 @@ def script(path: str = "/consumers.js") -> Route:
         app = App([WebSocketRoute("/chat", Chat), script()])
 
     and in the page: ``import { connect } from "/consumers.js"``. Browsers keep it, and
-    ask each time whether it has changed.
+    ask each time whether it has changed. It is sent as it is, 23 KB; a proxy in front
+    makes less than 7 KiB of it, and so does Starlette's middleware, which lets
+    sockets through: ``App([...], middleware=[Middleware(GZipMiddleware)])``.
 
     Args:
         path: Where to.

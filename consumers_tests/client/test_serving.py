@@ -1,16 +1,24 @@
 """`consumers.client.script`: the JavaScript client, served."""
 
+import gzip
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 
 import consumers.client
-from consumers import App
+from consumers import App, WebSocketConsumer, WebSocketRoute
 from consumers.client import script
 from consumers.testing import Response, TestClient
 
 FILE = Path(consumers.client.__file__).with_name("consumers.js")
+
+
+class Echo(WebSocketConsumer):
+    async def on_receive(self, message: str) -> None:
+        await self.send(message)
 
 
 async def fetched(
@@ -47,6 +55,23 @@ async def test_who_has_it_does_not_get_it_again(form: str) -> None:
 
     assert (again.status, again.body) == (304, b"")
     assert again.headers["etag"] == tag
+
+
+async def test_middleware_compresses_it() -> None:
+    """Starlette's makes less than 7 KiB of it, and lets sockets through."""
+    table = [WebSocketRoute("/echo", Echo), script()]
+    app = App(table, middleware=[Middleware(GZipMiddleware)])
+    async with TestClient(app) as client:
+        whole = await client.request(
+            "GET", "/consumers.js", headers={"accept-encoding": "gzip"}
+        )
+        async with client.connect("/echo") as connection:
+            await connection.send_text("hi")
+            assert await connection.receive_text() == "hi"
+
+    assert whole.headers["content-encoding"] == "gzip"
+    assert len(whole.body) < 7 * 1024
+    assert gzip.decompress(whole.body) == FILE.read_bytes()
 
 
 async def test_who_has_another_one_gets_it() -> None:
