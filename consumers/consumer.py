@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn
 
 from .errors import ConfigurationError
+from .handlers.attributes import check_names
 from .handlers.call import current_call
 from .handlers.plan import Plan, make_plan
 from .handlers.settings import SETTINGS, check_settings
@@ -149,6 +150,7 @@ class WebSocketConsumer(GroupMember):
         """
         super().__init_subclass__(**keywords)
         own = vars(cls)
+        check_names(cls, WebSocketConsumer)
         check_settings(
             cls.__qualname__, {name: own[name] for name in SETTINGS if name in own}
         )

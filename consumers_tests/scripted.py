@@ -103,12 +103,13 @@ async def run(script: Script, tick: int, kind: Kind, again: int = 1) -> Outcome:
             super().__init__(*arguments)
             consumers.append(self)
 
-        async def _accepted(self) -> None:
-            try:
-                await super()._accepted()
-            finally:  # at its end the connection lets go of it
-                dispatches.append(self._runtime._dispatch)
+    async def accepted(self: Any) -> None:
+        try:
+            await WebSocketConsumer._accepted(self)
+        finally:  # at its end the connection lets go of it
+            dispatches.append(self._runtime._dispatch)
 
+    Watched._accepted = accepted
     plan = route.consumer._plan
     if route.consumer._view is not None or plan.begins_idle:
         Watched._plan = plan
