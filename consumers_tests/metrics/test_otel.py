@@ -82,11 +82,11 @@ class Telemetry:
 
 @pytest.fixture
 def telemetry() -> Iterator[Telemetry]:
-    yield (made := _telemetry())
+    yield (made := new_telemetry())
     assert made.observer._handshakes == {}
 
 
-def _telemetry() -> Telemetry:
+def new_telemetry() -> Telemetry:
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
@@ -166,7 +166,7 @@ async def test_messages_are_traces_linked_to_their_handshake(
 
 async def test_a_publication_carries_its_trace_to_other_processes() -> None:
     """What members get in process B belongs to what was handled in process A."""
-    here, there = _telemetry(), _telemetry()
+    here, there = new_telemetry(), new_telemetry()
     sent: list[Publication] = []
     here.observer.publishing([publication := Publication("chat.lobby", "hello")])
     sent.append(publication)
