@@ -13,6 +13,8 @@ from consumers_tests.browser import chromium, needs_chromium
 
 pytestmark = needs_chromium
 
+PATIENCE = 20
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LiveServer]:
@@ -59,6 +61,32 @@ def test_staff_looks_and_acts(server: LiveServer, page: Page) -> None:
         error.click()
         expect(page.locator("#failures pre")).to_contain_text("in stock")
     assert faults == []
+
+
+def test_rates_are_shown(server: LiveServer, page: Page) -> None:
+    """The page tells how many messages come and go in a second, and by whom."""
+    page.goto(server.http_url("/inspector?token=staff"))
+    figures = {
+        name: page.locator("#figures li", has_text=f"{name} per second").locator(
+            ".value"
+        )
+        for name in ("Received", "Sent")
+    }
+    with connect(server.url("/tables/3?token=eve"), proxy=None) as eve:
+        for figure in figures.values():
+            expect(figure).to_have_text("0")
+        sent = 0
+        while any(figure.inner_text() == "0" for figure in figures.values()):
+            eve.send('{"type": "order", "item": "tea"}')
+            assert json.loads(eve.recv(timeout=PATIENCE))["item"] == "tea"
+            sent += 1
+            page.wait_for_timeout(50)
+            assert sent < PATIENCE * 20
+        for figure in figures.values():
+            expect(figure).to_have_text("0")
+        for name in ("in", "out"):
+            value = page.locator(f'#rows [data-name="{name}"]')
+            expect(value).to_have_text(f"{sent}")
 
 
 def test_others_are_told_that_they_may_not(server: LiveServer, page: Page) -> None:
