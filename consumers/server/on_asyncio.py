@@ -76,6 +76,7 @@ async def _listen(
         config=config,
         server_state=server.server_state,
         app_state=server.lifespan.state,
+        _loop=loop,  # to ask for it is a system call before Python 3.12
     )
     context = config.ssl
     server.servers = [
