@@ -22,7 +22,7 @@ state      what may be done when
 close      close codes
 errors     the tree of exceptions; ``seldom``: how often a log tells of strangers
 clock      the clock that all timers go by
-limits     all bounds; ``rates`` and ``metering`` count what comes
+limits     all bounds; ``rates`` and ``metering`` count, ``over_limit`` what is more
 observing  being told what happens: ``logs``, ``metrics``, ``health``, ``inspector``
 schema     the application described, for others and on one of its ``pages``
 client     the client, in Python and JavaScript

@@ -9,12 +9,22 @@ Source of the events: ASGI WebSocket, "Receive - receive event".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import msgspec
 
 from .errors import InvalidMessage
-from .shape import Shape, json_misfit, msgpack_misfit, size_of_text
+from .shape import (
+    TOO_DEEP,
+    TOO_MANY,
+    Shape,
+    json_misfit,
+    msgpack_misfit,
+    size_of_text,
+)
+
+if TYPE_CHECKING:
+    from .over_limit import LimitName
 
 __all__ = [
     "Decode",
@@ -37,6 +47,11 @@ _INVALID_UTF8_OR_SYNTAX: Final = 1007
 _WRONG_FRAME: Final = 1003
 _SCHEMA: Final = 1008
 _TOO_BIG: Final = 1009
+_MISFITS: Final[dict[str, LimitName]] = {
+    TOO_MANY: "message_items",
+    TOO_DEEP: "message_depth",
+}
+"""``{what is too much: the limit that says so}``."""
 
 
 def size_of_received(event: Event) -> int:
@@ -53,7 +68,9 @@ def _wrong_frame(expected: str) -> NoReturn:
 def _check_size(size: int, shape: Shape) -> None:
     if shape.bytes is not None and size > shape.bytes:
         detail = f"got {size:,} bytes, at most {shape.bytes:,} may come"
-        raise InvalidMessage(_TOO_BIG, "the message is too big", detail)
+        raise InvalidMessage(
+            _TOO_BIG, "the message is too big", detail, limit="message_bytes"
+        )
 
 
 def _check_fit(misfit: str | None, shape: Shape) -> None:
@@ -61,7 +78,7 @@ def _check_fit(misfit: str | None, shape: Shape) -> None:
         items = f"at most {shape.items:,} items" if shape.items else ""
         levels = f"at most {shape.depth:,} levels" if shape.depth else ""
         detail = ", ".join(each for each in (items, levels) if each)
-        raise InvalidMessage(_SCHEMA, misfit, detail, "too_large")
+        raise InvalidMessage(_SCHEMA, misfit, detail, "too_large", _MISFITS[misfit])
 
 
 # Servers may leave a key out or set it to None (ASGI: "exactly one of these must be

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from .codecs import CODECS, Codec
 from .errors import MessageNotEncodable
 from .groups import Groups, Kind, Membership, Publication
+from .over_limit import exceeded
 from .queues.backlog import Backlog, Entry
 from .state import OPEN
 from .websocket import WebSocket
@@ -209,10 +210,10 @@ class Delivery(WebSocket):
         self._lost(
             "overflowed", 1 if publication.items is None else len(publication.items)
         )
-        log.warning(
-            "connection %s: closed with 1013, it reads too slowly: %d publications "
+        exceeded(
+            "outbox",
+            "closed with 1013, it reads too slowly: %d publications "
             "wait for it, %d bytes, and %s of group %s allows no more",
-            self.id,
             self._ledger.messages,
             self._ledger.bytes,
             type(publication.policy).__name__,

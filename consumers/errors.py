@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from .history import Position
+    from .over_limit import LimitName
 
 __all__ = [
     "ConfigurationError",
@@ -108,8 +109,9 @@ class InvalidMessage(ConsumersError, ValueError):
         reason: str,
         detail: str = "",
         code: str = "invalid_message",
+        limit: LimitName | None = None,
     ) -> None:
-        super().__init__(close_code, reason, detail, code)
+        super().__init__(close_code, reason, detail, code, limit)
         self.close_code = close_code
         """1003: wrong kind of frame; 1007: not decodable; 1008: violates the schema, or
         is beyond another limit; 1009: too many bytes; 4429: too many messages."""
@@ -120,6 +122,9 @@ class InvalidMessage(ConsumersError, ValueError):
         self.code = code
         """What its sender is answered with, where messages have types and it closes
         nothing: ``invalid_message``, ``too_large`` or ``rate_limited``."""
+        self.limit = limit
+        """Which of the limits for one message it is beyond: ``message_bytes``,
+        ``message_items`` or ``message_depth``."""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason

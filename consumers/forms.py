@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from .codecs import CODECS, Codec, Event
+from .errors import InvalidMessage
 from .limits import DEFAULT_SHAPE
+from .over_limit import note_misfit
 from .state import OPEN, Action
 
 if TYPE_CHECKING:
@@ -32,6 +34,11 @@ class Forms:
 
     if TYPE_CHECKING:
 
+        @property
+        def id(self) -> str:
+            """What names this connection."""
+            ...
+
         async def _transmit(self, event: Event) -> None: ...
         async def _do(self, action: Action) -> None: ...
         async def _raise_gone(self) -> NoReturn: ...
@@ -46,7 +53,11 @@ class Forms:
             await self._raise_gone()
         if self._meter is not None:
             self._meter.count(event)
-        return decode(event)
+        try:
+            return decode(event)
+        except InvalidMessage as error:
+            note_misfit(self, error)  # a view may catch it, and go on
+            raise
 
     def _by(self, codec: Codec) -> Decode:
         """Return what decodes this connection's messages by a codec."""

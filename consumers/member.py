@@ -13,6 +13,7 @@ from .errors import NotAllowed
 from .groups import Groups, Membership, Past, Target
 from .handlers.call import current_call
 from .history import Position, Recovery
+from .over_limit import exceeded
 from .state import CONNECTING, OPEN, Action
 
 if TYPE_CHECKING:
@@ -249,6 +250,8 @@ class GroupMember(Delivery):
         # A user's own, which all of its connections are in, begin with an @.
         known = self._memberships.keys() | {name.name for name in names}
         if sum(not name.startswith("@") for name in known) > most:
+            text = "may not join more groups: limits.groups allows %d"
+            exceeded("groups", text, most, by=self)
             raise NotAllowed(
                 f"a connection may be a member of {most} groups, which "
                 "limits.groups sets; leave those that it needs no more"

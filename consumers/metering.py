@@ -6,15 +6,13 @@ to subtract from. See `Bucket`.
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from .decoding import size_of_received
 from .errors import InvalidMessage, MessageError
+from .over_limit import exceeded
 from .rates import Bucket
-from .seldom import Seldom
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -23,18 +21,8 @@ if TYPE_CHECKING:
     from .handshake.connection import Connection
     from .limits import Limits
 
-__all__ = ["Meter", "meter_for", "over_rate"]
+__all__ = ["Meter", "meter_for"]
 
-over_rate: Final[Counter[str]] = Counter()
-"""How often messages came faster than they may, by the limit's name.
-
-Each message that was answered, slowed down or closed for counts; where there is only a
-warning, each ``burst`` of them counts once."""
-
-_seldom: Final = {
-    name: Seldom(logging.getLogger("consumers"))
-    for name in ("message_rate", "byte_rate")
-}
 _REASON: Final = "too many messages"
 _VIOLATION: Final = 1008
 
@@ -158,21 +146,26 @@ class Meter:
             if measured.left < 0:
                 self._look(measured, size, "byte_rate", answers)
 
-    def _look(self, bucket: Bucket, taken: int, name: str, answers: bool) -> None:
+    def _look(
+        self,
+        bucket: Bucket,
+        taken: int,
+        name: Literal["message_rate", "byte_rate"],
+        answers: bool,
+    ) -> None:
         """Fill a bucket that is empty; do what is chosen where that is not enough."""
         if bucket.fill(self._time()):
             return
-        over_rate[name] += 1
         rate = bucket.rate
-        _seldom[name].warn(
-            "connection %s of %s sends faster than limits.%s allows, %s a second and "
-            "%s at once; over_rate = %r",
-            self._connection.id,
-            type(self._connection).__name__,
+        exceeded(
+            name,
+            "sends faster than limits.%s allows, %s a second and %s at once; "
+            "over_rate = %r",
             name,
             f"{rate.per_second:g}",
             rate.burst,
             self._how,
+            by=self._connection,
         )
         if self._how == "warn":
             bucket.reset()

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["ANYTHING", "Shape", "json_misfit", "msgpack_misfit", "size_of_text"]
+__all__ = [
+    "ANYTHING",
+    "TOO_DEEP",
+    "TOO_MANY",
+    "Shape",
+    "json_misfit",
+    "msgpack_misfit",
+    "size_of_text",
+]
 
 
 class Shape(NamedTuple):
@@ -39,8 +47,9 @@ ANYTHING: Final = Shape(None, None, None)
 """A message that is not bounded, or was looked at before."""
 
 _ENDLESS: Final = 1 << 62
-_ITEMS: Final = "the message has too many items"
-_DEPTH: Final = "the message is nested too deeply"
+
+TOO_MANY: Final = "the message has too many items"
+TOO_DEEP: Final = "the message is nested too deeply"
 
 
 def size_of_text(text: str) -> int:
@@ -67,9 +76,9 @@ def json_misfit(text: str, shape: Shape) -> str | None:
         return None
     bare = _without_strings(text)
     if many and _items(bare) > (shape.items or 0):
-        return _ITEMS
+        return TOO_MANY
     if deep and not _is_flat(bare, shape.depth or 0):
-        return _DEPTH
+        return TOO_DEEP
     return None
 
 
@@ -137,9 +146,9 @@ def msgpack_misfit(data: bytes, shape: Shape) -> str | None:
         items += count
         due.append(2 * count if is_map else count)
         if items > most:
-            return _ITEMS
+            return TOO_MANY
         if len(due) - 1 > deepest:
-            return _DEPTH
+            return TOO_DEEP
     return None
 
 

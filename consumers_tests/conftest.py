@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from consumers_tests.excesses import Excesses
 from consumers_tests.must_run import NoSilentSkips
 from consumers_tests.thorough import are_all_wanted, is_left_out
 from consumers_tests.valkey import Valkey
@@ -71,6 +72,14 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """Run each asynchronous test on asyncio and trio, or on uvloop too."""
     backend: tuple[str, dict[str, Any]] = request.param
     return backend
+
+
+@pytest.fixture
+def excesses(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Excesses:
+    """Return what tells which limits the test has exceeded."""
+    return Excesses(monkeypatch, caplog)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
 """`App`: sockets and HTTP, middleware, lifespan and state in one application."""
 
+from contextlib import AsyncExitStack
+from typing import Any
+
 import pytest
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -109,25 +112,36 @@ async def test_a_mistake_of_the_table_is_told_at_once() -> None:
     )
 
 
-async def test_limits_are_the_application_s_unless_the_class_has_some() -> None:
-    """A class's own limits win."""
+async def test_limits_are_the_application_s_unless_something_has_its_own() -> None:
+    """A class's own limits win, and over these those of a route."""
 
     class Idle(WebSocketConsumer):
         async def on_receive(self, message: str) -> None: ...
 
+    class Longer(Idle):
+        limits = Limits(idle_timeout=40)
+
+    own: Any = {"limits": Limits(idle_timeout=60)}
+    times = {"/app": 20, "/class": 40, "/route": 60, "/over-class": 60}
     routes = [
         WebSocketRoute("/app", Idle),
-        WebSocketRoute("/own", Idle, limits=Limits(idle_timeout=60)),
+        WebSocketRoute("/class", Longer),
+        WebSocketRoute("/route", Idle, **own),
+        WebSocketRoute("/over-class", Longer, **own),
     ]
-    app = App(routes, limits=Limits(idle_timeout=5))
-    async with (
-        TestClient(app) as client,
-        client.connect("/own") as long,
-        client.connect("/app") as short,
-    ):
-        await client.advance(5)
-        assert (await short.receive_close()).code == 1001
-        assert long.closed is None
+    app = App(routes, limits=Limits(idle_timeout=20))
+    async with TestClient(app) as client, AsyncExitStack() as stack:
+        due = [
+            (seconds, await stack.enter_async_context(client.connect(path)))
+            for path, seconds in times.items()
+        ]
+        for now in (20, 40, 60):
+            await client.advance(19.9)
+            assert not any(ws.closed for seconds, ws in due if seconds >= now)
+            await client.advance(0.1)
+            for seconds, ws in due:
+                if seconds == now:
+                    assert (await ws.receive_close()).code == 1001
 
 
 # -- HTTP -----------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Limits: what they are by default, and which values they take."""
 
 import math
+import re
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,76 @@ OPTIONAL_COUNTS = [
 RATES = ["message_rate", "byte_rate"]
 OPTIONAL = ["handshake_timeout", "idle_timeout", "heartbeat", "handler_timeout"]
 
+_HEARTBEAT = "runtime/test_vigil_heartbeat.py"
+_METERING = "test_metering.py"
+_CROWD = "handshake/test_crowd.py"
+_FAREWELL = "runtime/test_farewell.py"
+_MESSAGES = "test_limits_messages.py"
+_TIMEOUTS = "runtime/test_runtime_timeouts.py"
+
+# {limit: (a file, the tests in it)}: these go one below it, up to it, and beyond. With
+# it off, or one higher where it always applies, one of them goes beyond it in vain.
+EDGES = {
+    "connections": (_CROWD, "test_connections_in_all"),
+    "connections_per_address": (_CROWD, "test_connections_per_address"),
+    "connections_per_user": (_CROWD, "test_connections_per_user"),
+    "handshake_timeout": (
+        _TIMEOUTS,
+        "test_a_handshake_that_takes_too_long_is_refused_with_408",
+        "test_without_a_time_a_handshake_takes_any",
+    ),
+    "message_bytes": (_MESSAGES, "test_bytes_of_a_message"),
+    "message_items": (_MESSAGES, "test_items_and_depth_of_a_message"),
+    "message_depth": (_MESSAGES, "test_items_and_depth_of_a_message"),
+    "message_rate": (
+        _METERING,
+        "test_too_many_close",
+        "test_without_a_rate_all_are_heard",
+    ),
+    "byte_rate": (_METERING, "test_bytes_are_counted_as_well"),
+    "over_rate": (
+        _METERING,
+        "test_a_warning_once_for_each_burst",
+        "test_an_answer_without_an_id",
+        "test_slowing_down",
+        "test_too_many_close",
+        "test_without_a_rate_all_are_heard",
+    ),
+    "handler_timeout": (
+        _MESSAGES,
+        "test_on_receive_that_takes_too_long",
+        "test_a_typed_message_that_takes_too_long",
+        "test_without_a_time_it_may_take_any",
+    ),
+    "idle_timeout": (
+        _TIMEOUTS,
+        "test_an_idle_client_is_closed_with_1001",
+        "test_by_default_an_idle_client_stays",
+    ),
+    "disconnect_timeout": (
+        _FAREWELL,
+        "test_on_disconnect_is_cancelled_after_disconnect_timeout",
+    ),
+    "close_timeout": (
+        _FAREWELL,
+        "test_on_disconnect_does_not_wait_for_a_goodbye_that_nobody_reads",
+    ),
+    "inbox": ("queues/test_inbox.py", "test_reading_ahead_is_bounded"),
+    "heartbeat": (
+        _HEARTBEAT,
+        "test_a_silent_client_is_pinged_and_then_closed",
+        "test_without_a_heartbeat_nobody_is_pinged",
+    ),
+    "heartbeat_timeout": (
+        _HEARTBEAT,
+        "test_a_silent_client_is_pinged_and_then_closed",
+        "test_who_answers_stays",
+    ),
+    "groups": (_MESSAGES, "test_groups_of_a_connection"),
+    "outbox_messages": (_MESSAGES, "test_publications_that_wait_for_a_client"),
+    "outbox_bytes": (_MESSAGES, "test_publications_that_wait_for_a_client"),
+}
+
 
 def made(name: str, value: Any) -> Limits:
     """Return limits with one of them set."""
@@ -42,6 +114,17 @@ def test_every_field_is_one_of_these() -> None:
     assert sorted(field.name for field in fields(Limits)) == sorted(
         [*TIMES, *COUNTS, *OPTIONAL_COUNTS, *RATES, "over_rate"]
     )
+
+
+def test_every_field_has_a_test_of_its_edge() -> None:
+    """Each limit, and nothing else, has one that is where the table says it is."""
+    assert EDGES.keys() == {field.name for field in fields(Limits)}
+    for name, (path, *tests) in EDGES.items():
+        source = (Path(__file__).parent / path).read_text()
+        missing = [each for each in tests if f"async def {each}(" not in source]
+        assert (name, missing) == (name, [])
+        assert re.search(rf"\b{name}\b", source), name
+        assert tests
 
 
 @pytest.mark.parametrize("name", TIMES)

@@ -64,15 +64,24 @@ class Stream(msgspec.Struct, tag="stream"):
     pass
 
 
-async def test_bytes_of_a_message() -> None:
-    """As many come back, on whatever server; one more closes with 1009."""
+@pytest.mark.parametrize("most", [10, None])
+async def test_bytes_of_a_message(most: int | None) -> None:
+    """As many come back, on whatever server; one more closes with 1009.
+
+    Off, as many come back as no default allows.
+    """
     async with (
-        serving(Echo, limits=Limits(message_bytes=10)) as client,
+        serving(Echo, limits=Limits(message_bytes=most)) as client,
         client.connect("/") as ws,
     ):
         for text in ('"1234567"', '"12345678"'):
             await ws.send(text)
             assert await ws.receive() == text
+        if most is None:
+            for size in (9, 1 << 20):
+                await ws.send(f'"{"x" * size}"')
+                assert len(await ws.receive()) == size + 2
+            return
         await ws.send('"123456789"')
 
         closed = await ws.receive_close()
@@ -164,6 +173,50 @@ async def test_groups_of_a_connection(most: int | None) -> None:
     else:
         [outcome] = outcomes
         assert "member of 2 groups" in outcome
+
+
+@pytest.mark.parametrize(
+    ("bounds", "sent", "fits"),
+    [
+        (Limits(outbox_messages=3), ["1", "2"], True),
+        (Limits(outbox_messages=3), ["1", "2", "3"], True),
+        (Limits(outbox_messages=3), ["1", "2", "3", "4"], False),
+        (Limits(outbox_messages=4), ["1", "2", "3", "4"], True),
+        (Limits(outbox_bytes=9), ["1234", "1234"], True),
+        (Limits(outbox_bytes=9), ["1234", "12345"], True),
+        (Limits(outbox_bytes=9), ["1234", "123456"], False),
+        (Limits(outbox_bytes=10), ["1234", "123456"], True),
+    ],
+)
+async def test_publications_that_wait_for_a_client(
+    bounds: Limits, sent: list[str], fits: bool
+) -> None:
+    """So many may wait, of so many bytes; with one more it is closed with 1013.
+
+    The control of each, since these are never off, is a limit of one more.
+    """
+
+    class Member(WebSocketConsumer):
+        limits = bounds
+
+        async def on_connect(self) -> None:
+            await self.join("room")
+
+    groups = Groups()
+    async with serving(Member, groups=groups) as client, client.connect("/") as ws:
+        await client.settle()
+        await ws.stall(0)
+        for each in sent:
+            assert await groups.count("room") == 1
+            await groups.publish("room", each)
+        assert await groups.count("room") == fits
+        await ws.resume()
+        if fits:
+            assert [await ws.receive() for _ in sent] == sent
+        else:
+            await client.settle()
+            assert ws.closed is not None
+            assert ws.closed.code == 1013
 
 
 async def test_subscriptions_of_a_client() -> None:

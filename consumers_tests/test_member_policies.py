@@ -23,6 +23,7 @@ from consumers import (
 from consumers.queues.policies import Policy
 from consumers.testing import ServerStyle, TestClient
 from consumers_tests.doubles import Journal, both_servers, wait_for
+from consumers_tests.excesses import Excesses
 
 
 def app_with(policy: Policy, kind: type[WebSocketConsumer]) -> App:
@@ -257,7 +258,7 @@ class Telling(Member):
 
 @both_servers
 async def test_what_waits_for_who_is_closed_with_1013_is_counted(
-    server: ServerStyle, caplog: pytest.LogCaptureFixture
+    server: ServerStyle, caplog: pytest.LogCaptureFixture, excesses: Excesses
 ) -> None:
     """What waits, and the one for which there was no room."""
 
@@ -280,7 +281,7 @@ async def test_what_waits_for_who_is_closed_with_1013_is_counted(
             counted = app.groups.statistics()
             assert (counted["overflowed"], counted["given_up"]) == (1, 2)
 
-    assert "CloseWhenFull of group room allows no more" in caplog.text
+    assert "CloseWhenFull of group room allows no more" in excesses.line
     assert caplog.text.count("which are dropped") == 1
 
 

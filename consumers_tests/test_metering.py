@@ -1,6 +1,5 @@
 """Metering: messages that come too fast, on their way to the application."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,10 +10,11 @@ import pytest
 from consumers import App, Limits, MessageError, WebSocketConsumer, receives
 from consumers.errors import InvalidMessage
 from consumers.limits import OverRate
-from consumers.metering import meter_for, over_rate
+from consumers.metering import meter_for
 from consumers.rates import Rate
 from consumers.testing import ClientConnection, TestClient
 from consumers_tests.doubles import serving
+from consumers_tests.excesses import Excesses
 
 MESSAGES = Rate(per_second=2, burst=3)
 V1 = "consumers.v1+json"
@@ -43,13 +43,6 @@ def limits(how: OverRate, **settings: Any) -> Limits:
     return Limits(**{"message_rate": MESSAGES, "over_rate": how, **settings})
 
 
-@pytest.fixture(autouse=True)
-def counted() -> Any:
-    """Count from zero."""
-    over_rate.clear()
-    return over_rate
-
-
 @asynccontextmanager
 async def talking(
     consumer: type[WebSocketConsumer], bounds: Limits, *offers: str
@@ -72,16 +65,18 @@ async def echoes(ws: ClientConnection, count: int) -> None:
 
 
 @pytest.mark.parametrize("consumer", [Echo, Several])
-async def test_too_many_close(consumer: type[WebSocketConsumer], counted: Any) -> None:
+async def test_too_many_close(
+    consumer: type[WebSocketConsumer], excesses: Excesses
+) -> None:
     """A burst is heard, and one more closes with 1008."""
     async with talking(consumer, limits("close")) as (_, ws):
         await echoes(ws, 3)
-        assert counted == {}
+        assert excesses.counted == {}
         await ws.send("more")
 
         closed = await ws.receive_close()
         assert (closed.code, closed.reason) == (1008, "too many messages")
-        assert counted == {"message_rate": 1}
+        assert excesses.counted == {"message_rate": 1}
 
 
 async def test_as_many_as_come_back_are_heard_for_ever() -> None:
@@ -97,43 +92,50 @@ async def test_as_many_as_come_back_are_heard_for_ever() -> None:
 
 
 @pytest.mark.parametrize("how", ["warn", "answer", "slow", "close"])
-async def test_without_a_rate_all_are_heard(how: OverRate, counted: Any) -> None:
+async def test_without_a_rate_all_are_heard(how: OverRate, excesses: Excesses) -> None:
     """The control: what is switched off does nothing, and no meter is made."""
     async with talking(Echo, limits(how, message_rate=None)) as (_, ws):
         await echoes(ws, 20)
 
-    assert counted == {}
+    assert excesses.counted == {}
     assert meter_for(None, limits(how, message_rate=None), float) is None  # type: ignore[arg-type]
 
 
-async def test_a_warning_once_for_each_burst(
-    counted: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_warning_once_for_each_burst(excesses: Excesses) -> None:
     """By default all are heard; it is counted, and logged once a second at most."""
-    with caplog.at_level(logging.WARNING, "consumers"):
-        async with talking(Echo, limits("warn")) as (_, ws):
-            await echoes(ws, 3)
-            assert counted == {}
-            await echoes(ws, 9)
+    async with talking(Echo, limits("warn")) as (_, ws):
+        await echoes(ws, 3)
+        assert excesses.counted == {}
+        assert excesses.lines == []
+        await echoes(ws, 9)
 
-    assert counted == {"message_rate": 3}
-    assert len([each for each in caplog.messages if "limits.message_rate" in each]) <= 1
+    assert excesses.counted == {"message_rate": 3}
+    assert excesses.line.endswith(
+        "of Echo sends faster than limits.message_rate allows, 2 a second and 3 at "
+        "once; over_rate = 'warn'"
+    )
 
 
-async def test_bytes_are_counted_as_well(counted: Any) -> None:
-    """As many as there are may come, in UTF-8, and one byte more is too much."""
-    bounds = limits("close", message_rate=None, byte_rate=Rate(10, 10))
-    async with talking(Echo, bounds) as (client, ws):
-        await ws.send("éx3456789")
-        assert await ws.receive() == "éx3456789"
-        await client.advance(1)
-        await ws.send("x" * 10)
-        assert await ws.receive() == "x" * 10
-        assert counted == {}
-        await ws.send("x")
+@pytest.mark.parametrize("rate", [Rate(10, 10), None])
+async def test_bytes_are_counted_as_well(rate: Rate | None, excesses: Excesses) -> None:
+    """As many as there are may come, in UTF-8, or one less; one more is too much.
 
-        assert (await ws.receive_close()).code == 1008
-        assert counted == {"byte_rate": 1}
+    The control is the same bytes without a limit.
+    """
+    bounds = limits("close", message_rate=None, byte_rate=rate)
+    async with serving(Echo, limits=bounds) as client:
+        for text in ("éx345678", "éx3456789", "éx3456789x"):
+            for parts in ([text], [text[:5], text[5:]]):
+                async with client.connect("/") as ws:
+                    for part in parts:
+                        await ws.send(part)
+                    if rate is None or len(text.encode()) <= 10:
+                        assert [await ws.receive() for _ in parts] == parts
+                        continue
+                    assert [await ws.receive() for _ in parts[1:]] == parts[:-1]
+                    assert (await ws.receive_close()).code == 1008
+
+    assert excesses.counted == ({} if rate is None else {"byte_rate": 2})
 
 
 @pytest.mark.parametrize("consumer", [Echo, Several])
@@ -194,7 +196,9 @@ async def test_a_close_that_says_when_to_return() -> None:
 
 
 @pytest.mark.parametrize("consumer", [Echo, Several])
-async def test_slowing_down(consumer: type[WebSocketConsumer], counted: Any) -> None:
+async def test_slowing_down(
+    consumer: type[WebSocketConsumer], excesses: Excesses
+) -> None:
     """All are heard, the burst at once and the rest at the rate."""
     async with talking(consumer, limits("slow")) as (client, ws):
         for number in range(6):
@@ -207,7 +211,7 @@ async def test_slowing_down(consumer: type[WebSocketConsumer], counted: Any) -> 
             heard.append(await ws.receive())
 
         assert heard == ["0", "1", "2", "3", "4", "5"]
-        assert counted["message_rate"] >= 1
+        assert excesses.counted["message_rate"] >= 1
 
 
 async def test_who_is_slowed_down_can_leave() -> None:

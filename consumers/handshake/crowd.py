@@ -7,14 +7,13 @@ the connection has ended, however that was.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from ipaddress import IPv6Address, ip_network
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from starlette.exceptions import HTTPException
 
-from consumers.seldom import Seldom
+from consumers.over_limit import exceeded
 
 from .refusals import count_refusal
 
@@ -33,14 +32,16 @@ RETRY_AFTER: Final = 5
 _HOUSEHOLD: Final = 64
 """The bits of an IPv6 address that one customer of a provider has, at least."""
 
-_LIMITS: Final[dict[str, RefusalReason]] = {
+_Limit: TypeAlias = Literal[
+    "connections", "connections_per_address", "connections_per_user"
+]
+
+_LIMITS: Final[dict[_Limit, RefusalReason]] = {
     "connections": "limit_total",
     "connections_per_address": "limit_address",
     "connections_per_user": "limit_user",
 }
 """``{limit: the reason of a refusal by it}``."""
-
-_seldom: Final = {name: Seldom(logging.getLogger("consumers")) for name in _LIMITS}
 
 
 class Crowd:
@@ -167,9 +168,8 @@ def _take_out(counter: Counter[str], name: str | None) -> None:
             del counter[name]
 
 
-def _full(name: str, most: int, status: int, detail: str) -> HTTPException:
+def _full(name: _Limit, most: int, status: int, detail: str) -> HTTPException:
     count_refusal(_LIMITS[name])
-    _seldom[name].warn(
-        "connection refused with %d: limits.%s allows %d", status, name, most
-    )
+    text = "connection refused with %d: limits.%s allows %d"
+    exceeded(name, text, status, name, most)
     return HTTPException(status, detail, {"retry-after": str(RETRY_AFTER)})

@@ -20,6 +20,7 @@ from consumers.errors import ConnectionClosed, MessageError, StateError
 from consumers.handlers.messages import receives
 from consumers.handshake.connection import process_id
 from consumers.handshake.refusals import refused
+from consumers.over_limit import over_limit
 
 from .record import End, Failure
 from .shown import show_text
@@ -105,6 +106,7 @@ class Overview(msgspec.Struct, tag="overview"):
     dropped: int
     codes: dict[str, int]
     refused: dict[str, int]
+    over_limit: dict[str, int]
     ends: list[End]
     failures: list[Failure]
     looked_at: str | None
@@ -225,6 +227,7 @@ class Looking(WebSocketConsumer):
                 dropped=sum(getattr(counters, loss) for loss in _LOSSES),
                 codes=dict(record.codes),
                 refused=dict(refused),
+                over_limit=dict(over_limit),
                 ends=[each for each in record.ends if each.number > known],
                 failures=[each for each in record.failures if each.number > known],
                 looked_at=None if self._life is None else self._life.consumer.id,

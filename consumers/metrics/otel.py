@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consumers.errors import ConfigurationError
 from consumers.handshake.refusals import refused
-from consumers.metering import over_rate
 from consumers.observing import Observer
+from consumers.over_limit import over_limit
 
 from .outcomes import consumer_name, name_of_code, outcome_of
 
@@ -109,10 +109,10 @@ class OpenTelemetry(Observer):
             "Handshakes that were refused, by reason",
         )
         meter.create_observable_counter(
-            "consumers.over_rate",
-            [_looking_at(over_rate, "consumers.limit")],
-            "{message}",
-            "Messages faster than they may come",
+            "consumers.over_limit",
+            [_looking_at(over_limit, "consumers.limit")],
+            "{excess}",
+            "How often a limit was exceeded",
         )
 
     # -- connections ----------------------------------------------------------------

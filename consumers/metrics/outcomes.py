@@ -8,6 +8,7 @@ from anyio import get_cancelled_exc_class
 
 from consumers.close import CLOSE_CODES
 from consumers.errors import ConnectionClosed, InvalidMessage, MessageError, NotAllowed
+from consumers.runtime.answering import TookTooLong
 
 if TYPE_CHECKING:
     from consumers.consumer import WebSocketConsumer
@@ -31,12 +32,15 @@ def name_of_code(code: int) -> str:
 def outcome_of(error: BaseException | None) -> str:
     """Return what came of handling a message.
 
-    ``"rejected"``: its sender was told what is wrong with it. ``"gone"``: the client
-    left meanwhile. ``"failed"``: an exception that nobody had thought of.
+    ``"rejected"``: its sender was told what is wrong with it. ``"timeout"``: it took
+    longer than it may. ``"gone"``: the client left meanwhile. ``"failed"``: an
+    exception that nobody had thought of.
     """
     match error:
         case None:
             return "ok"
+        case TookTooLong() | MessageError(code="timeout"):
+            return "timeout"
         case MessageError() | NotAllowed() | InvalidMessage():
             return "rejected"
         case ConnectionClosed():

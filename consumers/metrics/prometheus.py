@@ -22,8 +22,8 @@ from starlette.routing import Route
 
 from consumers.errors import ConfigurationError
 from consumers.handshake.refusals import refused
-from consumers.metering import over_rate
 from consumers.observing import Observer
+from consumers.over_limit import over_limit
 from consumers.runtime.traffic import traffic_of, waiting_for
 
 from .outcomes import consumer_name, name_of_code, outcome_of
@@ -271,7 +271,7 @@ class _Looking:
             "refusals", "Handshakes that were refused, by reason", "reason", refused
         )
         yield _counter(
-            "over_rate", "Messages faster than they may come", "limit", over_rate
+            "over_limit", "How often a limit was exceeded", "limit", over_limit
         )
         yield from self._of_groups()
 

@@ -24,6 +24,7 @@ from consumers.errors import (
     NotAllowed,
     StateError,
 )
+from consumers.over_limit import exceeded
 from consumers.state import CLOSING
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from .runtime import Runtime
 
-__all__ = ["Answering", "answer_error", "in_time"]
+__all__ = ["Answering", "TookTooLong", "answer_error", "in_time"]
 
 _OWN_ENDS: Final = (
     ConnectionClosed,
@@ -139,11 +140,12 @@ class Answering:
         if timeout is None and not receiver.streams:
             timeout = self._consumer._bounds.handler_timeout
             if self._reader is None and self._consumer.protocol is None and timeout:
-                return await in_time(timeout, lambda: work)
+                return await in_time(self._consumer, timeout, lambda: work)
         if timeout is None:
             return await work
         with move_on_after(timeout):
             return await work
+        _note_late(self._consumer, timeout)
         raise MessageError("timeout")
 
     async def _stream(
@@ -181,17 +183,33 @@ async def _in_thread(method: Callable[..., Any], *given: Any, **named: Any) -> A
     return await anyio.to_thread.run_sync(partial(method, *given, **named))
 
 
+class TookTooLong(WebSocketException):
+    """Ends the connection of a message that was not handled in time."""
+
+    def __init__(self) -> None:
+        super().__init__(1013, "a message took too long")
+
+
 async def in_time(
-    seconds: float, handle: Callable[..., Awaitable[Any]], *given: Any
+    consumer: WebSocketConsumer,
+    seconds: float,
+    handle: Callable[..., Awaitable[Any]],
+    *given: Any,
 ) -> Any:
     """Return what a hook does, or close the connection where it takes too long.
 
     Raises:
-        starlette.exceptions.WebSocketException: It did.
+        TookTooLong: It did.
     """
     with move_on_after(seconds):
         return await handle(*given)
-    raise WebSocketException(1013, "a message took too long")
+    _note_late(consumer, seconds)
+    raise TookTooLong
+
+
+def _note_late(consumer: WebSocketConsumer, seconds: float) -> None:
+    text = "did not handle a message within %g s"
+    exceeded("handler_timeout", text, seconds, by=consumer)
 
 
 async def answer_error(

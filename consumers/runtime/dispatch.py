@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from consumers.errors import ConnectionClosed, InvalidMessage, MessageError
 from consumers.handlers.call import Call
+from consumers.over_limit import note_misfit
 from consumers.protocol.reading import Refused
 from consumers.state import CLOSING
 
@@ -243,6 +244,7 @@ class Dispatch(Answering):
         try:
             self.cancel(reader.cancelled_by(event, error))
         except Refused as refused:
+            note_misfit(self._consumer, error)
             return self._send(self.answers.error(refused.id, refused.answer))
         return checkpoint()
 

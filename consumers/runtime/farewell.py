@@ -22,6 +22,7 @@ from consumers.close import CloseEvent
 from consumers.consumer import WebSocketConsumer
 from consumers.errors import ConnectionClosed, Rejected
 from consumers.handshake.refusal import Denial
+from consumers.over_limit import exceeded
 from consumers.state import State
 
 __all__ = ["Farewell"]
@@ -120,9 +121,5 @@ class Farewell:
             finally:
                 clock.cancel_after(scope, math.inf)
         if scope.cancelled_caught:
-            log.warning(
-                "connection %s of %s: on_disconnect was cancelled after %s s",
-                consumer.id,
-                type(consumer).__name__,
-                timeout,
-            )
+            text = "has its on_disconnect cancelled, after %g s"
+            exceeded("disconnect_timeout", text, timeout, by=consumer)

@@ -32,6 +32,7 @@ from consumers.groups import groups_of_user
 from consumers.handshake.refusals import count_refusal
 from consumers.limits import DEFAULT_LIMITS
 from consumers.metering import meter_for
+from consumers.over_limit import exceeded
 from consumers.state import CLOSED, CONNECTING, OPEN
 
 from .admission import admit, admit_user, permit
@@ -311,7 +312,9 @@ class Runtime(Life):
         if not plan.on_receive.is_plain:
             handle = partial(self.hooks.call, plan.on_receive, handle, {})
         timeout = consumer._bounds.handler_timeout
-        return handle if timeout is None else partial(in_time, timeout, handle)
+        if timeout is None:
+            return handle
+        return partial(in_time, consumer, timeout, handle)
 
     async def _take(self) -> Event:
         """Return the next event."""
@@ -357,6 +360,8 @@ class Runtime(Life):
         assert timeout is not None
         with move_on_after(timeout):
             return await self.consumer._inbox.next()
+        text = "closed with 1001: no message came for %g s"
+        exceeded("idle_timeout", text, timeout, by=self.consumer)
         self._set_closed(1001, "idle for too long")
         return await self.consumer._inbox.next()  # the end
 

@@ -27,6 +27,7 @@ from consumers.handlers.messages import Receiving
 from consumers.handlers.receivers import Receiver
 from consumers.handlers.signatures import NOTHING
 from consumers.history import Position
+from consumers.over_limit import note_misfit
 from consumers.protocol.frames import (
     PROTOCOLS,
     Cancel,
@@ -149,6 +150,7 @@ class Session(Dispatch):
             except InvalidMessage as error:
                 frame = self._frames.read_beyond(event, error)
         except Refused as refused:
+            note_misfit(self._consumer, refused.__cause__)
             return self._send(self.answers.error(refused.id, refused.answer))
         kind = type(frame)
         if kind is Request:

@@ -20,6 +20,7 @@ from consumers.errors import (
 from consumers.handshake.connection import Connection
 from consumers.handshake.refusal import Denial, end_by, leaves
 from consumers.handshake.refusals import count_refusal
+from consumers.over_limit import exceeded, note_misfit
 
 __all__ = ["Verdict"]
 
@@ -86,6 +87,7 @@ class Verdict:
 
     def take_note(self, error: BaseException) -> None:
         """Take over from a known error how the connection ends: the first counts."""
+        note_misfit(self._connection, error)
         closing, refusal = end_by(error)
         self.closing = self.closing or closing
         self.refusal = self.refusal or refusal
@@ -109,6 +111,11 @@ class Verdict:
             return (500, None, None)
         if late and self.refusal is None:
             count_refusal("timeout")
+            exceeded(
+                "handshake_timeout",
+                "refused with 408: limits.handshake_timeout is over",
+                by=self._connection,
+            )
             return (408, None, None)
         return self.refusal or (403, None, None)
 

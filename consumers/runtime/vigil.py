@@ -13,6 +13,7 @@ from consumers.clock import move_on_after
 from consumers.errors import ConnectionClosed, MessageError
 from consumers.handshake.allow import check_rules
 from consumers.handshake.identity import known
+from consumers.over_limit import exceeded
 from consumers.protocol.frames import Ping
 
 from .expiry import seconds_left
@@ -96,6 +97,9 @@ class Vigil:
             if self._heard or (sent and self._is_deaf()):
                 self._look_again()
             else:
+                text = "closed with %d: no sign of life for %g s after a ping"
+                given = (_SILENT, timeout)
+                exceeded("heartbeat_timeout", text, *given, by=self._runtime.consumer)
                 self._runtime.end(_SILENT, "no sign of life")
 
     def _is_deaf(self) -> bool:

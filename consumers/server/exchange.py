@@ -17,6 +17,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
+from consumers.over_limit import exceeded
 from consumers.server.frames import (
     Deflate,
     DeflateSettings,
@@ -237,6 +238,9 @@ class Exchange:
 
     def ended(self, ended: Ended) -> None:
         """Take note that the engine says that no more comes in."""
+        if ended.limit is not None:
+            text = "a connection is closed with %d: %s, as %s says"
+            exceeded(ended.limit, text, ended.code, ended.reason, ended.limit)
         self.stage = Stage.OVER
         self._disconnected(ended.code, ended.reason)
 

@@ -1,12 +1,14 @@
-"""An upper bound on the connections that one process serves at a time."""
+"""What servers refuse by limits of their own, before the application knows of it."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from consumers.handshake.refusals import count_refusal
+from consumers.over_limit import exceeded
 from consumers.server.lifespan import ASGIApplication
 
-__all__ = ["limited"]
+__all__ = ["limited", "note_full", "note_late_head"]
 
 _BODY: Final = b"The server is full; try again later."
 _HEADERS: Final = [
@@ -31,7 +33,7 @@ def limited(app: ASGIApplication, limit: int) -> ASGIApplication:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
         elif served >= limit:
-            await _refuse(scope, send)
+            await _refuse(scope, send, limit)
         else:
             served += 1
             try:
@@ -42,7 +44,21 @@ def limited(app: ASGIApplication, limit: int) -> ASGIApplication:
     return limited_app
 
 
-async def _refuse(scope: Any, send: Any) -> None:
+def note_full(limit: int) -> None:
+    """Count that somebody is refused because ``limit`` are served."""
+    exceeded(
+        "limit_concurrency", "refused with 503: limit_concurrency allows %d", limit
+    )
+
+
+def note_late_head() -> None:
+    """Count that somebody is refused because a request's headers do not end."""
+    count_refusal("header_timeout")
+    exceeded("header_timeout", "cut off: a request's headers took too long")
+
+
+async def _refuse(scope: Any, send: Any, limit: int) -> None:
+    note_full(limit)
     if scope["type"] == "http":
         prefix = "http.response"
     elif "websocket.http.response" in scope.get("extensions", {}):

@@ -8,7 +8,6 @@ from typing import Any, Final
 import h11
 import trio
 
-from consumers.handshake.refusals import count_refusal
 from consumers.server.exchange import http_head
 from consumers.server.frames import Refusal, check_handshake
 from consumers.server.http1 import (
@@ -21,6 +20,7 @@ from consumers.server.http1 import (
     is_websocket,
     websocket_scope,
 )
+from consumers.server.limiting import note_late_head
 from consumers.server.trio_server import Server, target_of
 from consumers.server.trio_transport import HIGH, Gone, Transport
 from consumers.server.trio_websocket import WebSocket
@@ -96,7 +96,7 @@ class HttpConnection:
         elif self._kept or self._h11.their_state is not h11.IDLE:
             self.transport.close()
         else:
-            count_refusal("header_timeout")
+            note_late_head()
             if self._h11.trailing_data[0]:
                 self._refuse(408)
             else:

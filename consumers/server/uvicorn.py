@@ -49,6 +49,7 @@ from consumers.server.frames import (
     read_request,
 )
 from consumers.server.keepalive import Keepalive
+from consumers.server.limiting import note_full
 from consumers.server.uvicorn_http import Http, Waits
 
 __all__ = ["Protocol", "shared_by"]
@@ -214,7 +215,7 @@ class Protocol(Connection):
         if limit is not None and (
             len(state.connections) > limit or len(state.tasks) >= limit
         ):
-            log.warning("Exceeded concurrency limit.")
+            note_full(limit)
             self._refuse(_FULL)
             return
         self._exchange = Exchange(checked, settings, common)

@@ -12,10 +12,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from consumers.handshake.refusals import count_refusal
 from consumers.server.asyncio_websocket import Connection
 from consumers.server.deadlines import Deadlines
 from consumers.server.exchange import http_head
+from consumers.server.limiting import note_late_head
 
 __all__ = ["Http", "Waits"]
 
@@ -48,7 +48,7 @@ class Waits:
 
 def _head_is_late(transport: asyncio.Transport) -> None:
     protocol: Any = transport.get_protocol()
-    count_refusal("header_timeout")
+    note_late_head()
     protocol.head_is_late()
 
 

@@ -13,6 +13,7 @@ from consumers import App, Identity, Limits, WebSocketConsumer, WebSocketRoute
 from consumers.handshake.crowd import Crowd, Crowds, Place, address_of
 from consumers.handshake.refusals import refused
 from consumers.testing import Refused, TestClient
+from consumers_tests.excesses import Excesses
 
 
 class Listening(WebSocketConsumer):
@@ -67,7 +68,7 @@ async def opened(
 
 
 @pytest.mark.parametrize("most", [3, None])
-async def test_connections_in_all(most: int | None) -> None:
+async def test_connections_in_all(most: int | None, excesses: Excesses) -> None:
     """The last that may come is served, the next refused with 503; off, it is not."""
     before = refused["limit_total"]
     async with serving(Limits(connections=most)) as client:
@@ -75,7 +76,9 @@ async def test_connections_in_all(most: int | None) -> None:
             first, *_ = await opened(client, stack, 3)
             if most is None:
                 await opened(client, stack, 1)
+                assert excesses.counted == {}
                 return
+            assert excesses.counted == {}
             full = await refusal(client)
             assert (full.status, full.headers["retry-after"]) == (503, "5")
             await first.close()
@@ -85,6 +88,8 @@ async def test_connections_in_all(most: int | None) -> None:
         async with client.connect("/"):
             pass
     assert refused["limit_total"] == before + 2
+    assert excesses.counted == {"connections": 2}
+    assert excesses.line == ("connection refused with 503: limits.connections allows 3")
 
 
 @pytest.mark.parametrize("most", [2, None])

@@ -26,9 +26,9 @@ from consumers import (
 )
 from consumers.groups.publication import Publication
 from consumers.handshake.refusals import refused
-from consumers.metering import over_rate
 from consumers.metrics.otel import OpenTelemetry
 from consumers.observing import Observer
+from consumers.over_limit import over_limit
 from consumers.testing import Refused, TestClient
 from consumers_tests.observers import Chat, Echo, Metered
 
@@ -274,7 +274,7 @@ async def test_metrics_are_those_of_the_conventions(telemetry: Telemetry) -> Non
 async def test_what_was_refused_is_a_metric(telemetry: Telemetry) -> None:
     """Handshakes by the reason, and messages that came too fast by the limit."""
     app = App([WebSocketRoute("/", Metered)], observers=[telemetry.observer])
-    before = refused["not_found"], over_rate["message_rate"]
+    before = refused["not_found"], over_limit["message_rate"]
     async with TestClient(app) as client:
         with pytest.raises(Refused):
             async with client.connect("/nowhere"):
@@ -286,7 +286,7 @@ async def test_what_was_refused_is_a_metric(telemetry: Telemetry) -> None:
 
     for name, attribute, value, expected in (
         ("refusals", "consumers.refusal.reason", "not_found", before[0] + 1),
-        ("over_rate", "consumers.limit", "message_rate", before[1] + 1),
+        ("over_limit", "consumers.limit", "message_rate", before[1] + 1),
     ):
         points = telemetry.points(f"consumers.{name}")
         assert {point.attributes[attribute]: point.value for point in points}[

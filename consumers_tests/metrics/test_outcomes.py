@@ -5,6 +5,7 @@ from anyio import get_cancelled_exc_class
 
 from consumers import ConnectionClosed, MessageError, NotAllowed, WebSocket
 from consumers.metrics.outcomes import name_of_code, outcome_of
+from consumers.runtime.answering import TookTooLong
 
 
 @pytest.mark.parametrize(
@@ -31,12 +32,14 @@ async def test_outcomes_are_few() -> None:
         None,
         MessageError("rude"),
         NotAllowed(),
+        MessageError("timeout"),
+        TookTooLong(),
         ConnectionClosed(connection, 1001, ""),
         _cancelled(),
         ZeroDivisionError(),
     ]
 
     assert [outcome_of(error) for error in errors] == [
-        *("ok", "rejected", "rejected"),
+        *("ok", "rejected", "rejected", "timeout", "timeout"),
         *("gone", "cancelled", "failed"),
     ]

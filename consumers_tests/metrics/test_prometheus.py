@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from consumers import App, DropNewest, Group, Groups, WebSocketConsumer, WebSocketRoute
 from consumers.handshake.refusals import refused
 from consumers.layers.memory import MemoryLayer
-from consumers.metering import over_rate
 from consumers.metrics.prometheus import Prometheus
+from consumers.over_limit import over_limit
 from consumers.testing import Refused, TestClient
 from consumers_tests.observers import Chat, Echo, Metered
 
@@ -128,7 +128,7 @@ async def test_messages_over_a_rate_are_counted() -> None:
     """By the limit, and none that comes within it."""
     metrics = Prometheus()
     app = App([WebSocketRoute("/", Metered), metrics.route()], observers=[metrics])
-    before, name = over_rate["message_rate"], "consumers_over_rate_total"
+    before, name = over_limit["message_rate"], "consumers_over_limit_total"
     async with TestClient(app) as client:
         async with client.connect("/") as ws:
             for _ in range(2):
@@ -141,7 +141,7 @@ async def test_messages_over_a_rate_are_counted() -> None:
 
     assert of(within, name, limit="message_rate") == before
     assert of(found, name, limit="message_rate") == before + 1
-    assert of(found, name, limit="byte_rate") == over_rate["byte_rate"]
+    assert of(found, name, limit="byte_rate") == over_limit["byte_rate"]
 
 
 async def test_publications_and_slow_readers_are_counted() -> None:

@@ -148,14 +148,18 @@ async def test_nobody_reads_ahead_after_the_end() -> None:
         assert server.reads == 2
 
 
-async def test_reading_ahead_is_bounded() -> None:
-    """It stops when `limits.inbox` messages wait; there is room when one was taken."""
+@pytest.mark.parametrize("most", [2, 3])
+async def test_reading_ahead_is_bounded(most: int) -> None:
+    """It stops when `limits.inbox` messages wait; there is room when one was taken.
+
+    One more allowed is one more read, with as many there for either.
+    """
     server = Server()
-    async with server.inbox(inbox=2) as (inbox, _):
-        server.sends(message("a"), message("b"), message("c"))
+    async with server.inbox(inbox=most) as (inbox, _):
+        server.sends(message("a"), message("b"), message("c"), message("d"))
         await inbox.read_ahead()
 
-        assert len(inbox) == 2
+        assert len(inbox) == most
         assert not inbox.has_room()
         assert await following(inbox) == message("a")
         assert inbox.has_room()

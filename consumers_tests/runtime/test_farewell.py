@@ -1,6 +1,5 @@
 """How a connection ends: on_disconnect once, what it learns, what it may do."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from consumers import (
 )
 from consumers.testing import ClientConnection, ServerStyle, TestClient
 from consumers_tests.doubles import Journal, both_servers, serving
+from consumers_tests.excesses import Excesses
 
 
 async def _raise(*_: Any) -> None:
@@ -238,7 +238,7 @@ async def test_in_on_disconnect_publishing_works_and_the_rest_raises() -> None:
 
 
 async def test_on_disconnect_is_cancelled_after_disconnect_timeout(
-    caplog: pytest.LogCaptureFixture,
+    excesses: Excesses,
 ) -> None:
     """It has `disconnect_timeout` seconds; then it is cancelled, which is logged."""
     journal = Journal()
@@ -257,11 +257,12 @@ async def test_on_disconnect_is_cancelled_after_disconnect_timeout(
         await ws.close()
         await client.advance(2.9)
         assert journal == ["began"]
-        with caplog.at_level(logging.WARNING, "consumers"):
-            await client.advance(0.1)
+        assert excesses.counted == {}
+        await client.advance(0.1)
 
     assert journal == ["began", "cancelled"]
-    assert "on_disconnect was cancelled after 3 s" in caplog.text
+    assert excesses.counted == {"disconnect_timeout": 1}
+    assert excesses.line.endswith("of Slow has its on_disconnect cancelled, after 3 s")
 
 
 @pytest.mark.parametrize("server", ServerStyle, ids=lambda s: s.value)

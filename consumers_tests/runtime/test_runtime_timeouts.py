@@ -55,6 +55,29 @@ async def test_a_handshake_that_takes_too_long_is_refused_with_408(where: str) -
         assert (await _refused(client, 7)).status == 408
 
 
+async def test_without_a_time_a_handshake_takes_any() -> None:
+    """The control: whoever is asked for long is accepted in the end."""
+    go_on = anyio.Event()
+
+    class Handshaking(WebSocketConsumer):
+        limits = Limits(handshake_timeout=None)
+
+        async def on_handshake(self) -> None:
+            await go_on.wait()
+
+    async with serving(Handshaking) as client, anyio.create_task_group() as group:
+
+        async def let_in() -> None:
+            await client.settle()
+            await client.advance(100_000)
+            go_on.set()
+
+        group.start_soon(let_in)
+        async with client.connect("/") as ws:
+            assert go_on.is_set()
+            assert ws.closed is None
+
+
 async def test_after_the_accept_the_handshake_s_time_is_over() -> None:
     """A hook that goes on after the accept is not cancelled by handshake_timeout."""
     journal, go_on = Journal(), anyio.Event()

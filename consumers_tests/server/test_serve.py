@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from consumers.errors import ConfigurationError
 from consumers.server.options import Options
 from consumers.server.serve import check_installed, serve
+from consumers_tests.excesses import Excesses
 from consumers_tests.server.apps import MIB, Probe, failing_start, no_lifespan
 from consumers_tests.server.live import KINDS, PATIENCE, Kind, in_thread
 
@@ -38,28 +39,47 @@ def test_messages_come_and_go(kind: Kind, probe: Probe) -> None:
             assert client.recv(timeout=PATIENCE) == message
 
 
-def test_a_message_over_the_limit_is_refused(kind: Kind, probe: Probe) -> None:
-    """A message larger than ws_max_size closes the connection with 1009."""
+def test_a_message_over_the_limit_is_refused(
+    kind: Kind, probe: Probe, excesses: Excesses
+) -> None:
+    """A message larger than ws_max_size closes the connection with 1009.
+
+    It is counted where frames are ours. The control has a larger limit.
+    """
     with (
         in_thread(probe, kind, ws_max_size=1000) as server,
         server.connect("/echo") as client,
     ):
-        client.send("x" * 1000)
-        assert len(client.recv(timeout=PATIENCE)) == 1000
+        for size in (999, 1000):
+            client.send("x" * size)
+            assert len(client.recv(timeout=PATIENCE)) == size
+        assert excesses.counted == {}
 
         client.send("x" * 1001)
 
         error = closed(client)
         assert error.rcvd is not None
         assert error.rcvd.code == 1009
+    if kind.ws == "auto":
+        assert excesses.counted == {"ws_max_size": 1}
+        assert "1009: a message is larger than 1000 bytes" in excesses.line
+    with (
+        in_thread(probe, kind, ws_max_size=1001) as server,
+        server.connect("/echo") as client,
+    ):
+        client.send("x" * 1001)
+        assert len(client.recv(timeout=PATIENCE)) == 1001
 
 
-def test_a_message_of_too_many_frames_is_refused(kind: Kind, probe: Probe) -> None:
+def test_a_message_of_too_many_frames_is_refused(
+    kind: Kind, probe: Probe, excesses: Excesses
+) -> None:
     """A message of more than ws_max_frames closes with 1008, as far as frames are ours.
 
-    The control is the same message, with one more allowed.
+    The controls are the same message, with as many allowed, and with one more.
     """
-    for most, echoes in ((8, True), (7, False)):
+    for most, echoes in ((9, True), (8, True), (7, False)):
+        assert excesses.counted == {}
         with (
             in_thread(probe, kind, ws_max_frames=most) as server,
             server.connect("/echo") as client,
@@ -71,6 +91,9 @@ def test_a_message_of_too_many_frames_is_refused(kind: Kind, probe: Probe) -> No
                 error = closed(client)
                 assert error.rcvd is not None
                 assert error.rcvd.code == 1008
+    if kind.ws == "auto":
+        assert excesses.counted == {"ws_max_frames": 1}
+        assert "1008: a message has more than 7 frames" in excesses.line
 
 
 def test_the_subprotocol_is_the_applications_choice(kind: Kind, probe: Probe) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from consumers_tests.excesses import Excesses
 from consumers_tests.server.live import PATIENCE, Server, in_thread
 from consumers_tests.server.site import TRIO, Site, request, response, rest
 
@@ -88,7 +89,9 @@ def test_headers_that_are_too_large(server: Server, ended: bytes) -> None:
 
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", request("/hello")[:-2]])
-def test_a_slow_head_is_not_waited_for(sent: bytes, again: bool) -> None:
+def test_a_slow_head_is_not_waited_for(
+    sent: bytes, again: bool, excesses: Excesses
+) -> None:
     """Who does not say what it wants is answered with 408; with nothing if it is mute.
 
     However often it sends another byte; after another request too.
@@ -115,6 +118,11 @@ def test_a_slow_head_is_not_waited_for(sent: bytes, again: bool) -> None:
         thread.join()
 
     assert data[:13] == (b"HTTP/1.1 408 " if sent else b"")
+    if again and not sent:  # it has no more requests, which is its right
+        assert excesses.counted == {}
+    else:
+        assert excesses.counted == {"header_timeout": 1}
+        assert excesses.line == "cut off: a request's headers took too long"
 
 
 def test_a_slow_body_is_not_waited_for() -> None:

@@ -18,6 +18,7 @@ from consumers.server.frames import (
     text_frame,
 )
 from consumers.server.uvicorn import Protocol
+from consumers_tests.excesses import Excesses
 from consumers_tests.server.driven import (
     TEXT,
     VIRTUAL,
@@ -40,15 +41,6 @@ PINGED = b"\x89\x00"
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     return VIRTUAL
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    # The server's: what asyncio says may be about another test's tasks.
-    return [
-        record.getMessage()
-        for record in caplog.records
-        if record.name.startswith("uvicorn")
-    ]
 
 
 # -- the handshake --------------------------------------------------------------------
@@ -161,15 +153,14 @@ async def test_a_target_that_is_not_ascii_is_refused(path: str) -> None:
     assert not driven.state.connections
 
 
-async def test_connections_beyond_the_limit_are_refused(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_connections_beyond_the_limit_are_refused(excesses: Excesses) -> None:
     """With limit_concurrency the next one gets a 503, until one has left."""
     first = await opened(limit_concurrency=1)
     refused = Driven(config=first.config, state=first.state)
 
     assert refused.written.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert messages(caplog) == ["Exceeded concurrency limit."]
+    assert excesses.counted == {"limit_concurrency": 1}
+    assert excesses.line == "refused with 503: limit_concurrency allows 1"
     first.transport.peer_vanishes()
     await first.end()
     third = Driven(config=first.config, state=first.state)

@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from consumers.handshake.refusals import refused
 from consumers.server.entrance import Entrance
 from consumers.server.uvicorn_http import Http
+from consumers_tests.excesses import Excesses
 from consumers_tests.server.driven import VIRTUAL, ScriptedTransport
 from consumers_tests.server.live import handshake
 from consumers_tests.server.site import answer, body, start
@@ -102,7 +103,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 @pytest.mark.parametrize("said", [b"", HALF])
 @pytest.mark.parametrize("ws", ["consumers.server.uvicorn:Protocol", "wsproto"])
 async def test_a_head_has_so_long_in_all(
-    said: bytes, ws: str, caplog: pytest.LogCaptureFixture
+    said: bytes, ws: str, caplog: pytest.LogCaptureFixture, excesses: Excesses
 ) -> None:
     """Twenty seconds after its beginning a connection without a request is ended.
 
@@ -123,7 +124,11 @@ async def test_a_head_has_so_long_in_all(
     assert driven.written[:13] == (b"HTTP/1.1 408 " if said else b"")
     assert (b"connection: close\r\n" in driven.written) == bool(said)
     assert refused["header_timeout"] == before + 1
-    told = [each.getMessage() for each in caplog.records]
+    assert excesses.counted == {"header_timeout": 1}
+    assert excesses.line == "cut off: a request's headers took too long"
+    told = [
+        each.getMessage() for each in caplog.records if each.name == "uvicorn.error"
+    ]
     assert told == (["192.0.2.1:5000 - refused with 408"] if said else [])
 
 

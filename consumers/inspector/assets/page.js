@@ -117,7 +117,9 @@ function showFigures(now) {
   const before = all.previous;
   const elapsed = before ? Math.max(now.at - before.at, 0.001) : 1;
   const rate = (name) => (before ? Math.max(0, now[name] - before[name]) / elapsed : 0);
-  const refused = Object.values(now.refused).reduce((sum, each) => sum + each, 0);
+  const total = (counts) => Object.values(counts).reduce((sum, each) => sum + each, 0);
+  const refused = total(now.refused);
+  const excesses = total(now.over_limit);
   const figures = [
     ["Connections", now.connections, count(now.connections)],
     ["Received per second", rate("received"), count(Math.round(rate("received")))],
@@ -125,8 +127,9 @@ function showFigures(now) {
     ["Slow readers", now.slow, count(now.slow), now.slow ? "slow" : ""],
     ["Dropped", now.dropped, count(now.dropped), now.dropped ? "slow" : ""],
     ["Refused", refused, count(refused), ""],
+    ["Over a limit", excesses, count(excesses), ""],
   ];
-  const reasons = Object.entries(now.refused).map(([why, times]) => `${why}: ${times}`);
+  const reasons = { "Refused": now.refused, "Over a limit": now.over_limit };
   by("figures").replaceChildren(...figures.map(([name, value, text, tone]) => {
     const series = all.series.get(name) ?? [];
     all.series.set(name, series);
@@ -135,7 +138,8 @@ function showFigures(now) {
     const item = element("li", { "data-tone": tone || null },
       element("span", { class: "name" }, name), element("span", { class: "value" }, text),
       line(series));
-    if (name === "Refused" && reasons.length) item.title = reasons.join("\n");
+    const why = Object.entries(reasons[name] ?? {}).map(([each, times]) => `${each}: ${times}`);
+    if (why.length) item.title = why.join("\n");
     return item;
   }));
 }

@@ -14,7 +14,7 @@ never joined twice.
 from __future__ import annotations
 
 from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from consumers.close import CLOSE_CODES
 from consumers.server.frames.deflate import Corrupt, Deflate
@@ -37,6 +37,9 @@ from consumers.server.frames.outgoing import (
     ping_frame,
     text_frame,
 )
+
+if TYPE_CHECKING:
+    from consumers.over_limit import LimitName
 
 __all__ = ["HIGH", "Ended", "Frames"]
 
@@ -73,6 +76,9 @@ class Ended(NamedTuple):
 
     failed: bool
     """Whether the client broke the protocol or a limit; else it said goodbye."""
+
+    limit: LimitName | None = None
+    """Which limit that was, if it was one."""
 
 
 class Frames:
@@ -215,7 +221,7 @@ class Frames:
         except Corrupt:
             self._fail(1007, "compressed data can't be inflated")
         except Failure as failure:
-            self._fail(failure.code, failure.reason)
+            self._fail(failure.code, failure.reason, failure.limit)
 
     def text(self, text: str) -> bytes:
         """Return the frame of a text message.
@@ -257,8 +263,8 @@ class Frames:
         self.close_sent = True
         return closing
 
-    def _fail(self, code: int, reason: str) -> None:
-        self.ended = Ended(code, reason, failed=True)
+    def _fail(self, code: int, reason: str, limit: LimitName | None = None) -> None:
+        self.ended = Ended(code, reason, failed=True, limit=limit)
         self._message = None
         if not self.close_sent:
             self.close_sent = True
@@ -316,7 +322,8 @@ class Frames:
         # Bytes pay for frames: small parts of a large message are not what it is for.
         paid = (self._max_size - message.room) // _BYTES_PER_FRAME
         if message.frames > self._max_frames + paid:
-            raise Failure(1008, f"a message has more than {self._max_frames} frames")
+            reason = f"a message has more than {self._max_frames} frames"
+            raise Failure(1008, reason, "ws_max_frames")
         return self._read_payload(message, data, start)
 
     def _check_header(self, first: int, opcode: int, second: int) -> None:

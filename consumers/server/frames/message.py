@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from codecs import utf_8_decode
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from consumers.server.frames.deflate import Deflate
+
+if TYPE_CHECKING:
+    from consumers.over_limit import LimitName
 
 try:
     from websockets.speedups import apply_mask
@@ -27,10 +30,12 @@ NOT_UTF8: Final = "a text is not UTF-8"
 class Failure(Exception):
     """The client broke a rule: fail the connection with a code and a reason."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
+    def __init__(self, code: int, reason: str, limit: LimitName | None = None) -> None:
+        super().__init__(code, reason, limit)
         self.code = code
         self.reason = reason
+        self.limit = limit
+        """Which limit that is, if it is one."""
 
 
 class Message:
@@ -132,4 +137,5 @@ def longest_frame(room: int, is_compressed: bool) -> int:
 
 def too_large(max_size: int) -> Failure:
     """Return the failure of a message that is larger than it may be."""
-    return Failure(1009, f"a message is larger than {max_size} bytes")
+    reason = f"a message is larger than {max_size} bytes"
+    return Failure(1009, reason, "ws_max_size")

@@ -174,7 +174,7 @@ def _ours(parts: list[bytes], max_size: int, compresses: bool) -> Judgement:
     assert len(frames.replies) - len(pongs) == frames.close_sent
     judgement = Judgement(values(frames), pongs)
     if frames.ended is not None:
-        judgement.code, _, judgement.failed = frames.ended
+        judgement.code, judgement.failed = frames.ended.code, frames.ended.failed
     return judgement
 
 
