@@ -88,7 +88,7 @@ LEFT_OUT: Final = (
     r"layers/test_redis_subscriptions\.py::test_ten_thousand_cycles.*\[(uvloop|asy)",
     r"layers/test_redis_overview\.py::test_a_cluster_is_looked_at.*\[(uvloop|asyncio)",
     r"client/test_javascript\.py::test_(against_a_real_server\[trio|what_npm_packs)",
-    r"protocol/test_foreign_client\.py::test_it_(is_dropped|leaves|stays).*\[trio",
+    r"protocol/test_foreign_client\.py::test_it_(ends|is_dropped|leaves|stays).*\[trio",
     r"layers/test_model\.py::test_the_redis_layer.*\[trio-Presence",
     r"test_cli_connect\.py::test_(closing_with_a_code\[--plain|a_pipe_gets.*\[trio)",
     r"test_cli_watch\.py::test_it_survives_its_broker\[trio",

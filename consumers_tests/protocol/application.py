@@ -177,7 +177,11 @@ class Full(WebSocketConsumer):
         await self.reject(503, "try tomorrow", {"retry-after": "60"})
 
 
-LIFETIMES = {"ann": timedelta(hours=1), "ann-briefly": timedelta(seconds=20)}
+LIFETIMES = {
+    "ann": timedelta(hours=1),
+    "ann-briefly": timedelta(seconds=20),
+    "ann-for-a-moment": timedelta(seconds=0.3),
+}
 
 
 async def authenticate(connection: WebSocket) -> Identity | None:

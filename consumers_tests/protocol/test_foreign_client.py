@@ -158,7 +158,7 @@ def test_it_waits_before_it_comes_back(url: str) -> None:
     assert all(0 <= wait <= 0.5 * 2**n for n, wait in enumerate(waits))
 
 
-# Conversations in which time passes.
+# Time passes: minutes of the page in fractions of a second.
 
 
 class Answering(Frames):
@@ -196,6 +196,16 @@ def test_it_asks_where_nothing_comes(url: str) -> None:
 
     assert client.receive() == {"type": "pong"}
     client.drop()
+
+
+def test_it_ends_with_its_credential(url: str) -> None:
+    """The server says that it need not return without a new one."""
+    client = Client(f"{url}/chat?token=ann-for-a-moment", Impatient())
+
+    with pytest.raises(Ended, match="4401"):
+        hear(client, 1)
+
+    assert (client.goodbye["code"], client.goodbye["reconnect"]) == (4401, False)
 
 
 class Beating(Client):
