@@ -25,6 +25,7 @@ extensions = [
 ]
 exclude_patterns = [
     *("_build", "changelog.d", "examples", "__pycache__"),
+    "SECURITY.md",  # where platforms look for it; it leads to two pages
     # parts of pages
     *("project/benchmarks", "project/fault-runs", "project/autobahn-run.md"),
 ]
