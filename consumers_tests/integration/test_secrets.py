@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -20,12 +21,12 @@ from .telling import IN_COOKIE, IN_FRAME, IN_HEADER, IN_OFFER, IN_QUERY, SECRETS
 
 
 @contextmanager
-def logging_all(path: Path) -> Iterator[logging.Handler]:
+def logging_all(path: Path, **settings: Any) -> Iterator[logging.Handler]:
     """Log as `consumers run` does it, where it and uvicorn say most."""
     tracing = logging.getLogger("uvicorn.asgi")
     with Project(path).undone():
         level = tracing.level
-        configure_logging(KINDS["own"].options(log_level="debug"))
+        configure_logging(KINDS["own"].options(log_level="debug", **settings))
         tracing.setLevel(5)  # uvicorn's own TRACE
         yield logging.getLogger("uvicorn").handlers[0]
         tracing.setLevel(level)
@@ -136,11 +137,17 @@ def test_no_credential_is_in_lines_of_json(backend: str) -> None:
         assert secret not in "".join(said)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    # With access lines JSON's observer would stay with this process.
+    [{}, {"log_format": "json", "access_log": False}],
+    ids=["text", "json"],
+)
 def test_a_control_without_the_filter(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    settings: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What the filter takes out would be there."""
-    with logging_all(tmp_path) as handler:
+    with logging_all(tmp_path, **settings) as handler:
         handler.filters.clear()
         with in_thread(app, KINDS["own"]) as server:
             conversation(server, "/broken")
