@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from consumers import App, Identity
-from consumers.testing import TestClient
+from consumers.over_limit import exceeded
+from consumers.testing import Refused, TestClient
 from consumers_tests.inspector.lobby import lobby, looking, room
 
 
@@ -89,6 +90,20 @@ async def test_how_connections_ended(client: TestClient) -> None:
     ]
     assert later["ends"] == []
     assert later["codes"] == now["codes"]
+
+
+async def test_refusals_and_exceeded_limits(client: TestClient) -> None:
+    """Both are told as they are counted, by the reason and by the limit."""
+    async with client, looking(client) as page:
+        before = await page.overview()
+        with pytest.raises(Refused):
+            async with client.connect("/nowhere"):
+                raise AssertionError
+        exceeded("groups", "on purpose")
+        now = await page.overview()
+
+    for counts, name in (("refused", "not_found"), ("over_limit", "groups")):
+        assert now[counts][name] == before[counts].get(name, 0) + 1
 
 
 async def test_errors(client: TestClient) -> None:
