@@ -43,6 +43,10 @@ class Say(msgspec.Struct, tag="say"):
     text: Any
 
 
+class Count(msgspec.Struct, tag="count"):
+    pass
+
+
 class Echo(WebSocketConsumer):
     value_type = "json"
 
@@ -377,6 +381,45 @@ def test_every_limit_has_such_a_test() -> None:
     for limit, files in ELSEWHERE.items():
         for file in files.split(", "):
             assert f'counted == {{"{limit}": ' in (tests / file).read_text()
+
+
+@pytest.mark.parametrize("offers", [[], [JSON]], ids=["plain", "framed"])
+async def test_a_message_that_is_read_ahead_is_counted_once(
+    offers: list[str], excesses: Excesses
+) -> None:
+    """It is looked at twice: whether it must not wait, and when it is its turn."""
+    go_on = anyio.Event()
+
+    class Busy(Typed):
+        @receives
+        async def count(self, message: Count) -> AsyncIterator[int]:
+            yield 1
+            await go_on.wait()
+
+    def message(number: int, fields: dict[str, Any]) -> dict[str, Any]:
+        if offers:
+            return {"type": "request", "id": number, "message": fields}
+        return {**fields, "id": number}
+
+    bounds = Limits(message_items=8)
+    async with (
+        serving(Busy, limits=bounds) as client,
+        client.connect("/", subprotocols=offers) as ws,
+    ):
+        if offers:
+            await ws.receive_json()
+        await ws.send_json(message(1, {"type": "count"}))
+        await ws.receive_json()
+        too_many = ["cancel", 2, 3, 4, 5, 6, 7, 8]
+        await ws.send_json(message(2, {"type": "say", "text": too_many}))
+        await client.settle()
+        assert excesses.counted == {}
+        go_on.set()
+        while (answer := await ws.receive_json())["id"] == 1:
+            pass
+
+    assert answer.get("error", answer)["code"] == "too_large"
+    assert excesses.counted == {"message_items": 1}
 
 
 async def test_within_the_limits_nothing_is_counted(excesses: Excesses) -> None:
