@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import anyio
@@ -24,6 +23,7 @@ from consumers import (
 )
 from consumers.testing import ClientConnection, Refused, TestClient
 from consumers_tests.doubles import Journal, serving
+from consumers_tests.excesses import Excesses
 
 
 class Said(msgspec.Struct):
@@ -261,16 +261,13 @@ async def test_a_failed_snapshot_that_is_caught_leaves_the_group_too() -> None:
         await ws.receive_nothing()
 
 
-async def test_what_waits_for_a_snapshot_is_bounded(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_what_waits_for_a_snapshot_is_bounded(excesses: Excesses) -> None:
     """More than may wait for a slow client ends the connection with 1013."""
-    with caplog.at_level(logging.WARNING, "consumers"):
-        async with serving(Snapshot, quiet=True) as client, client.connect("/") as ws:
-            await ws.send("4")
-            assert (await ws.receive_close()).code == 1013
+    async with serving(Snapshot, quiet=True) as client, client.connect("/") as ws:
+        await ws.send("4")
+        assert (await ws.receive_close()).code == 1013
 
-    assert "closed with 1013" in caplog.text
+    assert "closed with 1013" in excesses.line
 
 
 # -- publications ----------------------------------------------------------------------
