@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from socket import socket
 from typing import Any, Final, cast
 
 import anyio
+from anyio.abc import TaskStatus
 from uvicorn.importer import ImportFromStringError, import_from_string
 
 from consumers.errors import ConfigurationError
 from consumers.server.collecting import ShortCollections
 from consumers.server.lifespan import ASGIApplication
 from consumers.server.options import Options
-from consumers.server.serve import serve
-from consumers.server.sockets import url_of
+from consumers.server.serve import serve_until
+from consumers.server.shutdown import Shutdown
+from consumers.server.sockets import release, url_of
 
 __all__ = ["serve_process"]
 
@@ -33,19 +35,34 @@ def serve_process(
     announce: bool = False,
 ) -> None:
     """Serve in an event loop of its own, until a signal comes."""
+
+    def leave() -> None:
+        logger.error("the process ends without them")
+        if announce:  # else they are its parent's
+            for sock in sockets:
+                release(sock, options)
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(1)
+
     backend_options: dict[str, Any] = {}
     if options.backend == "asyncio":
         backend_options["loop_factory"] = _loop_factory(options.loop)
-    main = partial(
-        serve,
-        app,
-        options,
-        sockets=sockets,
-        # Windows' event loop knows no signals; Ctrl+C cancels the call there.
-        install_signal_handlers=sys.platform != "win32",
-    )
+    status: TaskStatus[Any] = anyio.TASK_STATUS_IGNORED
     if announce:
-        main = partial(main, task_status=_Announcement(url_of(sockets[0], options)))
+        status = _Announcement(url_of(sockets[0], options))
+
+    async def main() -> None:
+        await serve_until(
+            Shutdown(leave),
+            app,
+            options,
+            sockets,
+            task_status=status,
+            # Windows' event loop knows no signals; Ctrl+C cancels the call there.
+            install_signal_handlers=sys.platform != "win32",
+        )
+
     with ShortCollections() if options.short_collections else nullcontext():
         anyio.run(main, backend=options.backend, backend_options=backend_options)
 

@@ -47,7 +47,31 @@ async def serve_on_trio(
     shutdown: Shutdown,
     started: Callable[[], None],
 ) -> None:
-    """Serve until cancelled or told to end; then end gracefully."""
+    """Serve until cancelled or told to end; then end gracefully.
+
+    A call of the application that shields itself for ever outlasts the lifespan, and is
+    waited for: there is no task without a nursery. Unless ``shutdown`` can leave it.
+    """
+    try:
+        async with trio.open_nursery() as calls:
+            server = await _serve(app, options, sockets, shutdown, started, calls)
+            if server.calls and shutdown.leave is not None:
+                shutdown.leave()
+    except BaseExceptionGroup as failures:
+        if len(failures.exceptions) == 1:
+            raise failures.exceptions[0] from None
+        raise
+
+
+async def _serve(
+    app: ASGIApplication,
+    options: Options,
+    sockets: Sequence[socket.socket],
+    shutdown: Shutdown,
+    started: Callable[[], None],
+    calls: trio.Nursery,
+) -> Server:
+    """Serve, from the start of the lifespan to its end."""
     context = tls_context(options)
     async with lifespan(app, CLEAN_UP_TIMEOUT) as state:
         shutdown.has_started = True
@@ -56,7 +80,7 @@ async def serve_on_trio(
         serving = trio.CancelScope(shield=True)
         accepting = trio.CancelScope()
         async with trio.open_nursery() as nursery:
-            server = Server(app, options, state, loop, nursery)
+            server = Server(app, options, state, loop, calls)
 
             async def run_loop(*, task_status: trio.TaskStatus[None]) -> None:
                 with serving:
@@ -82,6 +106,7 @@ async def serve_on_trio(
                 with trio.CancelScope(shield=True):
                     await _end(server, shutdown)
                 serving.cancel()
+    return server
 
 
 async def _accept(
@@ -138,7 +163,7 @@ def _connect(
 
 
 async def _end(server: Server, shutdown: Shutdown) -> None:
-    """Drain; close every connection that is left, with 1012; wait; cancel."""
+    """Drain; close every connection that is left, with 1012; wait; cancel; wait."""
     server.ending = True
     options = server.options
     left = await drain(
@@ -155,3 +180,13 @@ async def _end(server: Server, shutdown: Shutdown) -> None:
         connection.transport.abort()
     for call in list(server.calls):
         call.cancel()
+    if server.calls:
+        server.over = trio.Event()
+        with trio.move_on_after(CLEAN_UP_TIMEOUT):
+            await server.over.wait()
+    if server.calls:
+        logger.error(
+            "%d calls of the application go on, %g s after they were cancelled",
+            len(server.calls),
+            CLEAN_UP_TIMEOUT,
+        )

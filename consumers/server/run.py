@@ -68,7 +68,9 @@ def run(app: ASGIApplication | str, options: Options) -> None:
     are closed with 1012 in batches over ``drain_timeout`` seconds, connections have
     ``graceful_timeout`` seconds to end and are cancelled then, and the application's
     lifespan is shut down; the same signal again cuts the waiting short. Then the call
-    returns. It needs the main thread, and sets up logging for the servers.
+    returns; on trio it ends the process, with 1, where the application still runs 10
+    seconds after it was cancelled. It needs the main thread, and sets up logging for
+    the servers.
 
     Args:
         app: An ASGI application, or where to import it from: ``"module:app"``. With

@@ -18,7 +18,7 @@ from consumers.server.options import Backend, Options
 from consumers.server.shutdown import Shutdown
 from consumers.server.sockets import address_of, bind, prepare, release
 
-__all__ = ["serve"]
+__all__ = ["serve", "serve_until"]
 
 
 async def serve(
@@ -45,7 +45,8 @@ async def serve(
     WebSockets are closed with 1012, up to 20 at once and more in batches over
     ``options.drain_timeout``, connections have ``options.graceful_timeout`` seconds
     to end and are cancelled then, and the application's lifespan is shut down. When
-    the call is left, all connections have ended and the sockets are closed.
+    the call is left, all connections have ended and the sockets are closed; on trio
+    that waits for an application which shields itself, however long.
 
     Args:
         app: Any ASGI application.
@@ -61,9 +62,27 @@ async def serve(
         ConfigurationError: The address can't be listened on, a file for TLS is wrong,
             or the application said that it can't start.
     """
-    options = options or Options()
+    await serve_until(
+        Shutdown(),
+        app,
+        options or Options(),
+        sockets,
+        task_status=task_status,
+        install_signal_handlers=install_signal_handlers,
+    )
+
+
+async def serve_until(
+    shutdown: Shutdown,
+    app: ASGIApplication,
+    options: Options,
+    sockets: Sequence[socket.socket] | None,
+    *,
+    task_status: TaskStatus[tuple[str, int]] = anyio.TASK_STATUS_IGNORED,
+    install_signal_handlers: bool = False,
+) -> None:
+    """Serve until ``shutdown`` says so, too; otherwise as `serve`."""
     served = _wrapped(app, options)
-    shutdown = Shutdown()
     if sockets is None:
         listening = [bind(options)]
     else:

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import anyio
@@ -37,7 +38,10 @@ def end_while_starting() -> None:
 class Shutdown:
     """A request to end, and a second one to hurry."""
 
-    def __init__(self) -> None:
+    def __init__(self, leave: Callable[[], None] | None = None) -> None:
+        self.leave = leave
+        """Ends the process, where nothing is left to do but to wait for calls of the
+        application that were cancelled long ago; ``None``: they are waited for."""
         self.requested = anyio.Event()
         """Set once the server shall end: accept nothing more, close what is open."""
         self.hurried = anyio.Event()

@@ -56,6 +56,8 @@ class Server:
         """Those whose sockets are open."""
         self.calls: set[trio.CancelScope] = set()
         """Each of the application's calls."""
+        self.over: trio.Event | None = None
+        """Set with the end of the last of them, once somebody waits for it."""
         self.ending = False
         """Whether nothing new may begin."""
 
@@ -82,6 +84,8 @@ class Server:
             return False
         finally:
             self.calls.discard(cancelling)
+            if self.over is not None and not self.calls:
+                self.over.set()
         return not cancelling.cancelled_caught
 
     def log_access(

@@ -13,8 +13,10 @@ import pytest
 import trio
 from starlette.responses import FileResponse
 
+from consumers.server import on_trio
 from consumers.server.options import Options
-from consumers.server.serve import serve
+from consumers.server.serve import serve, serve_until
+from consumers.server.shutdown import Shutdown
 from consumers.server.trio_poller import EpollPoller, Pollable
 from consumers_tests.server.apps import Probe
 from consumers_tests.server.live import KINDS, PATIENCE, handshake, in_thread
@@ -168,3 +170,70 @@ def test_a_connection_that_can_not_be_watched_is_dropped(
         with server.connect("/echo") as client:
             client.send("hello")
             assert client.recv(timeout=PATIENCE) == "hello"
+
+
+class Unending:
+    """An application whose connections shield themselves until they are let go."""
+
+    def __init__(self) -> None:
+        self.entered = anyio.Event()
+        self.let_go = anyio.Event()
+        self.stopped = anyio.Event()
+        self.ends: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            self.ends.append("lifespan")
+            self.stopped.set()
+            return
+        with anyio.CancelScope(shield=True):
+            self.entered.set()
+            await self.let_go.wait()
+        self.ends.append("connection")
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_stop_does_not_wait_for_what_does_not_end(
+    leaves: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The lifespan is shut down all the same; then the process ends, if it may."""
+    monkeypatch.setattr(on_trio, "CLEAN_UP_TIMEOUT", 0.05)
+    app = Unending()
+    left = []
+
+    def leave() -> None:
+        left.append([*app.ends])
+        app.let_go.set()
+
+    async def main() -> None:
+        shutdown = Shutdown(leave if leaves else None)
+        with trio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as group:
+
+                async def run(*, task_status: Any) -> None:
+                    options = Options(port=0, graceful_timeout=0.0)
+                    await serve_until(
+                        shutdown, app, options, None, task_status=task_status
+                    )
+                    app.ends.append("server")
+
+                address = await group.start(run)
+                async with await anyio.connect_tcp(*address) as client:
+                    await client.send(handshake())
+                    await app.entered.wait()
+                    shutdown.requested.set()
+                    await app.stopped.wait()
+                    if not leaves:
+                        await anyio.wait_all_tasks_blocked()
+                        assert app.ends == ["lifespan"]
+                        app.let_go.set()
+
+    trio.run(main)
+
+    assert app.ends == ["lifespan", "connection", "server"]
+    assert left == ([["lifespan"]] if leaves else [])
+    assert "1 calls of the application go on, 0.05 s after" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import fields
@@ -175,3 +176,48 @@ def test_the_second_signal_hurries(backend: str) -> None:
         process.terminate()
 
         assert process.wait(PATIENCE) == 0
+
+
+def test_what_does_not_end_does_not_hold_up_the_exit(project: Project) -> None:
+    """On trio a call that shields itself for ever is told, and left with the process.
+
+    The lifespan has ended before, and the socket's file is gone.
+    """
+    project.write(
+        "stuck.py",
+        """
+        import sys
+        import anyio
+        from consumers.server import on_trio
+
+        on_trio.CLEAN_UP_TIMEOUT = 0.1
+
+        async def app(scope, receive, send):
+            await receive()
+            if scope["type"] == "lifespan":
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                print("shut down", file=sys.stderr)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            await send({"type": "websocket.accept"})
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep_forever()
+        """,
+    )
+    arguments = ("--backend", "trio", "--uds", "it.sock", "--graceful-timeout", "0")
+    with Process("stuck:app", *arguments, cwd=project.path) as process:
+        process.read_until("serving")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect("it.sock")
+            client.sendall(handshake())
+            assert client.recv(12) == b"HTTP/1.1 101"
+            process.terminate()
+
+            process.read_until("1 calls of the application go on")
+            process.read_until("shut down")
+            process.read_until("the process ends without them")
+            assert process.wait(PATIENCE) == 1
+
+    assert not (project.path / "it.sock").exists()
