@@ -81,6 +81,11 @@ class Connection(Writing):
         if frames.replies or frames.ended or frames.pong is not None:
             self._attend(frames)
         if not frames.messages:
+            if frames.lagging and frames.ended is None:
+                self._pause_reading()
+                self._wake()
+                if self._exchange.stage is not OPEN:
+                    self._shared.loop.call_soon(self._read_on)  # nobody receives
             return
         waiter = self._waiter
         if waiter is not None:
@@ -92,6 +97,13 @@ class Connection(Writing):
             self._behind += len(data)
         if (frames.lagging or self._behind > _BEHIND) and frames.ended is None:
             self._pause_reading()
+
+    def _read_on(self) -> None:
+        """Read what is left of what the peer has sent before its own close frame."""
+        frames = self._frames
+        if frames is not None and frames.lagging and not self.transport.is_closing():
+            self._resume_reading()
+            self.data_received(b"")
 
     def _unopened(self, data: bytes) -> None:
         # The client may not send yet; what came with the answer is kept.
@@ -356,12 +368,7 @@ class Connection(Writing):
         self._set_deadline()
         self._ended()
         self._resume_reading()
-        frames = self._frames
-        assert frames is not None
-        if frames.lagging:
-            # The peer's own close frame may be in what was not read yet.
-            frames.feed(b"")
-            self._attend(frames)
+        self._read_on()
 
     def _ended(self) -> None:
         """Wake whoever waits: nothing more is sent, nor received."""

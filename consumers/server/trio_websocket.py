@@ -99,6 +99,20 @@ class WebSocket(Paced):
             self._behind += len(data)
             if frames.lagging or self._behind > HIGH:
                 self.transport.pause_reading()
+        elif frames.lagging and frames.ended is None:
+            self._behind += 1  # so that who receives resumes the reading
+            self.transport.pause_reading()
+            self._wake()
+            if self._exchange.stage is not OPEN:
+                self.transport.loop.turn_end.add(self._read_on)  # nobody receives
+
+    def _read_on(self) -> None:
+        """Read what is left of what the client has sent before its own close frame."""
+        frames = self._frames
+        if frames is not None and frames.lagging and not self.transport.is_gone:
+            self._behind = 0
+            self.transport.resume_reading()
+            self.data_received(b"")
 
     def eof_received(self) -> None:
         """The client has left without a word."""
@@ -187,6 +201,7 @@ class WebSocket(Paced):
                 return event
             frames = self._frames
             if frames is not None and frames.lagging:
+                await trio.lowlevel.checkpoint()  # a flood is not all there is to do
                 frames.feed(b"")
                 self._attend(frames)
                 continue
@@ -347,9 +362,7 @@ class WebSocket(Paced):
         transport.timer.set(CLOSE_TIMEOUT)
         self._behind = 0
         transport.resume_reading()
-        if frames.lagging:
-            frames.feed(b"")  # the peer's own close may be in there
-            self._attend(frames)
+        self._read_on()
         self._wake()
 
     def _finish(self, data: bytes) -> None:

@@ -6,7 +6,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from consumers_tests.conformance.frames import (
@@ -131,16 +131,19 @@ def slow_readers(server: Server, scale: float) -> str:
 
 
 def pings(server: Server, scale: float) -> str:
-    """Ping as fast as the answers come, and then without reading them."""
+    """Ping as fast as the answers come, then 16 at once, then without reading them."""
     with opened(server) as sock:
         for _ in range(int(2000 * scale)):
             sock.sendall(frame(PING, b"x" * 100) * 50)
-            left = 50 * 102
-            while left > 0:
-                more = len(sock.recv(65536))
-                if not more:
-                    return "the server has closed who pings"
-                left -= more
+            if not got(sock, 50 * 102):
+                return "the server has closed who pings"
+        with ExitStack() as others:
+            socks = [sock, *(others.enter_context(opened(server)) for _ in range(15))]
+            for _ in range(max(1, int(10 * scale))):
+                for each in socks:
+                    each.sendall(frame(PING) * 20_000)
+                if not all(got(each, 20_000 * 2) for each in socks):
+                    return "the server has closed one of many who ping"
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         sock.settimeout(1)
         with suppress(OSError):
@@ -148,6 +151,13 @@ def pings(server: Server, scale: float) -> str:
                 sock.sendall(frame(PING, b"x" * 119) * 8192)
         time.sleep(0.1)
     return ""
+
+
+def got(sock: socket.socket, size: int) -> bool:
+    """Read so many bytes; tell whether they came."""
+    while size > 0 and (more := len(sock.recv(min(size, 65536)))):
+        size -= more
+    return size == 0
 
 
 def closes(server: Server, scale: float) -> str:

@@ -243,3 +243,46 @@ async def test_pings_after_our_close_are_bounded_too() -> None:
             driven.says(*flood)
 
     assert driven.transport.get_write_buffer_size() < 300 * KIB
+
+
+# -- floods ---------------------------------------------------------------------------
+
+
+async def test_a_flood_of_pings_is_answered_in_turns() -> None:
+    """Each of them, while others run, and without reading more meanwhile."""
+    driven = await opened()
+    receiving = asyncio.create_task(driven.receive())
+    await turns()
+
+    driven.says(client_frame(PING, b"x") * 2000, said("the next"))
+    answered = [len(driven.written)]
+    while not receiving.done():
+        assert not driven.transport.reading
+        await turns(1)
+        answered.append(len(driven.written))
+
+    assert max(answered) == 256 * len(pong_frame(b"x"))
+    assert sum(answered) == 2000 * len(pong_frame(b"x"))
+    assert receiving.result() == received("the next")
+    receiving = asyncio.create_task(driven.receive())
+    await turns()
+    assert driven.transport.reading
+    receiving.cancel()
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_flood_does_not_hide_the_answer_to_our_close(before: bool) -> None:
+    """Whether it came before our close frame or after, it is read to its end."""
+    driven = await opened()
+    flood = [client_frame(PING) * 2000, closing(4001)]
+    if before:
+        driven.says(*flood)
+    await driven.close(4001, "done")
+    if not before:
+        driven.says(*flood)
+    assert not driven.transport.is_closing()
+
+    await turns(20)
+
+    assert driven.transport.is_closing()
+    assert not driven.transport.aborted

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from queue import Queue
 from threading import Event
 from typing import Any
@@ -230,3 +231,40 @@ def test_a_close_behind_unread_messages_is_found() -> None:
         client.settimeout(trio_websocket.CLOSE_TIMEOUT / 2)
 
         assert list(frames(client)) == [(CLOSE, struct.pack("!H", 4001))]
+
+
+def test_a_flood_of_pings_is_answered() -> None:
+    """Each of them, in order, and what comes after them is read."""
+    with in_thread(Probe(), TRIO) as server, opened(server) as client:
+        pings = b"".join(
+            bytes([0x80 | PING, 0x82]) + MASK + n.to_bytes(2, "big")
+            for n in range(3000)
+        )
+        client.sendall(pings + text(b"the next"))
+
+        *pongs, last = islice(frames(client), 3001)
+
+    assert [int.from_bytes(payload, "big") for _, payload in pongs] == [*range(3000)]
+    assert last == (1, b"the next")
+
+
+def test_a_flood_does_not_hide_the_answer_to_our_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is read to its end, though nobody receives any more."""
+    monkeypatch.setattr(trio_websocket, "CLOSE_TIMEOUT", 3600)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await receive()
+            await send({"type": "websocket.close", "code": 4001})
+
+    with in_thread(app, TRIO) as server, opened(server, "/") as client:
+        flood = (bytes([0x80 | PING, 0x80]) + MASK) * 3000
+        client.sendall(text(b"close") + flood + bytes([0x88, 0x80]) + MASK)
+
+        (code,) = [payload for opcode, payload in frames(client) if opcode == CLOSE]
+
+    assert code == struct.pack("!H", 4001)

@@ -46,6 +46,10 @@ __all__ = ["HIGH", "Ended", "Frames"]
 HIGH: Final = 64
 """So many messages are read ahead of whoever takes them."""
 
+_TURN: Final = 256
+"""What is read on end before others have a turn: so many frames that are not common
+ones, or parts of such, or KiB of messages made of them. It is half a millisecond."""
+
 _LONGEST_SHORT: Final = 125
 """A frame with a longer payload has its length in bytes of its own."""
 
@@ -87,9 +91,10 @@ class Frames:
     Feed it what is received; then write ``replies``, hand on ``messages``, and look at
     ``ended``. Messages that came before the end are in ``messages`` still.
 
-    While ``lagging`` is set, stop receiving: messages were left unread because ``HIGH``
-    are waiting. Take them out and go on with ``feed(b"")``. Also stop receiving while
-    ``replies`` can't be written: they take no more bytes than the pings they answer.
+    While ``lagging`` is set, stop receiving: something was left unread, since ``HIGH``
+    messages are waiting or it would take long. Take out the messages that there are,
+    let others run, and go on with ``feed(b"")``. Also stop receiving while ``replies``
+    can't be written: they take no more bytes than the pings they answer.
 
     Args:
         max_size: Largest message of the client in bytes, after inflating.
@@ -104,6 +109,7 @@ class Frames:
         "_max_size",
         "_message",
         "_rest",
+        "_work",
         "close_sent",
         "deflate",
         "ended",
@@ -147,6 +153,7 @@ class Frames:
         self.deflate = deflate
         self._max_size = max_size
         self._max_frames = max_frames
+        self._work = 0  # done in this call of `feed`
         self._rest = b""  # an unfinished header or control frame; all input if lagging
         self._at = 0  # where in it unread input begins
         self._message: Message | None = None
@@ -158,7 +165,7 @@ class Frames:
         """
         if self.ended is not None:
             return
-        pos = 0
+        pos = self._work = 0
         if self._rest:
             if data:
                 data = self._rest[self._at :] + data
@@ -208,11 +215,14 @@ class Frames:
                         pos = stop
                 if pos == end:
                     return
-                if len(messages) >= HIGH and not self.close_sent:
+                if self._work >= _TURN or (
+                    len(messages) >= HIGH and not self.close_sent
+                ):
                     self._rest = data
                     self._at = pos
                     self.lagging = True
                     return
+                self._work += 1
                 pos = self._step(data, pos)
                 if pos < 0:
                     return
@@ -383,6 +393,7 @@ class Frames:
         return stop
 
     def _deliver(self, is_text: bool, payload: bytes) -> None:
+        self._work += len(payload) >> 10
         # Decoded also where nobody wants it: what is wrong has to fail the connection.
         event = (
             {"type": "websocket.receive", "text": payload.decode()}

@@ -295,6 +295,21 @@ def test_a_bomb_is_not_inflated(cut: int) -> None:
     assert sum(made) == 10_001
 
 
+def test_what_was_compressed_well_is_inflated_message_by_message() -> None:
+    """What one read can hold of it is not in memory at once: 256 KiB, and one more."""
+    size, count = 200 * 1024, 40
+    frames, waited = Frames(size, deflate=agreed()), []
+
+    frames.feed(client_frame(0xC2, compressed(b"\0" * size)) * count)
+    while frames.messages:
+        waited.append(len(frames.messages))
+        frames.messages.clear()
+        frames.feed(b"")
+
+    assert max(waited) == 2
+    assert sum(waited) == count
+
+
 def test_a_bomb_in_fragments() -> None:
     """Fragments do not each have the whole limit."""
     data = compressed(b"\0" * 30_000)

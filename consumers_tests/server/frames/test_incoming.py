@@ -318,6 +318,27 @@ def test_reading_stops_while_messages_wait() -> None:
     assert close_of(frames) == (1005, False)
 
 
+@pytest.mark.parametrize("first", [0x89, 0x8A, 0x01])
+def test_a_flood_of_frames_is_read_in_parts(first: int) -> None:
+    """Others have a turn after 256 control frames, or fragments; nothing is lost."""
+    part = client_frame(first if first != 0x01 else 0x00)
+    data = client_frame(first) + part * 1023 + client_frame(0x8A, b"the last")
+    frames, parts, pongs = Frames(1 << 20), 1, 0
+
+    frames.feed(data)
+    while frames.lagging:
+        assert frames.pong != b"the last"
+        pongs += len(frames.replies)
+        frames.replies.clear()
+        parts += 1
+        frames.feed(b"")
+
+    assert parts == 5  # 1,025 frames
+    assert pongs == (1024 if first == 0x89 else 0)
+    assert frames.pong == b"the last"
+    assert frames.ended is None
+
+
 def test_what_comes_while_it_lags_is_kept() -> None:
     """Input that comes although messages wait is read after what came before."""
     frames = Frames(1 << 20)
