@@ -86,7 +86,9 @@ def _names_of(base: type) -> Mapping[str, Any]:
         if package in ("consumers", "starlette"):
             found |= dict.fromkeys(inspect.get_annotations(kind)) | vars(kind)
         if package == "starlette":  # keeps `url` in `_url`, and looks for it there
-            found |= {f"_{name}": None for name in vars(kind) if name[0] != "_"}
+            for getter in (getattr(each, "fget", None) for each in vars(kind).values()):
+                names = getter.__code__.co_names if getter is not None else ()
+                found |= dict.fromkeys(name for name in names if name[0] == "_")
     return {
         name: value
         for name, value in found.items()

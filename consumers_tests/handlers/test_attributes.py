@@ -125,6 +125,7 @@ def test_what_is_for_everybody_may_be_overridden() -> None:
         join = staticmethod(len)  # type: ignore[assignment]
         value_type = "json"
         _own = 1
+        _user = _session = _auth = None  # Starlette keeps these in the scope
 
         @property
         def session(self) -> dict[str, Any]:
