@@ -176,10 +176,10 @@ def marked_by(method: Any) -> Receiving | None:
 def intercepts(method: HookT) -> HookT:
     """Pass publications of one type through a method of each member.
 
-    The method is ``async def`` and takes the publication; its annotation says which
-    types, one or a union. What it returns is sent to this client in its place, and
-    ``None`` sends nothing. Runs in the member's own time: a slow one delays only its
-    own connection, and an exception closes only that, with 1011.
+    The method is ``async def`` and takes the publication alone; its annotation says
+    which types, one or a union. What it returns is sent to this client in its place,
+    and ``None`` sends nothing. Runs in the member's own time: a slow one delays only
+    its own connection, and an exception closes only that, with 1011.
     """
     setattr(method, _INTERCEPTS, True)
     return method

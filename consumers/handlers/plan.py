@@ -290,9 +290,14 @@ def _interceptors(
         check_is_async(
             owner, method, f"async def {name}(self, publication: T) -> T | None"
         )
+        more = list(inspect.signature(method).parameters.values())[2:]
+        if any(each.default is each.empty for each in more):
+            raise _not_alone(owner, more)
         signature = read_signature(
             method, owner, given=("self", "publication"), namespace=namespace
         )
+        if not signature.is_plain:
+            raise _not_alone(owner, more)
         annotation = list(signature.given.values())[1]
         for kind in get_args(annotation) or (annotation,):
             if not isinstance(kind, type) or kind is inspect.Parameter.empty:
@@ -307,6 +312,14 @@ def _interceptors(
                     f"got {found[kind]!r} and {name!r} for {kind.__name__}"
                 )
     return found
+
+
+def _not_alone(owner: str, more: list[inspect.Parameter]) -> ConfigurationError:
+    return ConfigurationError(
+        f"{owner} must take 'self' and 'publication' alone, got "
+        f"{[each.name for each in more]!r} too; ask for it in on_connect, and keep it "
+        "on self"
+    )
 
 
 def _begins_idle(cls: type, base: type) -> bool:

@@ -1,7 +1,7 @@
 """What a class may not be is told when it is made, and how."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from consumers import (
     ConfigurationError,
     Internal,
+    Provide,
     intercepts,
     receives,
 )
@@ -180,6 +181,23 @@ async def too_much(self: Any, publication: Said, more: int) -> None:
     """Take more than there is."""
 
 
+def now() -> float:
+    """Return no time of the day."""
+    return 0.0
+
+
+async def provided(
+    self: Any, publication: Said, clock: Annotated[float, Provide(now)]
+) -> None:
+    """Take what a provider makes."""
+
+
+async def provided_perhaps(
+    self: Any, publication: Said, clock: Annotated[float, Provide(now)] = 0.0
+) -> None:
+    """Take it, and do without where nothing is passed."""
+
+
 def test_interceptors_are_found_by_type() -> None:
     """One method may take a union, and a subclass has its base's."""
 
@@ -232,9 +250,24 @@ def test_interceptors_are_found_by_type() -> None:
             "change",
             too_much,
             (
-                "Chat.change: 'more' must be a provider, got more: int; the URL's "
-                "parameters go to on_connect, and a value of another kind is written "
-                "more: Annotated[T, Provide(factory)]"
+                "Chat.change must take 'self' and 'publication' alone, got ['more'] "
+                "too; ask for it in on_connect, and keep it on self"
+            ),
+        ),
+        (
+            "change",
+            provided,
+            (
+                "Chat.change must take 'self' and 'publication' alone, got ['clock'] "
+                "too; ask for it in on_connect, and keep it on self"
+            ),
+        ),
+        (
+            "change",
+            provided_perhaps,
+            (
+                "Chat.change must take 'self' and 'publication' alone, got ['clock'] "
+                "too; ask for it in on_connect, and keep it on self"
             ),
         ),
     ],
@@ -242,7 +275,7 @@ def test_interceptors_are_found_by_type() -> None:
 def test_an_interceptor_takes_a_publication(
     name: str, method: Callable[..., Any], expected: str
 ) -> None:
-    """Its name is its own, and its annotation a class."""
+    """Its name is its own, its annotation a class, and no provider is called for it."""
     assert told(**{name: intercepts(method)}) == expected
 
 
