@@ -84,6 +84,8 @@ class Sender:
                 it ends the hook silently.
             MessageNotEncodable: The value does not fit the type.
             StateError: The connection is not open.
+            TypeError: The class's ``sends`` does not have the message's type. The
+                fault of the code that sends.
         """
         encode = self._encode
         if encode is None:
