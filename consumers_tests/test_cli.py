@@ -116,6 +116,15 @@ def test_each_setting_is_an_option() -> None:
         assert first in said
 
 
+def test_a_default_of_zero_is_shown() -> None:
+    """It is a number like others, though equal to False."""
+    said = " ".join(consumers("run", "--help").output.split())
+    shown = said.partition("--drain-delay ")[2].partition(" --")[0]
+
+    assert Options().drain_delay == 0
+    assert shown.endswith("[default: 0.0]")
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings"),
     [

@@ -57,7 +57,8 @@ def option(field: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., An
         settings["multiple"] = True
     else:
         settings["type"] = _KINDS.get(str(field.type), str)
-    shown = field.default not in (None, "", (), False)
+    unset = field.default is None or field.default is False  # 0.0 is equal to it
+    shown = not unset and field.default not in ("", ())
     return click.option(
         name, field.name, default=field.default, show_default=shown, **settings
     )
