@@ -181,10 +181,14 @@ class OpenTelemetry(Observer):
 
     def failed(self, connection: WebSocketConsumer, error: BaseException) -> None:
         """Tell of an exception by a span of its own: others may have ended."""
+        name = consumer_name(connection)
         with self._tracer.start_as_current_span(
-            f"failure {consumer_name(connection)}",
+            f"failure {name}",
             context.Context(),
-            attributes={"consumers.connection.id": connection.id},
+            attributes={
+                "consumers.consumer": name,
+                "consumers.connection.id": connection.id,
+            },
             links=self._links(connection),
         ) as span:
             span.record_exception(error)

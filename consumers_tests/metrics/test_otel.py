@@ -241,6 +241,9 @@ async def test_failures_are_errors(telemetry: Telemetry) -> None:
     assert rude.status.status_code is StatusCode.UNSET
     for name in "connection Chat", "failure Chat", "connect Closed":
         assert telemetry.one(name).status.status_code is StatusCode.ERROR
+    told = telemetry.one("failure Chat").attributes
+    assert told is not None
+    assert told["consumers.consumer"] == "Chat"
     attributes = telemetry.one("connect Closed").attributes
     assert attributes is not None
     assert attributes["http.response.status_code"] == 500
