@@ -37,11 +37,11 @@ class WebSocket(Paced):
         "_exchange",
         "_frames",
         "_owed",
-        "_pinged",
         "_ready",
         "_scope",
         "_server",
         "_task",
+        "_waits",
         "shares",
         "transport",
     )
@@ -65,7 +65,7 @@ class WebSocket(Paced):
         self._task: trio.lowlevel.Task | None = None  # the one that receives
         self._behind = 0  # bytes that came while nobody received
         self._owed = b""  # a pong that there was no room for
-        self._pinged = False
+        self._waits = 0  # for the answer to the latest ping, an interval each
         self._scope: dict[str, Any] | None = scope  # for the log
         self.shares: Hashable | None = ()
         """Connections with the same value may be sent the same bytes; ``None``: each
@@ -140,20 +140,25 @@ class WebSocket(Paced):
             return
         options = self._server.options
         interval, timeout = options.ws_ping_interval or 0.0, options.ws_ping_timeout
-        if self._pinged and timeout is not None:
+        if self._waits and timeout is not None:
+            left = timeout - self._waits * interval
+            if left > 0 and frames.pong is None:
+                self._waits += 1
+                transport.timer.set(min(interval, left))
+                return
             # Where reading is paused, since the application is behind, the answer may
             # be among what was not read. Not so if that waits for the client to read.
             if frames.pong is None and (transport.is_reading or transport.is_full):
                 transport.abort()
                 return
             if interval > timeout:
-                self._pinged = False
+                self._waits = 0
                 transport.timer.set(interval - timeout)
                 return
         frames.pong = None
-        self._pinged = True
+        self._waits = 1
         transport.write(frames.ping())
-        transport.timer.set(interval if timeout is None else timeout)
+        transport.timer.set(interval if timeout is None else min(interval, timeout))
 
     def shutdown(self) -> None:
         """Close with 1012: the server ends."""

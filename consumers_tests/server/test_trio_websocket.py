@@ -30,6 +30,7 @@ TRIO = KINDS["trio"]
 OFFER = handshake(Sec_WebSocket_Extensions="permessage-deflate")
 MASK = b"\x00\x00\x00\x00"
 PING = 9
+PONG = 10
 CLOSE = 8
 
 
@@ -172,6 +173,16 @@ def test_a_client_that_answers_no_ping_is_dropped() -> None:
 
         answering.send("still here")
         assert answering.recv(timeout=PATIENCE) == "still here"
+
+
+def test_who_has_answered_is_pinged_at_the_next_interval() -> None:
+    """However long it would have had for the answer."""
+    settings = {**PINGS, "ws_ping_timeout": 3600.0}
+    with in_thread(Probe(), TRIO, **settings) as server, opened(server) as client:
+        pinged = frames(client)
+        for _ in range(5):
+            assert next(pinged)[0] == PING
+            client.sendall(bytes([0x80 | PONG, 0x80]) + MASK)
 
 
 def test_without_the_timeout_silence_is_allowed() -> None:
