@@ -58,7 +58,7 @@ class WebSocket(Handshake, Sender, Forms):
     close_event: CloseEvent | None = None
     """How the connection ended, once it has."""
 
-    # Not set where it is the same: Python keeps up to 30 attributes of an instance, the
+    # Not set where it is the same: Python keeps some 30 attributes of an instance, the
     # application's among them, in a quarter of the room that a dictionary takes.
     _connect_seen = False
     _close_sent = False
