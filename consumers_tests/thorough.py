@@ -55,7 +55,7 @@ LEFT_OUT: Final = (
     r"examples/test_browser\.py::test_a_board_comes_back",
     r"examples/test_model_browser\.py::test_(an_answer_grows|what_was_written_mean)",
     r"examples/test_chat_browser\.py::test_waits_grow_up_to_half_a_minute",
-    # Half a dozen seconds of a processor until npm's package has begun.
+    # Thirteen seconds beside other tests, most of them npm's package.
     r"schema/test_asyncapi\.py::test_the_official_parser_takes_the_documents",
     # With clients that are no browsers it is shown by integration/test_stolen.py.
     r"integration/test_stolen_browser\.py",
