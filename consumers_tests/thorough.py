@@ -88,7 +88,7 @@ LEFT_OUT: Final = (
     r"test_client\.py::test_(nothing_is_lost|without_)\w+\[(asyncio-trio|trio-own)",
     r"runtime/test_life\.py::test_no_garbage_after_.*\[/(typed|view|provided)",
     r"layers/test_redis_servers\.py::test_(the_password|tls_is).*\[trio",
-    r"layers/test_redis_cluster\.py::test_servers_are_lost_and_found_one_by_one\[tr",
+    r"layers/test_redis_cluster\.py::test_servers_are_lost_and_found_one_by_one",
     r"layers/test_redis_subscriptions\.py::test_ten_thousand_cycles",
     r"layers/test_redis_overview\.py::test_a_cluster_is_looked_at.*\[(uvloop|asyncio)",
     r"client/test_javascript\.py::test_(against_a_real_server\[trio|what_npm_packs)",
@@ -97,7 +97,8 @@ LEFT_OUT: Final = (
     r"test_cli_connect\.py::test_(closing_with_a_code\[--plain|a_pipe_gets.*\[trio)",
     r"test_cli_watch\.py::test_it_survives_its_broker\[trio",
     r"test_must_run\.py::test_ci_refuses_a_skipped_test\[alone",
-    r"examples/test_store\.py::test_a_program_that_listens",
+    r"examples/test_store\.py::test_(a_program_that_listens|every_kind_of_program)",
+    r"examples/test_model\.py::test_two_processes_are_one_model",
     r"examples/test_migration\.py::test_several_workers\[before",
     r"examples/test_migration_channels\.py::.*before_channels",
 )
