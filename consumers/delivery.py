@@ -130,14 +130,12 @@ class Delivery(WebSocket):
             self._shares = codec if shares == () else (codec, shares)
             if shares is None:
                 self._shares = _ALONE
-        self._straighten()
 
     def _send_stepped(self) -> None:
         """Have the hub step this connection's sendings, where the server allows it."""
         if self._steps:
             send: Any = self._asgi_send
             self._stepped = (self._publish_codec, send)
-        self._straighten()
 
     def _straighten(self) -> None:
         """Say what publications go by, after something about that has changed.

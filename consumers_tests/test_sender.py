@@ -241,6 +241,7 @@ async def test_the_hub_goes_straight_only_where_nothing_waits(stepped: bool) -> 
     peer, hub = SteppedPeer(stepped), Hub()
     async with peer.opens(Walked) as ws, create_task_group() as ws.group:
         ws._send_stepped()
+        ws._straighten()
         hub.add("group", ws)
         assert (ws.straight is not None) is stepped
         hub.deliver(Publication("group", "a"))
