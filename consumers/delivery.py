@@ -130,6 +130,7 @@ class Delivery(WebSocket):
             self._shares = codec if shares == () else (codec, shares)
             if shares is None:
                 self._shares = _ALONE
+        self._straighten()
 
     def _send_stepped(self) -> None:
         """Have the hub step this connection's sendings, where the server allows it."""

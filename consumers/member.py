@@ -272,7 +272,6 @@ class GroupMember(Delivery):
         if not self._plan.interceptors:
             self._send_stepped()
             self._share_frames()
-            self._straighten()
         hears = self._plan.on_presence is not None
         try:
             memberships = await self._groups.join(

@@ -252,4 +252,3 @@ def _share(life: Life) -> None:
     """Have publications go as frames for many, or for this connection alone."""
     if life.consumer._shares is not None:
         life.consumer._share_frames()
-        life.consumer._straighten()

@@ -292,6 +292,24 @@ async def test_what_waits_goes_before_what_follows() -> None:
         assert member.written == texts("12") + text_frame(b"done") + texts("3")
 
 
+async def test_who_is_looked_at_gets_frames_of_its_own() -> None:
+    """From then on, where it shared those of the other members before."""
+    async with room() as served:
+        _, driven = [await served.enter("closing") for _ in range(2)]
+        local = served.groups._loop.get()
+        assert local is not None
+        _, member = local.hub.members["closing"]
+        assert member.framed is not None
+
+        driven.protocol.shares = None
+        member._share_frames()
+        assert member.framed is None
+        await served.groups.publish("closing", "a")
+        await turns(20)
+
+        assert driven.written == texts("a")
+
+
 async def test_the_name_is_public() -> None:
     """Servers and frameworks find it under one name."""
     driven = await opened()
